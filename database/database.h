@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The database port: one session, one look, one run. PostgreSQL and MariaDB/MySQL behind it.
+ * Thread rule: a struct db belongs to one thread at a time; a struct cancel may be triggered from any. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "reconcile/base/err.h"
+#include "reconcile/model/assignment.h"
+#include "reconcile/model/history.h"
+#include "reconcile/model/migration.h"
+#include "reconcile/model/options.h"
+#include "reconcile/model/result.h"
+#include "reconcile/model/target.h"
+
+struct db;
+
+struct cancel { /* level-triggered: once set it stays */
+    int fd;     /* eventfd, readable when cancelled; -1: never */
+};
+void cancel_init(struct cancel *c);
+void cancel_trigger(struct cancel *c); /* async-signal-safe */
+bool cancel_triggered(const struct cancel *c);
+void cancel_done(struct cancel *c);
+
+struct db_options {
+    const char *application;      /* "sluice", or sluice/<target8>/<epoch>/<nonce8> later */
+    int64_t connect_timeout_ms;   /* whole connect, TLS and login included; 0: 10000 */
+    int64_t query_timeout_ms;     /* per read of ours, not for migrations; 0: 30000 */
+    bool read_only;               /* inspection, gate */
+    const struct cancel *cancel;  /* NULL: none */
+};
+
+/* Reasons: DatabaseUnavailable AccessDenied TLSVerificationFailed UnsupportedServer (ERR_TRANSIENT
+ * or ERR_TERMINAL as the table in the adapter says). */
+struct err *db_open(const struct target *target, const struct db_options *options, struct db **out)
+    ERR_MUST_USE;
+void db_close(struct db *db); /* NULL is fine; releases the lock */
+static inline void db_close_auto(struct db **p)
+{
+    db_close(*p);
+}
+
+/* Read only, few round trips. `journal_after`: read journal rows with a greater seq only (0: all).
+ * FormatTooNew, HistoryTampered (hash chain), TargetReadOnly is NOT an error here (identity says). */
+struct err *db_inspect(struct db *db, int64_t journal_after, struct inspection *out) ERR_MUST_USE;
+
+struct gate_value {
+    bool answered;  /* one row, one column */
+    bool pass;      /* true or a number other than 0 */
+    char text[64];  /* value for status; "NULL", "no row" */
+};
+/* Read-only transaction, own deadline. An error = no answer, the caller's AnalysisUnavailable. */
+struct err *db_gate(struct db *db, const char *query, int64_t timeout_ms, struct gate_value *out)
+    ERR_MUST_USE;
+
+/* ---- the runner's work ---------------------------------------------------------------------- */
+
+enum lease_mode {
+    LEASE_COMMAND, /* command line and controller: epoch+1, attempt 0, no epoch condition */
+    LEASE_JOB,     /* epoch = greatest(epoch+1, attempt) where epoch < attempt; else Fenced / moved */
+};
+
+struct owner { /* all NULL: do not become or check the owner */
+    const char *plan_uid, *namespace_, *name, *database, *cluster;
+};
+
+struct apply_item {
+    bool baseline_marker;         /* the row of flyway.md 1.5 instead of a script */
+    const struct migration *file; /* borrowed */
+    int32_t checksum;
+};
+
+struct apply_list {
+    struct apply_item *items; /* owned */
+    size_t count;
+};
+
+struct progress { /* called on the runner's thread */
+    void *payload;
+    void (*file_begin)(void *payload, const struct migration *file, int index, int count, int statements);
+    void (*statement)(void *payload, const struct migration *file, int statement, int64_t elapsed_ms);
+    void (*file_end)(void *payload, const struct migration *file, int64_t elapsed_ms, const struct err *e);
+    void (*notice)(void *payload, const char *text);
+};
+
+struct apply_request {
+    const struct target *target;
+    const struct migrations_options *migrations;
+    const struct execution_options *execution;
+    enum lease_mode lease;
+    int64_t attempt;          /* LEASE_JOB */
+    struct owner owner;
+    enum ownership ownership;
+    const char *holder;       /* Job name or user@host */
+    const char *git_commit;   /* NULL with --dir */
+    const char *retry_token;  /* hex or "" */
+    int64_t lock_wait_ms;     /* Flyway's lock is polled this long, then DatabaseBusy */
+    bool warn_superuser;      /* command line: a notice instead of RoleTooPowerful */
+    const struct cancel *cancel;
+    const struct progress *progress; /* NULL: silent */
+
+    /* Called with the lock held: once on what is there before anything is written, and again after
+     * leftovers were settled. Checks expectations, returns what to apply; an error ends the run with
+     * nothing (more) done. `settled` is false in the first call. */
+    struct err *(*decide)(void *payload, const struct inspection *seen, bool settled,
+                          struct apply_list *out);
+    void *payload;
+    /* All files of the tree, so that an interrupted one can be settled. */
+    const struct migration_set *files;
+};
+
+/* Connect, check, lock, lease, settle, apply, record, verdict. `out` is always filled (result_done),
+ * the error repeats its reason. Never retries a lost connection by itself except to resolve the
+ * outcome of a COMMIT. */
+struct err *apply_run(const struct apply_request *request, struct result *out) ERR_MUST_USE;
+
+/* A human verdict: takes lock and lease (LEASE_COMMAND), writes a `resolved` row. */
+struct resolution {
+    const char *version;     /* or */
+    const char *description; /* of a repeatable */
+    int32_t step;
+    enum verdict verdict;
+    const char *reason; /* with the claimed name; goes to message */
+    const char *token;  /* hex SHA-256 of the annotation, or "" */
+};
+struct err *record_resolution(const struct apply_request *request, const struct resolution *r,
+                              struct result *out) ERR_MUST_USE;
+/* The controller writes the `failed` row that a dead runner could not: idempotent. */
+struct err *record_failure(const struct apply_request *request, const struct migration *file,
+                           const struct result *failed, struct result *out) ERR_MUST_USE;

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Functions that are easy to misuse. Force-included into every translation unit by CMake. */
+#pragma once
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#pragma GCC poison atoi atol atoll strtol strtoll strtoul strtoull sscanf strtok sprintf vsprintf
+#pragma GCC poison strcpy strcat strncpy strncat gmtime localtime ctime asctime popen

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Text helpers that replace the banned ones: numbers, UTF-8, lists of strings and pairs. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* True and *out set only if the WHOLE text is a decimal integer within [min, max]. */
+bool str_to_int64(const char *text, int64_t min, int64_t max, int64_t *out);
+
+bool str_eq(const char *a, const char *b); /* NULL equals only NULL */
+bool str_starts(const char *text, const char *prefix);
+bool str_ends(const char *text, const char *suffix);
+bool str_ieq(const char *a, const char *b); /* ASCII case-insensitive; NULL equals only NULL */
+char *str_lower(const char *text);          /* ASCII; owned copy */
+
+/* Length of the longest valid UTF-8 prefix (no surrogates, no overlong forms, <= U+10FFFF). */
+size_t str_utf8_valid(const char *text, size_t length);
+/* Largest n <= max such that cutting at n splits no code point. */
+size_t str_utf8_cut(const char *text, size_t length, size_t max);
+/* Printable form of foreign text: control characters and invalid UTF-8 become '?'. Owned. */
+char *str_printable(const char *text, size_t length);
+
+struct strlist {
+    char **items; /* each owned */
+    size_t count;
+    size_t cap;
+};
+void strlist_add(struct strlist *list, const char *text); /* copies */
+void strlist_addn(struct strlist *list, const char *text, size_t length);
+bool strlist_has(const struct strlist *list, const char *text);
+void strlist_copy(const struct strlist *from, struct strlist *out); /* out is zeroed before */
+void strlist_done(struct strlist *list);
+
+struct kvlist { /* ordered pairs, e.g. placeholders, labels */
+    struct kv {
+        char *key;   /* owned */
+        char *value; /* owned */
+    } *items;
+    size_t count;
+    size_t cap;
+};
+void kvlist_set(struct kvlist *list, const char *key, const char *value); /* replaces same key */
+const char *kvlist_get(const struct kvlist *list, const char *key);      /* NULL if absent */
+void kvlist_copy(const struct kvlist *from, struct kvlist *out);
+void kvlist_done(struct kvlist *list);

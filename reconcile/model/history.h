@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a database says about itself: history, journal, lease, identity, and one inspection. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "reconcile/base/hash.h"
+#include "reconcile/model/engine.h"
+#include "reconcile/model/migration.h"
+#include "reconcile/model/version.h"
+
+struct history_row { /* flyway_schema_history, strings owned */
+    int32_t rank;
+    bool has_version;
+    struct version version;
+    char *version_text; /* as stored; NULL when NULL */
+    char *description, *type, *script, *installed_by, *installed_on;
+    bool has_checksum;
+    int32_t checksum;
+    int32_t execution_ms;
+    bool success;
+};
+
+struct history { /* in rank order */
+    bool table_exists;
+    bool schema_empty; /* meaningful while the table does not exist (flyway.md 1.4) */
+    struct history_row *rows;
+    size_t count;
+    size_t cap;
+};
+
+enum journal_state { JOURNAL_NONE, JOURNAL_INTENT, JOURNAL_DONE, JOURNAL_INFERRED, JOURNAL_FAILED,
+                     JOURNAL_RESOLVED };
+enum verdict { VERDICT_NONE, VERDICT_APPLIED, VERDICT_NOT_APPLIED };
+const char *journal_state_text(enum journal_state s);
+enum journal_state journal_state_parse(const char *text);
+const char *verdict_text(enum verdict v); /* applied | not-applied */
+enum verdict verdict_parse(const char *text);
+
+struct journal_row { /* sluice_journal (formats.md 1), strings owned, NULL where NULL */
+    int64_t seq;
+    int32_t installed_rank;
+    enum migration_kind kind;
+    char *version;
+    char *description, *script;
+    int32_t step, line;
+    char *statement_sha256;
+    char step_class; /* 0: NULL */
+    char *pre_state, *post_state;
+    enum journal_state state;
+    enum verdict verdict;
+    char *git_commit, *file_sha256, *placeholders_hmac;
+    int64_t epoch, attempt;
+    char *retry_token;
+    int64_t session_id;
+    char *error_code, *message;
+    char *started, *finished; /* text, UTC */
+    int64_t finished_ms;      /* database time of finished as UTC ms; 0: NULL */
+    char row_hash[SHA256_HEX_LEN + 1];
+};
+
+struct journal {
+    bool table_exists;
+    struct journal_row *rows; /* by seq, from first_seq; an inspection may read only the tail */
+    size_t count;
+    size_t cap;
+    int64_t head_seq; /* 0: empty */
+    char head_hash[SHA256_HEX_LEN + 1];
+};
+
+struct lease { /* sluice_lease row; strings owned, NULL where NULL */
+    bool present;
+    int32_t format_version;
+    char target_id[37];
+    char *server_identity;
+    char *owner_plan_uid, *owner_namespace, *owner_name, *owner_database, *owner_cluster;
+    int64_t epoch, attempt;
+    char nonce[33];
+    char *holder;
+    char *since;
+};
+
+struct identity {
+    enum engine engine;
+    int32_t server_version; /* 150020, 101119 */
+    char *server_text;      /* "PostgreSQL 15.20" for people; owned */
+    char *server_identity;  /* formats.md 1; owned */
+    char *user;             /* Flyway's installed_by; owned */
+    char *database;         /* owned */
+    char *schema;           /* resolved default schema; owned */
+    bool read_only;         /* standby, read_only, default_transaction_read_only */
+    bool superuser;         /* too powerful a role, design.md 3 */
+    bool pooled;            /* transaction pooling detected */
+    bool multi_primary;     /* Galera and the like */
+    int64_t now_ms;         /* the database's clock, UTC */
+};
+
+struct inspection { /* everything one read-only look returns */
+    struct identity identity;
+    struct history history;
+    struct journal journal;
+    struct lease lease;
+    char *other_lease_table; /* a lease in this schema for another history table, owner = same plan; owned */
+};
+
+void history_done(struct history *h);
+void journal_done(struct journal *j);
+void journal_row_done(struct journal_row *row);
+void lease_done(struct lease *l);
+void identity_done(struct identity *i);
+void inspection_done(struct inspection *i);

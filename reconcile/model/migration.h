@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A parsed migration file, its directives, its statements. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "reconcile/base/hash.h"
+#include "reconcile/base/str.h"
+#include "reconcile/model/engine.h"
+#include "reconcile/model/version.h"
+
+enum migration_kind { /* texts are journal.kind: versioned repeatable baseline undo callback */
+    MIGRATION_NONE,
+    MIGRATION_VERSIONED,
+    MIGRATION_REPEATABLE,
+    MIGRATION_BASELINE,
+    MIGRATION_UNDO,
+    MIGRATION_CALLBACK,
+    MIGRATION_KIND_MAX_
+};
+const char *migration_kind_text(enum migration_kind kind);
+enum migration_kind migration_kind_parse(const char *text);
+
+struct directives { /* head-of-file comments "-- sluice: key=value" (design.md 8) */
+    bool transaction_none;
+    bool idempotent;
+    bool out_of_order_allow;
+    int64_t lock_timeout_ms;      /* -1: not given */
+    int64_t statement_timeout_ms; /* -1: not given */
+    char *verify;                 /* owned; NULL: not given */
+    struct kvlist after;          /* database -> version */
+};
+
+struct migration {
+    enum migration_kind kind;
+    struct version version; /* "" for repeatables */
+    char *description;      /* '_' -> ' '; owned, full length */
+    char *script;           /* history column; owned */
+    char *path;             /* for messages; owned */
+    const uint8_t *bytes;   /* borrowed from the tree, NUL-terminated behind size */
+    size_t size;
+    uint8_t sha256[SHA256_LEN]; /* raw bytes */
+    int32_t raw_checksum;       /* Flyway's, over the raw text: the stored one for V and B */
+    struct directives directives;
+};
+
+struct migration_set { /* sorted: versioned by version, then B, then repeatables by description */
+    struct migration *items;
+    size_t count;
+    size_t cap;
+};
+
+/* What a statement is, decided by the lexer and the verb table (reliability.md 4.6, 4.7). */
+enum step_class {
+    STEP_NONE,
+    STEP_SESSION = 'S',       /* SET, USE: replayed on every resume */
+    STEP_TRANSACTIONAL = 'T', /* DML, and on PostgreSQL all that may run in a transaction */
+    STEP_ATOMIC = 'A',        /* MariaDB/MySQL single-object DDL, judged by fingerprints */
+    STEP_REPEATABLE = 'R',
+    STEP_OTHER = 'X',         /* cannot be probed: needs verify= or idempotent=true after a crash */
+    STEP_NONTX = 'N',         /* PostgreSQL, outside a transaction, with a probe */
+};
+
+enum step_verb { /* direction of the change, for recovery (engine-notes.md 4 and 6.4) */
+    VERB_NONE,
+    VERB_CREATE,
+    VERB_CREATE_OR_REPLACE,
+    VERB_DROP,
+    VERB_ALTER,
+    VERB_RENAME,
+    VERB_CREATE_INDEX,
+    VERB_DROP_INDEX,
+    VERB_REINDEX,
+    VERB_DETACH_PARTITION,
+    VERB_VACUUM,
+    VERB_DML,
+    VERB_SET,
+    VERB_COPY,
+    VERB_LOCK_TABLES,   /* dump files: skipped with a notice */
+    VERB_UNLOCK_TABLES,
+    VERB_OTHER,
+};
+
+struct object_ref { /* as written, unquoted; "" schema: the session's default */
+    char *type;     /* table view index trigger procedure function event sequence database user */
+    char *schema;
+    char *name;     /* for an index: the index; its table is a ref of its own */
+    bool is_new;    /* the new name of a RENAME */
+};
+
+struct statement {
+    size_t source_offset; /* bytes in the raw file */
+    size_t source_length;
+    int line;   /* of the first character that is not blank or comment, from 1 */
+    int column; /* characters, from 1 */
+    char *text; /* after placeholder replacement, without delimiter, trimmed; owned */
+    size_t text_length;
+    uint8_t sha256[SHA256_LEN]; /* of the source range, BEFORE placeholder replacement */
+    enum step_class class;
+    enum step_verb verb;
+    bool concurrently;      /* ... CONCURRENTLY: lock_timeout must be 0 */
+    bool in_transaction_ok; /* PostgreSQL: may run inside a transaction block */
+    bool touches_session;   /* PREPARE DEALLOCATE DISCARD TEMP CURSOR LISTEN: extra reset needed */
+    char *copy_data;        /* PostgreSQL COPY FROM STDIN: its lines; owned; NULL otherwise */
+    size_t copy_length;
+    struct object_ref *objects; /* owned */
+    size_t object_count;
+    /* For server error positions: character c of text (from 0) is at source line/column given by
+     * script_locate(); offset of text in the expanded file, in bytes. */
+    size_t expanded_offset;
+};
+
+struct script {
+    struct statement *statements;
+    size_t count;
+    size_t cap;
+    bool transactional; /* false: every statement is its own journalled step (PostgreSQL) */
+    char *expanded;     /* file text after placeholder replacement; owned */
+    size_t expanded_length;
+    struct script_map { size_t expanded, source; } *map; /* replacement borders, ascending */
+    size_t map_count;
+    struct strlist placeholders_used; /* user placeholders named by the file, sorted, unique */
+    struct strlist notices;           /* e.g. "V1__dump.sql:12: LOCK TABLES is skipped" */
+};
+
+void directives_done(struct directives *d);
+void migration_done(struct migration *m);
+void migration_set_done(struct migration_set *set);
+void script_done(struct script *script);

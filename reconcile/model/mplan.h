@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The MigrationPlan resource, decoded and defaulted (design.md 3). One static decode table gives
+ * keys, types, bounds and defaults; every error carries the JSON path. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "reconcile/base/err.h"
+#include "reconcile/base/json.h"
+#include "reconcile/base/str.h"
+#include "reconcile/model/engine.h"
+#include "reconcile/model/options.h"
+#include "reconcile/model/target.h"
+
+struct mplan_source {
+    char *url;
+    enum { REF_BRANCH, REF_TAG, REF_COMMIT, REF_NAME } ref_kind;
+    char *ref;                /* default branch main */
+    struct strlist paths;     /* default sql/${database} */
+    int64_t interval_ms;      /* 60 s */
+    int64_t timeout_ms;       /* 60 s */
+    bool allow_rewrite;
+    char *secret_name;        /* NULL: none */
+    char *webhook_secret_name; /* NULL: none */
+};
+
+struct mplan_database {
+    char *name;
+    char *secret_name;
+    struct target_overrides connection; /* strings owned by the plan */
+    char *ca_kind, *ca_name, *ca_key;   /* tls.caRef; NULL: none */
+    char *client_cert_secret;
+    char *schema;                       /* NULL: none */
+    struct strlist paths;               /* empty: source.paths */
+    struct kvlist labels;
+    struct migrations_options migrations; /* resolved: the plan's with this entry's overrides */
+};
+
+struct mplan_gate {
+    char *name;
+    char *query;
+    enum engine engine;    /* ENGINE_UNKNOWN: every engine */
+    int64_t interval_ms;   /* 30 s */
+    int32_t count;         /* default 1 */
+    int32_t failure_limit; /* default 0 */
+};
+
+struct mplan_wave {
+    char *name;
+    enum { SELECT_NAMES, SELECT_LABELS, SELECT_COUNT, SELECT_PERCENT } select;
+    struct strlist names;
+    struct kvlist labels;
+    int32_t amount; /* count or percent */
+    int64_t soak_ms;
+    struct mplan_gate *gates;
+    size_t gate_count;
+};
+
+enum strategy { STRATEGY_ALL_AT_ONCE = 1, STRATEGY_CANARY };
+enum deletion_policy { DELETION_WAIT, DELETION_CANCEL };
+
+struct mplan {
+    /* metadata */
+    char *namespace_, *name, *uid;
+    int64_t generation;
+    int64_t created_ms;
+    bool deleting;
+    struct kvlist annotations;
+    /* spec */
+    struct mplan_source source;
+    char *revision; /* NULL: not pinned */
+    struct mplan_database *databases;
+    size_t database_count;
+    enum strategy strategy;
+    int32_t max_parallel; /* 4 */
+    int32_t max_failures; /* 0 */
+    struct mplan_wave *waves;
+    size_t wave_count;
+    struct execution_options execution;
+    int64_t start_timeout_ms; /* execution.startTimeout, 10 min */
+    int64_t interval_ms;      /* 5 min */
+    int64_t retry_interval_ms; /* 30 s */
+    int64_t timeout_ms;       /* 1 h */
+    enum deletion_policy deletion_policy;
+    bool suspend;
+    struct json *defaulted; /* spec as kubectl get -o json would show it; owned */
+};
+
+/* One MigrationPlan object. ERR_TERMINAL InvalidSpec "spec.strategy.waves[1].soak: ..." for unknown
+ * fields, wrong types, bounds, and cross-list checks (a wave names an unknown database). Metadata is
+ * filled as far as it could be read even on error, so that the error can be reported somewhere. */
+struct err *mplan_decode(const struct json *object, struct mplan *out) ERR_MUST_USE;
+void mplan_done(struct mplan *plan);
+
+/* Secret / ConfigMap manifests: data (base64) and stringData merged, data keys to bytes (no NUL). */
+struct err *secret_decode(const struct json *object, struct kvlist *out) ERR_MUST_USE;
+struct err *configmap_decode(const struct json *object, struct kvlist *out) ERR_MUST_USE;
+
+/* "sql/${database}" with the entry's name put in. Owned. */
+char *mplan_path(const char *path, const char *database);

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* (files, history, journal, policy) -> states, ordered actions, or a terminal error. PURE. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include "reconcile/base/err.h"
+#include "reconcile/migration/placeholder.h"
+#include "reconcile/model/history.h"
+#include "reconcile/model/migration.h"
+#include "reconcile/model/options.h"
+
+enum state { /* flyway.md 4.3-4.4, display names by state_text() */
+    STATE_NONE, STATE_PENDING, STATE_ABOVE_TARGET, STATE_BELOW_BASELINE, STATE_IGNORED_BASELINE,
+    STATE_BASELINE, STATE_IGNORED, STATE_MISSING, STATE_FAILED_MISSING, STATE_SUCCESS, STATE_UNDONE,
+    STATE_AVAILABLE, STATE_FAILED, STATE_OUT_OF_ORDER, STATE_FUTURE, STATE_FAILED_FUTURE,
+    STATE_OUTDATED, STATE_SUPERSEDED, STATE_DELETED,
+    /* ours, told by the journal (design.md 7) */
+    STATE_INTERRUPTED,     /* an attempt ended inside this file; the next one settles it */
+    STATE_OUTCOME_UNKNOWN, /* needs a verdict */
+    STATE_MAX_
+};
+const char *state_text(enum state state); /* "Below Baseline" */
+
+struct plan_entry {                     /* one line of `info`, in Flyway's order */
+    enum state state;
+    const struct migration *file;       /* borrowed; NULL: no file */
+    const struct history_row *row;      /* borrowed; NULL: not applied */
+    const struct journal_row *open;     /* newest step row that explains failed/interrupted/unknown */
+};
+
+enum action_kind { ACTION_APPLY, ACTION_BASELINE_MARKER };
+
+struct action {
+    enum action_kind kind;
+    const struct migration *file; /* borrowed; NULL for the baseline marker */
+    int32_t checksum;             /* to store */
+};
+
+struct plan_input {
+    const struct migration_set *files;
+    const struct history *history;
+    const struct journal *journal;
+    const struct migrations_options *options;
+    const struct placeholders *placeholders; /* for repeatables' checksums */
+    const char *target_id;                   /* for placeholders_hmac; "" before adoption */
+    bool validate_only;                      /* `validate`: pending is an error unless ignored */
+    bool held_by_failed;  /* the controller: a `failed` row holds (retry_token below); migrate: false */
+    const char *retry_token;
+};
+
+struct plan {
+    struct plan_entry *entries;
+    size_t entry_count;
+    struct action *actions; /* in the order to run */
+    size_t action_count;
+    struct strlist ahead;   /* versions applied above every file (status.ahead) */
+    struct version current; /* highest applied version, "" if none */
+    struct strlist problems; /* every validation problem, one line each; the error names the first */
+};
+
+/* ERR_TERMINAL with reasons ChecksumMismatch DescriptionMismatch MigrationMissing OutOfOrder
+ * BaselineRequired FailedHistoryRow InvalidMigration OutcomeUnknown MigrationFailed (held). On error
+ * *out still holds entries and problems (release it), but no actions. */
+struct err *plan_make(const struct plan_input *input, struct plan *out) ERR_MUST_USE;
+void plan_done(struct plan *plan);
+/* placeholders_hmac of formats.md 1 for one file; out "" when it names none or target_id is "". */
+void plan_placeholders_hmac(const struct script *script, const struct placeholders *p,
+                            const char *target_id, char out[SHA256_HEX_LEN + 1]);

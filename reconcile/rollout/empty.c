@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* placeholder until the folder has code */
+typedef int rollout_empty;
