@@ -23,11 +23,11 @@ bool cancel_triggered(const struct cancel *c);
 void cancel_done(struct cancel *c);
 
 struct db_options {
-    const char *application;      /* "sluice", or sluice/<target8>/<epoch>/<nonce8> later */
-    int64_t connect_timeout_ms;   /* whole connect, TLS and login included; 0: 10000 */
-    int64_t query_timeout_ms;     /* per read of ours, not for migrations; 0: 30000 */
-    bool read_only;               /* inspection, gate */
-    const struct cancel *cancel;  /* NULL: none */
+    const char *application;     /* "sluice", or sluice/<target8>/<epoch>/<nonce8> later */
+    int64_t connect_timeout_ms;  /* whole connect, TLS and login included; 0: 10000 */
+    int64_t query_timeout_ms;    /* per read of ours, not for migrations; 0: 30000 */
+    bool read_only;              /* inspection, gate */
+    const struct cancel *cancel; /* NULL: none */
 };
 
 /* Reasons: DatabaseUnavailable AccessDenied TLSVerificationFailed UnsupportedServer (ERR_TRANSIENT
@@ -45,9 +45,9 @@ static inline void db_close_auto(struct db **p)
 struct err *db_inspect(struct db *db, int64_t journal_after, struct inspection *out) ERR_MUST_USE;
 
 struct gate_value {
-    bool answered;  /* one row, one column */
-    bool pass;      /* true or a number other than 0 */
-    char text[64];  /* value for status; "NULL", "no row" */
+    bool answered; /* one row, one column */
+    bool pass;     /* true or a number other than 0 */
+    char text[64]; /* value for status; "NULL", "no row" */
 };
 /* Read-only transaction, own deadline. An error = no answer, the caller's AnalysisUnavailable. */
 struct err *db_gate(struct db *db, const char *query, int64_t timeout_ms, struct gate_value *out)
@@ -57,7 +57,7 @@ struct err *db_gate(struct db *db, const char *query, int64_t timeout_ms, struct
 
 enum lease_mode {
     LEASE_COMMAND, /* command line and controller: epoch+1, attempt 0, no epoch condition */
-    LEASE_JOB,     /* epoch = greatest(epoch+1, attempt) where epoch < attempt; else Fenced / moved */
+    LEASE_JOB, /* epoch = greatest(epoch+1, attempt) where epoch < attempt; else Fenced / moved */
 };
 
 struct owner { /* all NULL: do not become or check the owner */
@@ -77,9 +77,12 @@ struct apply_list {
 
 struct progress { /* called on the runner's thread */
     void *payload;
-    void (*file_begin)(void *payload, const struct migration *file, int index, int count, int statements);
-    void (*statement)(void *payload, const struct migration *file, int statement, int64_t elapsed_ms);
-    void (*file_end)(void *payload, const struct migration *file, int64_t elapsed_ms, const struct err *e);
+    void (*file_begin)(void *payload, const struct migration *file, int index, int count,
+                       int statements);
+    void (*statement)(void *payload, const struct migration *file, int statement,
+                      int64_t elapsed_ms);
+    void (*file_end)(void *payload, const struct migration *file, int64_t elapsed_ms,
+                     const struct err *e);
     void (*notice)(void *payload, const char *text);
 };
 
@@ -88,14 +91,14 @@ struct apply_request {
     const struct migrations_options *migrations;
     const struct execution_options *execution;
     enum lease_mode lease;
-    int64_t attempt;          /* LEASE_JOB */
+    int64_t attempt; /* LEASE_JOB */
     struct owner owner;
     enum ownership ownership;
-    const char *holder;       /* Job name or user@host */
-    const char *git_commit;   /* NULL with --dir */
-    const char *retry_token;  /* hex or "" */
-    int64_t lock_wait_ms;     /* Flyway's lock is polled this long, then DatabaseBusy */
-    bool warn_superuser;      /* command line: a notice instead of RoleTooPowerful */
+    const char *holder;      /* Job name or user@host */
+    const char *git_commit;  /* NULL with --dir */
+    const char *retry_token; /* hex or "" */
+    int64_t lock_wait_ms;    /* Flyway's lock is polled this long, then DatabaseBusy */
+    bool warn_superuser;     /* command line: a notice instead of RoleTooPowerful */
     const struct cancel *cancel;
     const struct progress *progress; /* NULL: silent */
 

@@ -11,14 +11,14 @@ struct db { /* an adapter embeds this as its first member */
     const struct engine_ops *ops;
     const struct target *target; /* copy owned by database.c */
     struct db_options options;
-    char *table;                 /* history table */
-    struct identity identity;    /* filled by identify() */
+    char *table;              /* history table */
+    struct identity identity; /* filled by identify() */
 };
 
 struct run { /* one apply_run, shared by apply.c and the adapter */
     const struct apply_request *request;
     struct db *db;
-    struct inspection seen;   /* kept up to date by the adapter as rows are written */
+    struct inspection seen; /* kept up to date by the adapter as rows are written */
     int64_t epoch;
     char nonce[33];
     char target_id[37];
@@ -28,12 +28,14 @@ struct run { /* one apply_run, shared by apply.c and the adapter */
 };
 
 struct engine_ops {
-    struct err *(*open)(const struct target *target, const struct db_options *options, struct db **out);
+    struct err *(*open)(const struct target *target, const struct db_options *options,
+                        struct db **out);
     void (*close)(struct db *db);
     /* Fills db->identity: version, user, schema, read_only, superuser, pooled, topology, now. */
     struct err *(*identify)(struct db *db);
     struct err *(*inspect)(struct db *db, int64_t journal_after, struct inspection *out);
-    struct err *(*gate)(struct db *db, const char *query, int64_t timeout_ms, struct gate_value *out);
+    struct err *(*gate)(struct db *db, const char *query, int64_t timeout_ms,
+                        struct gate_value *out);
     /* Flyway's key (flyway.md 7.1) on this session, outside any transaction. One try. */
     struct err *(*try_lock)(struct db *db, bool *taken);
     /* Who holds it, for people: "backend 4711 (sluice/1f0c2a9b/7/ab12cd34), idle for 12 s". Owned;
@@ -55,8 +57,8 @@ extern const struct engine_ops pgdb_ops;
 extern const struct engine_ops mydb_ops;
 
 /* journal.c: row_hash of formats.md 1; prev is "" for seq 1. */
-void journal_row_hash(const char *history_table, const char *prev_hex, const struct journal_row *row,
-                      char out[SHA256_HEX_LEN + 1]);
+void journal_row_hash(const char *history_table, const char *prev_hex,
+                      const struct journal_row *row, char out[SHA256_HEX_LEN + 1]);
 /* Chain over rows[0..count) starting from prev_hex. ERR_TERMINAL HistoryTampered naming the seq. */
 struct err *journal_verify(const char *history_table, const char *prev_hex,
                            const struct journal *journal) ERR_MUST_USE;

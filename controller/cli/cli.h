@@ -9,9 +9,9 @@
 
 struct command {
     const char *name;
-    const char *summary; /* one line for `sluice help` */
+    const char *summary;                /* one line for `sluice help` */
     int (*main)(int argc, char **argv); /* argv[0] is the command's name; returns the exit code */
-    bool hidden;         /* internal: not in `sluice help` */
+    bool hidden;                        /* internal: not in `sluice help` */
 };
 
 extern const struct command commands[]; /* controller/main.c */
@@ -27,12 +27,12 @@ enum option_type {
 };
 
 struct option_row {
-    const char *name;  /* long name without dashes */
-    char letter;       /* 0: none */
+    const char *name; /* long name without dashes */
+    char letter;      /* 0: none */
     enum option_type type;
     const char *value; /* placeholder in help: "DIR"; NULL for flags */
     const char *help;
-    size_t offset;     /* into the values struct */
+    size_t offset; /* into the values struct */
 };
 
 struct cli_spec {

@@ -20,9 +20,9 @@ void buf_add(struct buf *b, const void *bytes, size_t len);
 void buf_adds(struct buf *b, const char *text);
 void buf_addc(struct buf *b, char c);
 void buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void buf_reset(struct buf *b);           /* empty again, memory kept */
-char *buf_take(struct buf *b);           /* the text ("" if empty); caller frees; b is empty */
+void buf_reset(struct buf *b);             /* empty again, memory kept */
+char *buf_take(struct buf *b);             /* the text ("" if empty); caller frees; b is empty */
 const char *buf_text(const struct buf *b); /* "" if nothing was added; borrowed */
 /* ERR_TERMINAL, reason as given, "WHAT is larger than N bytes" when an append was refused. */
 struct err *buf_check(const struct buf *b, const char *reason, const char *what) ERR_MUST_USE;
-void buf_done(struct buf *b);            /* a zeroed or done buffer is fine */
+void buf_done(struct buf *b); /* a zeroed or done buffer is fine */

@@ -19,7 +19,7 @@ bool time_parse(const char *text, int64_t *utc_ms);
 
 /* Go durations as Kubernetes takes them: "1h30m", "90s", "250ms", "0s". Result in ms, >= 0. */
 bool duration_parse(const char *text, int64_t *ms);
-void duration_format(int64_t ms, char out[TIME_TEXT_LEN]); /* "1h30m0s" as Go prints */
+void duration_format(int64_t ms, char out[TIME_TEXT_LEN]);       /* "1h30m0s" as Go prints */
 void duration_format_short(int64_t ms, char out[TIME_TEXT_LEN]); /* kubectl's AGE: "5m", "3d2h" */
 
 int64_t jitter_ms(int64_t base_ms); /* uniformly 0.5..1.5 of base */

@@ -15,4 +15,5 @@ bool file_exists(const char *path);
 struct err *file_write_atomic(const char *path, const void *bytes, size_t length, mode_t mode)
     ERR_MUST_USE;
 struct err *file_mkdirs(const char *path, mode_t mode) ERR_MUST_USE; /* like mkdir -p */
-struct err *file_remove_tree(const char *path) ERR_MUST_USE; /* no symlink followed; absent is fine */
+struct err *file_remove_tree(const char *path)
+    ERR_MUST_USE; /* no symlink followed; absent is fine */

@@ -10,7 +10,14 @@
 
 struct json; /* a node; the root owns the tree: json_free(root). Getters return borrowed nodes. */
 
-enum json_type { JSON_NULL = 1, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+enum json_type {
+    JSON_NULL = 1,
+    JSON_BOOL,
+    JSON_NUMBER,
+    JSON_STRING,
+    JSON_ARRAY,
+    JSON_OBJECT
+};
 
 /* ERR_TERMINAL InvalidSpec with "what: line L column C: ..."; depth limit LIMIT_JSON_DEPTH. */
 struct err *json_parse(const char *text, size_t length, const char *what, struct json **out)
@@ -21,16 +28,16 @@ static inline void json_free_auto(struct json **p)
     json_free(*p);
 }
 
-enum json_type json_type(const struct json *node);                      /* 0 for NULL */
+enum json_type json_type(const struct json *node);                       /* 0 for NULL */
 const struct json *json_get(const struct json *object, const char *key); /* NULL: absent */
 struct json *json_get_mut(struct json *object, const char *key);
-const char *json_key(const struct json *member);   /* key of an object's member */
+const char *json_key(const struct json *member); /* key of an object's member */
 const struct json *json_first(const struct json *container);
 const struct json *json_next(const struct json *node);
 size_t json_count(const struct json *container);
-const char *json_string(const struct json *node);               /* NULL if not a string */
+const char *json_string(const struct json *node); /* NULL if not a string */
 bool json_bool(const struct json *node, bool fallback);
-bool json_int64(const struct json *node, int64_t *out);          /* false: not an exact integer */
+bool json_int64(const struct json *node, int64_t *out); /* false: not an exact integer */
 bool json_double(const struct json *node, double *out);
 /* Shorthands on an object member; NULL / fallback when absent or of another type. */
 const char *json_get_string(const struct json *object, const char *key);
@@ -41,9 +48,10 @@ struct json *json_object(void);
 struct json *json_array(void);
 struct json *json_string_new(const char *text);
 struct json *json_int64_new(int64_t value);
-void json_set(struct json *object, const char *key, struct json *child);         /* replaces */
-void json_set_string(struct json *object, const char *key, const char *text);    /* NULL -> null */
-void json_set_string_opt(struct json *object, const char *key, const char *text); /* NULL -> nothing */
+void json_set(struct json *object, const char *key, struct json *child);      /* replaces */
+void json_set_string(struct json *object, const char *key, const char *text); /* NULL -> null */
+void json_set_string_opt(struct json *object, const char *key,
+                         const char *text); /* NULL -> nothing */
 void json_set_int64(struct json *object, const char *key, int64_t value);
 void json_set_bool(struct json *object, const char *key, bool value);
 void json_set_null(struct json *object, const char *key);

@@ -2,13 +2,14 @@
 /* Every maximum in one list: value, unit, reason. docs/limits.md is compared with it by a test. */
 #pragma once
 
-#define LIMIT_ERR_MESSAGE 1024            /* bytes; a condition message stays readable */
-#define LIMIT_JSON_DEPTH 64               /* nested containers; nobody writes deeper by hand */
-#define LIMIT_JSON_TEXT (64 * 1024 * 1024) /* bytes of one JSON document */
-#define LIMIT_YAML_TEXT (4 * 1024 * 1024) /* bytes of one manifest file; etcd takes 1.5 MiB */
+#define LIMIT_ERR_MESSAGE 1024                 /* bytes; a condition message stays readable */
+#define LIMIT_JSON_DEPTH 64                    /* nested containers; nobody writes deeper by hand */
+#define LIMIT_JSON_TEXT (64 * 1024 * 1024)     /* bytes of one JSON document */
+#define LIMIT_YAML_TEXT (4 * 1024 * 1024)      /* bytes of one manifest file; etcd takes 1.5 MiB */
 #define LIMIT_MIGRATION_FILE (8 * 1024 * 1024) /* bytes of one SQL file */
-#define LIMIT_MIGRATIONS 10000            /* files under one plan's paths */
-#define LIMIT_TREE_BYTES (64 * 1024 * 1024) /* bytes of all SQL files of one database, formats.md 2 */
+#define LIMIT_MIGRATIONS 10000                 /* files under one plan's paths */
+#define LIMIT_TREE_BYTES                                                                           \
+    (64 * 1024 * 1024)                    /* bytes of all SQL files of one database, formats.md 2 */
 #define LIMIT_TREE_ENTRIES 200000         /* tree entries read while walking a plan's paths */
 #define LIMIT_TREE_DEPTH 32               /* folders below a path */
 #define LIMIT_STATEMENTS 100000           /* statements of one file */

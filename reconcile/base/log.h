@@ -4,7 +4,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+enum log_level {
+    LOG_DEBUG,
+    LOG_INFO,
+    LOG_WARN,
+    LOG_ERROR
+};
 
 struct log_field {
     const char *key;
@@ -16,7 +21,8 @@ struct log_field {
 
 void log_setup(int fd, enum log_level min); /* default: stderr, info. Any thread may log after. */
 bool log_enabled(enum log_level level);
-void log_write(enum log_level level, const char *message, const struct log_field *fields, int count);
+void log_write(enum log_level level, const char *message, const struct log_field *fields,
+               int count);
 
 /* LOG(LOG_INFO, "job created", LOG_S("job", name), LOG_I("attempt", 3)); message is constant. */
 #define LOG(level, message, ...)                                                                   \

@@ -3,10 +3,11 @@
 #pragma once
 #include <stddef.h>
 
-void *mem_alloc(size_t size) __attribute__((malloc, returns_nonnull)); /* zeroed */
+void *mem_alloc(size_t size) __attribute__((malloc, returns_nonnull));               /* zeroed */
 void *mem_array(size_t count, size_t size) __attribute__((malloc, returns_nonnull)); /* zeroed */
 /* Grow an array to hold `count` elements; the new tail is zeroed. *cap is in elements. */
-void *mem_grow(void *array, size_t *cap, size_t count, size_t size) __attribute__((returns_nonnull));
+void *mem_grow(void *array, size_t *cap, size_t count, size_t size)
+    __attribute__((returns_nonnull));
 char *mem_strdup(const char *text);                 /* NULL stays NULL */
 char *mem_strndup(const char *text, size_t length); /* copies exactly length bytes + NUL */
 char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2), returns_nonnull));

@@ -8,18 +8,18 @@
 #include "reconcile/base/err.h"
 
 struct proc_spec {
-    const char *path;         /* absolute */
-    const char *const *argv;  /* NULL-terminated */
-    const char *const *envp;  /* NULL-terminated; never NULL: nothing is inherited by accident */
+    const char *path;        /* absolute */
+    const char *const *argv; /* NULL-terminated */
+    const char *const *envp; /* NULL-terminated; never NULL: nothing is inherited by accident */
     int stdin_fd, stdout_fd, stderr_fd; /* -1: /dev/null */
-    const int *keep_fds;      /* further descriptors the child gets, same numbers */
+    const int *keep_fds;                /* further descriptors the child gets, same numbers */
     size_t keep_count;
-    bool new_session;         /* setsid: survives our terminal and our death */
+    bool new_session; /* setsid: survives our terminal and our death */
 };
 
 struct proc {
-    pid_t pid;   /* 0: none */
-    int pidfd;   /* readable when the child has ended; -1: none */
+    pid_t pid; /* 0: none */
+    int pidfd; /* readable when the child has ended; -1: none */
 };
 
 struct proc_end {

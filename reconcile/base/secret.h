@@ -11,6 +11,6 @@ struct secret {
 
 struct secret secret_make(const char *bytes, size_t length); /* copies */
 struct secret secret_copy(const struct secret *from);
-bool secret_set(const struct secret *s); /* has a value */
-void secret_done(struct secret *s);      /* wipes; a zeroed secret is fine */
+bool secret_set(const struct secret *s);      /* has a value */
+void secret_done(struct secret *s);           /* wipes; a zeroed secret is fine */
 void secret_wipe(void *bytes, size_t length); /* not optimised away */

@@ -36,11 +36,11 @@ struct kvlist { /* ordered pairs, e.g. placeholders, labels */
     struct kv {
         char *key;   /* owned */
         char *value; /* owned */
-    } *items;
+    } * items;
     size_t count;
     size_t cap;
 };
 void kvlist_set(struct kvlist *list, const char *key, const char *value); /* replaces same key */
-const char *kvlist_get(const struct kvlist *list, const char *key);      /* NULL if absent */
+const char *kvlist_get(const struct kvlist *list, const char *key);       /* NULL if absent */
 void kvlist_copy(const struct kvlist *from, struct kvlist *out);
 void kvlist_done(struct kvlist *list);

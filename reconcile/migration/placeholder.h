@@ -6,7 +6,7 @@
 #include "reconcile/base/str.h"
 #include "reconcile/model/migration.h"
 
-struct placeholders { /* what one run on one database knows; all borrowed */
+struct placeholders {           /* what one run on one database knows; all borrowed */
     bool replacement;           /* false: text is left alone */
     const struct kvlist *user;  /* names compared case-insensitively */
     const char *default_schema; /* flyway:defaultSchema */
@@ -15,7 +15,7 @@ struct placeholders { /* what one run on one database knows; all borrowed */
     const char *timestamp;      /* flyway:timestamp, "yyyy-MM-dd HH:mm:ss" local, once per run */
     const char *table;          /* flyway:table */
     const char *working_directory;
-    const char *environment;    /* "default" */
+    const char *environment; /* "default" */
 };
 
 /* Replaces in the whole text of m (one leading BOM dropped). Fills script->expanded, map and

@@ -16,5 +16,5 @@ struct err *script_parse(enum engine engine, int32_t server_version, const struc
 
 /* Where character `position` (from 1, characters not bytes, as PG_DIAG_STATEMENT_POSITION) of
  * statement s is in the source file; position 0: the statement's start. */
-void script_locate(const struct script *script, const struct migration *m, const struct statement *s,
-                   int position, int *line, int *column);
+void script_locate(const struct script *script, const struct migration *m,
+                   const struct statement *s, int position, int *line, int *column);

@@ -12,7 +12,12 @@
 #include "reconcile/model/options.h"
 #include "reconcile/model/target.h"
 
-enum ownership { OWNERSHIP_KEEP, OWNERSHIP_ADOPT, OWNERSHIP_TAKE_OVER, OWNERSHIP_ACCEPT };
+enum ownership {
+    OWNERSHIP_KEEP,
+    OWNERSHIP_ADOPT,
+    OWNERSHIP_TAKE_OVER,
+    OWNERSHIP_ACCEPT
+};
 const char *ownership_text(enum ownership o); /* Keep Adopt TakeOver Accept */
 
 struct assignment_file {
@@ -27,7 +32,7 @@ struct assignment_file {
 };
 
 struct assignment_bundle {
-    char name[64]; /* sluice-sql-<16 hex> */
+    char name[64];                   /* sluice-sql-<16 hex> */
     char sha256[SHA256_HEX_LEN + 1]; /* uncompressed */
     int64_t bytes;                   /* uncompressed */
     int32_t parts;
@@ -74,8 +79,8 @@ char *assignment_format(const struct assignment *a); /* manifest.json; owned */
 struct err *assignment_parse(const char *text, size_t length, struct assignment *out) ERR_MUST_USE;
 void assignment_done(struct assignment *a);
 /* Packs the raw bytes of `files` in order into a->bundles/files and gives the compressed stream. */
-struct err *assignment_pack(struct assignment *a, const struct migration *const *files, size_t count,
-                            struct buf *stream) ERR_MUST_USE;
+struct err *assignment_pack(struct assignment *a, const struct migration *const *files,
+                            size_t count, struct buf *stream) ERR_MUST_USE;
 /* Reads DIR: checks manifest bytes against sha256_hex, parses, reads and checks every bundle and file.
  * files->items[i].bytes point into *content, which the caller frees. */
 struct err *assignment_read(const char *dir, const char *sha256_hex, struct assignment *out,

@@ -2,7 +2,13 @@
 /* The database engines. */
 #pragma once
 
-enum engine { ENGINE_UNKNOWN, ENGINE_POSTGRESQL, ENGINE_MARIADB, ENGINE_MYSQL, ENGINE_MAX_ };
+enum engine {
+    ENGINE_UNKNOWN,
+    ENGINE_POSTGRESQL,
+    ENGINE_MARIADB,
+    ENGINE_MYSQL,
+    ENGINE_MAX_
+};
 
-const char *engine_text(enum engine engine);         /* postgresql | mariadb | mysql; "" */
-enum engine engine_parse(const char *text);          /* also the uri schemes postgres, pgsql */
+const char *engine_text(enum engine engine); /* postgresql | mariadb | mysql; "" */
+enum engine engine_parse(const char *text);  /* also the uri schemes postgres, pgsql */

@@ -29,9 +29,19 @@ struct history { /* in rank order */
     size_t cap;
 };
 
-enum journal_state { JOURNAL_NONE, JOURNAL_INTENT, JOURNAL_DONE, JOURNAL_INFERRED, JOURNAL_FAILED,
-                     JOURNAL_RESOLVED };
-enum verdict { VERDICT_NONE, VERDICT_APPLIED, VERDICT_NOT_APPLIED };
+enum journal_state {
+    JOURNAL_NONE,
+    JOURNAL_INTENT,
+    JOURNAL_DONE,
+    JOURNAL_INFERRED,
+    JOURNAL_FAILED,
+    JOURNAL_RESOLVED
+};
+enum verdict {
+    VERDICT_NONE,
+    VERDICT_APPLIED,
+    VERDICT_NOT_APPLIED
+};
 const char *journal_state_text(enum journal_state s);
 enum journal_state journal_state_parse(const char *text);
 const char *verdict_text(enum verdict v); /* applied | not-applied */
@@ -100,7 +110,8 @@ struct inspection { /* everything one read-only look returns */
     struct history history;
     struct journal journal;
     struct lease lease;
-    char *other_lease_table; /* a lease in this schema for another history table, owner = same plan; owned */
+    char *
+        other_lease_table; /* a lease in this schema for another history table, owner = same plan; owned */
 };
 
 void history_done(struct history *h);

@@ -57,8 +57,8 @@ enum step_class {
     STEP_TRANSACTIONAL = 'T', /* DML, and on PostgreSQL all that may run in a transaction */
     STEP_ATOMIC = 'A',        /* MariaDB/MySQL single-object DDL, judged by fingerprints */
     STEP_REPEATABLE = 'R',
-    STEP_OTHER = 'X',         /* cannot be probed: needs verify= or idempotent=true after a crash */
-    STEP_NONTX = 'N',         /* PostgreSQL, outside a transaction, with a probe */
+    STEP_OTHER = 'X', /* cannot be probed: needs verify= or idempotent=true after a crash */
+    STEP_NONTX = 'N', /* PostgreSQL, outside a transaction, with a probe */
 };
 
 enum step_verb { /* direction of the change, for recovery (engine-notes.md 4 and 6.4) */
@@ -76,7 +76,7 @@ enum step_verb { /* direction of the change, for recovery (engine-notes.md 4 and
     VERB_DML,
     VERB_SET,
     VERB_COPY,
-    VERB_LOCK_TABLES,   /* dump files: skipped with a notice */
+    VERB_LOCK_TABLES, /* dump files: skipped with a notice */
     VERB_UNLOCK_TABLES,
     VERB_OTHER,
 };
@@ -84,8 +84,8 @@ enum step_verb { /* direction of the change, for recovery (engine-notes.md 4 and
 struct object_ref { /* as written, unquoted; "" schema: the session's default */
     char *type;     /* table view index trigger procedure function event sequence database user */
     char *schema;
-    char *name;     /* for an index: the index; its table is a ref of its own */
-    bool is_new;    /* the new name of a RENAME */
+    char *name;  /* for an index: the index; its table is a ref of its own */
+    bool is_new; /* the new name of a RENAME */
 };
 
 struct statement {
@@ -117,7 +117,9 @@ struct script {
     bool transactional; /* false: every statement is its own journalled step (PostgreSQL) */
     char *expanded;     /* file text after placeholder replacement; owned */
     size_t expanded_length;
-    struct script_map { size_t expanded, source; } *map; /* replacement borders, ascending */
+    struct script_map {
+        size_t expanded, source;
+    } * map; /* replacement borders, ascending */
     size_t map_count;
     struct strlist placeholders_used; /* user placeholders named by the file, sorted, unique */
     struct strlist notices;           /* e.g. "V1__dump.sql:12: LOCK TABLES is skipped" */

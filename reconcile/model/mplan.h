@@ -14,13 +14,18 @@
 
 struct mplan_source {
     char *url;
-    enum { REF_BRANCH, REF_TAG, REF_COMMIT, REF_NAME } ref_kind;
-    char *ref;                /* default branch main */
-    struct strlist paths;     /* default sql/${database} */
-    int64_t interval_ms;      /* 60 s */
-    int64_t timeout_ms;       /* 60 s */
+    enum {
+        REF_BRANCH,
+        REF_TAG,
+        REF_COMMIT,
+        REF_NAME
+    } ref_kind;
+    char *ref;            /* default branch main */
+    struct strlist paths; /* default sql/${database} */
+    int64_t interval_ms;  /* 60 s */
+    int64_t timeout_ms;   /* 60 s */
     bool allow_rewrite;
-    char *secret_name;        /* NULL: none */
+    char *secret_name;         /* NULL: none */
     char *webhook_secret_name; /* NULL: none */
 };
 
@@ -30,8 +35,8 @@ struct mplan_database {
     struct target_overrides connection; /* strings owned by the plan */
     char *ca_kind, *ca_name, *ca_key;   /* tls.caRef; NULL: none */
     char *client_cert_secret;
-    char *schema;                       /* NULL: none */
-    struct strlist paths;               /* empty: source.paths */
+    char *schema;         /* NULL: none */
+    struct strlist paths; /* empty: source.paths */
     struct kvlist labels;
     struct migrations_options migrations; /* resolved: the plan's with this entry's overrides */
 };
@@ -47,7 +52,12 @@ struct mplan_gate {
 
 struct mplan_wave {
     char *name;
-    enum { SELECT_NAMES, SELECT_LABELS, SELECT_COUNT, SELECT_PERCENT } select;
+    enum {
+        SELECT_NAMES,
+        SELECT_LABELS,
+        SELECT_COUNT,
+        SELECT_PERCENT
+    } select;
     struct strlist names;
     struct kvlist labels;
     int32_t amount; /* count or percent */
@@ -56,8 +66,14 @@ struct mplan_wave {
     size_t gate_count;
 };
 
-enum strategy { STRATEGY_ALL_AT_ONCE = 1, STRATEGY_CANARY };
-enum deletion_policy { DELETION_WAIT, DELETION_CANCEL };
+enum strategy {
+    STRATEGY_ALL_AT_ONCE = 1,
+    STRATEGY_CANARY
+};
+enum deletion_policy {
+    DELETION_WAIT,
+    DELETION_CANCEL
+};
 
 struct mplan {
     /* metadata */
@@ -77,10 +93,10 @@ struct mplan {
     struct mplan_wave *waves;
     size_t wave_count;
     struct execution_options execution;
-    int64_t start_timeout_ms; /* execution.startTimeout, 10 min */
-    int64_t interval_ms;      /* 5 min */
+    int64_t start_timeout_ms;  /* execution.startTimeout, 10 min */
+    int64_t interval_ms;       /* 5 min */
     int64_t retry_interval_ms; /* 30 s */
-    int64_t timeout_ms;       /* 1 h */
+    int64_t timeout_ms;        /* 1 h */
     enum deletion_policy deletion_policy;
     bool suspend;
     struct json *defaulted; /* spec as kubectl get -o json would show it; owned */

@@ -7,30 +7,48 @@
 #include "reconcile/base/str.h"
 #include "reconcile/model/version.h"
 
-enum target_kind { TARGET_LATEST, TARGET_CURRENT, TARGET_NEXT, TARGET_VERSION };
+enum target_kind {
+    TARGET_LATEST,
+    TARGET_CURRENT,
+    TARGET_NEXT,
+    TARGET_VERSION
+};
 
 struct ignore_pattern { /* type:state, flyway.md 4.6 */
-    enum { IGNORE_ANY_TYPE, IGNORE_REPEATABLE, IGNORE_VERSIONED } type;
-    enum { IGNORE_ANY_STATE, IGNORE_MISSING, IGNORE_PENDING, IGNORE_IGNORED, IGNORE_FUTURE } state;
+    enum {
+        IGNORE_ANY_TYPE,
+        IGNORE_REPEATABLE,
+        IGNORE_VERSIONED
+    } type;
+    enum {
+        IGNORE_ANY_STATE,
+        IGNORE_MISSING,
+        IGNORE_PENDING,
+        IGNORE_IGNORED,
+        IGNORE_FUTURE
+    } state;
 };
 
 struct migrations_options {
-    char *table;            /* owned; default flyway_schema_history */
-    char *schema;           /* owned; NULL: the session's default */
+    char *table;  /* owned; default flyway_schema_history */
+    char *schema; /* owned; NULL: the session's default */
     enum target_kind target;
     struct version target_version; /* with TARGET_VERSION */
     bool target_optional;          /* "2.1?" */
     bool out_of_order;
     bool baseline_on_migrate;
-    struct version baseline_version; /* default 1 */
-    char *baseline_description;      /* owned; default << Flyway Baseline >> */
+    struct version baseline_version;  /* default 1 */
+    char *baseline_description;       /* owned; default << Flyway Baseline >> */
     struct ignore_pattern ignore[16]; /* default *:future */
     int ignore_count;
     struct kvlist placeholders;
     bool placeholder_replacement; /* default true */
 };
 
-enum old_sessions { OLD_SESSIONS_WAIT, OLD_SESSIONS_TERMINATE };
+enum old_sessions {
+    OLD_SESSIONS_WAIT,
+    OLD_SESSIONS_TERMINATE
+};
 
 struct execution_options {
     int64_t lock_timeout_ms;      /* 1000 */
@@ -41,10 +59,10 @@ struct execution_options {
     bool allow_superuser;
 };
 
-void migrations_options_init(struct migrations_options *out);  /* Flyway's defaults */
+void migrations_options_init(struct migrations_options *out); /* Flyway's defaults */
 void migrations_options_copy(const struct migrations_options *from, struct migrations_options *out);
 void migrations_options_done(struct migrations_options *options);
-void execution_options_init(struct execution_options *out);    /* design.md 3's defaults */
+void execution_options_init(struct execution_options *out); /* design.md 3's defaults */
 /* "*:future" -> pattern; false: not one. */
 bool ignore_pattern_parse(const char *text, struct ignore_pattern *out);
 /* latest current next 2.1 2.1? ; false: not one. */

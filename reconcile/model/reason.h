@@ -70,11 +70,11 @@
 #define REASON_INTERRUPTED "Interrupted" /* exit 143 */
 
 enum reason_class {
-    REASON_CLASS_NONE,     /* success or progress */
-    REASON_CLASS_RETRY,    /* Ready=False, Reconciling=True, tried again until spec.timeout */
-    REASON_CLASS_WAIT,     /* Waiting=True: never counts against timeout */
-    REASON_CLASS_STALL,    /* Stalled; cleared when the observation changes */
-    REASON_CLASS_STICKY,   /* Stalled; cleared only by a new commit, spec or token */
+    REASON_CLASS_NONE,   /* success or progress */
+    REASON_CLASS_RETRY,  /* Ready=False, Reconciling=True, tried again until spec.timeout */
+    REASON_CLASS_WAIT,   /* Waiting=True: never counts against timeout */
+    REASON_CLASS_STALL,  /* Stalled; cleared when the observation changes */
+    REASON_CLASS_STICKY, /* Stalled; cleared only by a new commit, spec or token */
     REASON_CLASS_EVENT,
     REASON_CLASS_COMMAND,
 };

@@ -6,9 +6,23 @@
 #include <stdint.h>
 #include "reconcile/base/err.h"
 
-enum outcome { OUTCOME_NONE, OUTCOME_DONE, OUTCOME_NOTHING_TO_DO, OUTCOME_FAILED, OUTCOME_INVALID,
-               OUTCOME_BUSY, OUTCOME_FENCED, OUTCOME_UNKNOWN, OUTCOME_UNREACHABLE, OUTCOME_DENIED,
-               OUTCOME_MOVED, OUTCOME_INTERRUPTED, OUTCOME_TIMED_OUT, OUTCOME_ERROR, OUTCOME_MAX_ };
+enum outcome {
+    OUTCOME_NONE,
+    OUTCOME_DONE,
+    OUTCOME_NOTHING_TO_DO,
+    OUTCOME_FAILED,
+    OUTCOME_INVALID,
+    OUTCOME_BUSY,
+    OUTCOME_FENCED,
+    OUTCOME_UNKNOWN,
+    OUTCOME_UNREACHABLE,
+    OUTCOME_DENIED,
+    OUTCOME_MOVED,
+    OUTCOME_INTERRUPTED,
+    OUTCOME_TIMED_OUT,
+    OUTCOME_ERROR,
+    OUTCOME_MAX_
+};
 const char *outcome_text(enum outcome outcome); /* Done NothingToDo Failed ... */
 enum outcome outcome_parse(const char *text);
 

@@ -8,8 +8,14 @@
 #include "reconcile/base/str.h"
 #include "reconcile/model/engine.h"
 
-enum tls_mode { TLS_UNSET, TLS_VERIFY_FULL, TLS_VERIFY_CA, TLS_REQUIRE, TLS_DISABLE };
-const char *tls_mode_text(enum tls_mode mode); /* verify-full verify-ca require disable */
+enum tls_mode {
+    TLS_UNSET,
+    TLS_VERIFY_FULL,
+    TLS_VERIFY_CA,
+    TLS_REQUIRE,
+    TLS_DISABLE
+};
+const char *tls_mode_text(enum tls_mode mode);  /* verify-full verify-ca require disable */
 enum tls_mode tls_mode_parse(const char *text); /* TLS_UNSET: not a mode */
 
 struct target {
@@ -20,11 +26,11 @@ struct target {
     char *database;
     char *user;
     struct secret password;
-    enum tls_mode tls;        /* resolved; sockets: no TLS */
-    char *ca_file;            /* NULL: the system store */
+    enum tls_mode tls;          /* resolved; sockets: no TLS */
+    char *ca_file;              /* NULL: the system store */
     char *cert_file, *key_file; /* client certificate; NULL: none */
-    char *schema;             /* NULL: resolve at connect */
-    char *table;              /* NULL: flyway_schema_history */
+    char *schema;               /* NULL: resolve at connect */
+    char *table;                /* NULL: flyway_schema_history */
 };
 
 /* postgresql://user:pw@host:port/db?sslmode=...&sslrootcert=...&host=/dir

@@ -9,8 +9,8 @@
 #include "reconcile/base/str.h"
 
 struct tree_file {
-    char *path;     /* for messages: path in the repository, or as the user gave the folder; owned */
-    char *script;   /* relative to its location root, '/' separated (history column); owned */
+    char *path;   /* for messages: path in the repository, or as the user gave the folder; owned */
+    char *script; /* relative to its location root, '/' separated (history column); owned */
     uint8_t *bytes; /* raw blob, no filters; owned; followed by a NUL that is not counted */
     size_t size;
 };
@@ -25,7 +25,13 @@ struct tree {
     size_t total_bytes;
 };
 
-enum tree_entry_kind { TREE_FILE, TREE_DIR, TREE_SYMLINK, TREE_SUBMODULE, TREE_OTHER };
+enum tree_entry_kind {
+    TREE_FILE,
+    TREE_DIR,
+    TREE_SYMLINK,
+    TREE_SUBMODULE,
+    TREE_OTHER
+};
 
 /* Is this entry acceptable under a plan's paths? Names: valid UTF-8, no control characters, no NUL,
  * not "." "..", ".git" in any case. Symlinks, submodules and special files are refused.

@@ -11,7 +11,8 @@ struct version {
 
 /* False: not a version (empty part, letter, reserved word) or longer than VERSION_MAX. */
 bool version_parse(const char *text, struct version *out);
-int version_compare(const struct version *a, const struct version *b); /* 1 = 1.0 = 01; "" sorts first */
+int version_compare(const struct version *a,
+                    const struct version *b); /* 1 = 1.0 = 01; "" sorts first */
 static inline bool version_set(const struct version *v)
 {
     return v->text[0] != '\0';

@@ -10,10 +10,25 @@
 #include "reconcile/model/options.h"
 
 enum state { /* flyway.md 4.3-4.4, display names by state_text() */
-    STATE_NONE, STATE_PENDING, STATE_ABOVE_TARGET, STATE_BELOW_BASELINE, STATE_IGNORED_BASELINE,
-    STATE_BASELINE, STATE_IGNORED, STATE_MISSING, STATE_FAILED_MISSING, STATE_SUCCESS, STATE_UNDONE,
-    STATE_AVAILABLE, STATE_FAILED, STATE_OUT_OF_ORDER, STATE_FUTURE, STATE_FAILED_FUTURE,
-    STATE_OUTDATED, STATE_SUPERSEDED, STATE_DELETED,
+    STATE_NONE,
+    STATE_PENDING,
+    STATE_ABOVE_TARGET,
+    STATE_BELOW_BASELINE,
+    STATE_IGNORED_BASELINE,
+    STATE_BASELINE,
+    STATE_IGNORED,
+    STATE_MISSING,
+    STATE_FAILED_MISSING,
+    STATE_SUCCESS,
+    STATE_UNDONE,
+    STATE_AVAILABLE,
+    STATE_FAILED,
+    STATE_OUT_OF_ORDER,
+    STATE_FUTURE,
+    STATE_FAILED_FUTURE,
+    STATE_OUTDATED,
+    STATE_SUPERSEDED,
+    STATE_DELETED,
     /* ours, told by the journal (design.md 7) */
     STATE_INTERRUPTED,     /* an attempt ended inside this file; the next one settles it */
     STATE_OUTCOME_UNKNOWN, /* needs a verdict */
@@ -21,14 +36,17 @@ enum state { /* flyway.md 4.3-4.4, display names by state_text() */
 };
 const char *state_text(enum state state); /* "Below Baseline" */
 
-struct plan_entry {                     /* one line of `info`, in Flyway's order */
+struct plan_entry { /* one line of `info`, in Flyway's order */
     enum state state;
-    const struct migration *file;       /* borrowed; NULL: no file */
-    const struct history_row *row;      /* borrowed; NULL: not applied */
-    const struct journal_row *open;     /* newest step row that explains failed/interrupted/unknown */
+    const struct migration *file;   /* borrowed; NULL: no file */
+    const struct history_row *row;  /* borrowed; NULL: not applied */
+    const struct journal_row *open; /* newest step row that explains failed/interrupted/unknown */
 };
 
-enum action_kind { ACTION_APPLY, ACTION_BASELINE_MARKER };
+enum action_kind {
+    ACTION_APPLY,
+    ACTION_BASELINE_MARKER
+};
 
 struct action {
     enum action_kind kind;
@@ -44,7 +62,8 @@ struct plan_input {
     const struct placeholders *placeholders; /* for repeatables' checksums */
     const char *target_id;                   /* for placeholders_hmac; "" before adoption */
     bool validate_only;                      /* `validate`: pending is an error unless ignored */
-    bool held_by_failed;  /* the controller: a `failed` row holds (retry_token below); migrate: false */
+    bool
+        held_by_failed; /* the controller: a `failed` row holds (retry_token below); migrate: false */
     const char *retry_token;
 };
 
@@ -55,7 +74,8 @@ struct plan {
     size_t action_count;
     struct strlist ahead;   /* versions applied above every file (status.ahead) */
     struct version current; /* highest applied version, "" if none */
-    struct strlist problems; /* every validation problem, one line each; the error names the first */
+    struct strlist
+        problems; /* every validation problem, one line each; the error names the first */
 };
 
 /* ERR_TERMINAL with reasons ChecksumMismatch DescriptionMismatch MigrationMissing OutOfOrder
