@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The platform port: who supplies MigrationPlans, Secrets and ConfigMaps, runs Jobs and keeps status.
+ * Two implementations: local/ (a folder and child processes) and k8s/ (the API server). The core
+ * never knows which one it runs on.
+ *
+ * Thread rule: every function may be called from any thread at any time between open and close.
+ * Error kinds: ERR_TRANSIENT the platform did not answer, ERR_CONFLICT our view is stale (look again),
+ * ERR_TERMINAL the request itself cannot succeed; reason NotFound where an object is missing. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "reconcile/base/err.h"
+#include "reconcile/base/hash.h"
+#include "reconcile/base/json.h"
+#include "reconcile/base/str.h"
+#include "reconcile/model/assignment.h"
+#include "reconcile/model/mplan.h"
+#include "reconcile/model/result.h"
+
+#define JOB_NAME_MAX 57 /* bytes; pods append 6 */
+
+struct plan_key {
+    char *namespace_, *name; /* owned */
+};
+
+struct plan_keys {
+    struct plan_key *items;
+    size_t count;
+    size_t cap;
+};
+
+enum job_phase {
+    JOB_NONE,
+    JOB_WAITING, /* created, its process has not started: may be deleted without a trace */
+    JOB_RUNNING,
+    JOB_ENDED, /* with or without a result; only an inspection says what it did */
+};
+
+struct job { /* one attempt on one database, as the platform sees it; strings owned */
+    char name[JOB_NAME_MAX + 1];
+    char *database; /* entry of the plan */
+    int64_t attempt;
+    char assignment_sha256[SHA256_HEX_LEN + 1];
+    char commit[65];
+    enum job_phase phase;
+    bool cancelling;    /* told to end */
+    int64_t created_ms; /* UTC */
+    bool has_result;    /* a valid result line of this attempt */
+    struct result result;
+    char *ended_by; /* "exit code 3", "signal 9"; NULL: not known (the controller was away) */
+};
+
+struct job_list {
+    struct job *items; /* any order */
+    size_t count;
+    size_t cap;
+};
+
+struct job_part {  /* one object of a bundle */
+    char name[80]; /* <bundle name>.000 */
+    const void *bytes;
+    size_t length;
+};
+
+struct job_spec {     /* everything that either platform needs to run one attempt; all borrowed */
+    const char *name; /* job_name() */
+    const struct mplan *plan;
+    const struct mplan_database *database;
+    const struct assignment *assignment;
+    const char *manifest; /* its text */
+    const char *manifest_sha256;
+    const struct job_part *parts;
+    size_t part_count;
+    const struct kvlist *credentials; /* file name -> content; k8s mounts the Secrets instead */
+};
+
+/* What changed. name NULL: everything may have. Called on a thread of the platform; must not block. */
+enum platform_kind {
+    PLATFORM_PLAN,
+    PLATFORM_SECRET,
+    PLATFORM_CONFIGMAP,
+    PLATFORM_JOB
+};
+typedef void platform_changed_fn(void *payload, enum platform_kind kind, const char *namespace_,
+                                 const char *name);
+
+struct platform {
+    void *self;
+    const struct platform_ops *ops;
+};
+
+struct platform_ops {
+    /* Begins to watch; `changed` comes for every later change, for a Job with the namespace and name
+     * of its plan. What was there before the call is not announced: list it. */
+    struct err *(*watch)(void *self, platform_changed_fn *changed, void *payload);
+    void (*close)(void *self); /* running Jobs go on */
+
+    /* Stable for the life of the installation; owner_cluster of the lease. Borrowed. */
+    const char *(*cluster_id)(void *self);
+
+    struct err *(*list_plans)(void *self, struct plan_keys *out);
+    /* What is wrong with objects that never became one (a manifest that does not parse), one line each. */
+    void (*list_problems)(void *self, struct strlist *out);
+    /* The whole object: metadata with uid, generation, creationTimestamp and annotations, spec, status.
+     * NotFound: no such plan. Owned. */
+    struct err *(*read_plan)(void *self, const char *namespace_, const char *name,
+                             struct json **out);
+    /* Replaces the status of the object with this uid; a no-op when it is equal already.
+     * ERR_CONFLICT: the object is gone or another one. */
+    struct err *(*write_status)(void *self, const char *namespace_, const char *name,
+                                const char *uid, const struct json *status);
+    /* RFC 7396 merge patch of metadata.annotations and spec.suspend, in the name of a person. */
+    struct err *(*patch_plan)(void *self, const char *namespace_, const char *name,
+                              const struct json *patch);
+    /* The core has seen a deleting plan to its end: no Job of it runs any more. */
+    struct err *(*release_plan)(void *self, const char *namespace_, const char *name,
+                                const char *uid);
+
+    /* Decoded data. NotFound: no such object. */
+    struct err *(*read_secret)(void *self, const char *namespace_, const char *name,
+                               struct kvlist *out);
+    struct err *(*read_configmap)(void *self, const char *namespace_, const char *name,
+                                  struct kvlist *out);
+
+    /* Jobs of the plan with this uid, an authoritative look, not a cache. */
+    struct err *(*list_jobs)(void *self, const char *namespace_, const char *plan_uid,
+                             struct job_list *out);
+    /* Creates and starts. A Job of that name with the same assignment is adopted (NULL). ERR_CONFLICT
+     * AssignmentStale: ours with other content, look again; ERR_TRANSIENT NameConflict: not ours;
+     * RunnerNotStarted: the process could not be started. */
+    struct err *(*create_job)(void *self, const struct job_spec *spec);
+    /* Deletes a Job that has not started; ERR_CONFLICT when it has. Absent is fine. */
+    struct err *(*delete_job)(void *self, const char *namespace_, const char *name);
+    /* Asks a running Job to end (SIGTERM): it cancels, rolls back or records. Absent is fine. */
+    struct err *(*cancel_job)(void *self, const char *namespace_, const char *name);
+};
+
+void plan_keys_add(struct plan_keys *keys, const char *namespace_, const char *name);
+void plan_keys_done(struct plan_keys *keys);
+void job_done(struct job *job);
+void job_list_done(struct job_list *list);
+/* design.md 6: <plan>-<database>-<10 hex of SHA-256(plan UID, database)>-<attempt>, a DNS label. */
+void job_name(const char *plan, const char *plan_uid, const char *database, int64_t attempt,
+              char out[JOB_NAME_MAX + 1]);
