@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* (files, history, journal, policy) -> states, ordered actions, or a terminal error. */
+#include "reconcile/plan/plan.h"
+
+#include <string.h>
+
+#include "reconcile/base/auto.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/model/reason.h"
+#include "reconcile/plan/states.h"
+
+static void add_entry(struct plan *plan, struct plan_entry entry)
+{
+    plan->entries[plan->entry_count++] = entry;
+}
+
+static void add_rows(const struct states *s, struct plan *plan)
+{
+    for (size_t i = 0; i < s->row_count; i++) {
+        const struct row_view *view = &s->rows[i];
+        if (str_eq(view->row->type, "DELETE") && view->row->has_version) {
+            continue; /* told by the row that it deletes */
+        }
+        struct plan_entry entry = { .state = states_of_row(s, view),
+                                    .file = view->file,
+                                    .row = view->row };
+        if (entry.state == STATE_FUTURE && view->row->has_version) {
+            strlist_add(&plan->ahead, view->row->version_text);
+        }
+        if (entry.file && (entry.state == STATE_OUTDATED || entry.state == STATE_FAILED)) {
+            entry.open = journal_open_row(s->input->journal, entry.file,
+                                          entry.state == STATE_FAILED ? NULL : view->row);
+            if (entry.open && entry.state == STATE_FAILED) {
+                entry.state = journal_state_of(entry.open, entry.file);
+            }
+        }
+        add_entry(plan, entry);
+    }
+}
+
+static void add_files(const struct states *s, struct plan *plan)
+{
+    const struct migration_set *files = s->input->files;
+
+    for (size_t i = 0; i < files->count; i++) {
+        const struct migration *file = &files->items[i];
+        if (file->kind == MIGRATION_CALLBACK || file->kind == MIGRATION_UNDO ||
+            states_live_row(s, file)) {
+            continue;
+        }
+        struct plan_entry entry = { .state = states_of_file(s, file), .file = file };
+        if (entry.state == STATE_PENDING) {
+            entry.open = journal_open_row(s->input->journal, file, NULL);
+            if (entry.open) {
+                entry.state = journal_state_of(entry.open, file);
+            }
+        }
+        add_entry(plan, entry);
+    }
+}
+
+static const struct version *entry_version(const struct plan_entry *e)
+{
+    static const struct version none;
+    if (e->file) {
+        return &e->file->version;
+    }
+    return e->row->has_version ? &e->row->version : &none;
+}
+
+static bool below_baseline(const struct plan_entry *e)
+{
+    return e->state == STATE_BELOW_BASELINE || e->state == STATE_IGNORED_BASELINE;
+}
+
+/* Flyway's order of `info`, flyway.md 4.4. */
+static int entry_order(const void *left, const void *right)
+{
+    const struct plan_entry *a = left;
+    const struct plan_entry *b = right;
+
+    if (a->row && b->row) {
+        return a->row->rank < b->row->rank ? -1 : a->row->rank > b->row->rank;
+    }
+    if (below_baseline(a) != below_baseline(b) && (a->row || b->row)) {
+        return below_baseline(a) ? -1 : 1;
+    }
+    if (!a->row != !b->row) {
+        return a->row ? -1 : 1;
+    }
+    bool a_repeatable = !version_set(entry_version(a));
+    bool b_repeatable = !version_set(entry_version(b));
+    if (a_repeatable != b_repeatable) {
+        return a_repeatable ? 1 : -1;
+    }
+    int order = version_compare(entry_version(a), entry_version(b));
+    if (order != 0) {
+        return order;
+    }
+    return a->file < b->file ? -1 : a->file > b->file; /* the set is sorted already */
+}
+
+/* A `failed` row of the controller's own stands until the file or the retry token changes. */
+static struct err *check_held(const struct plan_input *input, const struct plan_entry *entry)
+{
+    char sha256_text[SHA256_HEX_LEN + 1];
+    const struct journal_row *open = entry->open;
+
+    if (!open || open->state != JOURNAL_FAILED || !input->held_by_failed) {
+        return NULL;
+    }
+    hex_format(entry->file->sha256, SHA256_LEN, sha256_text);
+    if (!str_eq(sha256_text, open->file_sha256) ||
+        !str_eq(open->retry_token, input->retry_token ? input->retry_token : "")) {
+        return NULL;
+    }
+    return err_new(ERR_TERMINAL, REASON_MIGRATION_FAILED, "%s:%d: %s%s%s", entry->file->path,
+                   open->line, open->error_code ? open->error_code : "",
+                   open->error_code ? " " : "", open->message ? open->message : "failed");
+}
+
+static bool after_met(const struct plan_input *input, const struct kv *after)
+{
+    const char *known = input->assume ? kvlist_get(input->assume, after->key) : NULL;
+    struct version have;
+    struct version want;
+
+    return known && version_parse(known, &have) && version_parse(after->value, &want) &&
+           version_compare(&have, &want) >= 0;
+}
+
+/* False: the file has to wait and so has everything behind it. */
+static struct err *check_after(const struct plan_input *input, const struct migration *file,
+                               struct plan *plan, bool *met)
+{
+    *met = true;
+    for (size_t i = 0; i < file->directives.after.count; i++) {
+        const struct kv *after = &file->directives.after.items[i];
+        if (after_met(input, after)) {
+            continue;
+        }
+        *met = false;
+        if (!input->wait_for_others) {
+            return err_new(
+                ERR_TERMINAL, REASON_INVALID_MIGRATION,
+                "%s: after=%s/%s needs another database that a single run cannot see; if it "
+                "has that version, say --assume %s=%s",
+                file->path, after->key, after->value, after->key, after->value);
+        }
+        plan->waits_for = mem_printf("%s/%s", after->key, after->value);
+        return NULL;
+    }
+    return NULL;
+}
+
+static bool wants_run(const struct plan_entry *e)
+{
+    switch (e->state) {
+    case STATE_PENDING:
+    case STATE_OUTDATED:
+    case STATE_INTERRUPTED:
+    case STATE_OUTCOME_UNKNOWN:
+        return true;
+    case STATE_FAILED:
+        return e->file != NULL; /* explained by our journal, else validation stopped us */
+    default:
+        return false;
+    }
+}
+
+static struct err *add_actions(const struct plan_input *input, struct plan *plan)
+{
+    for (size_t i = 0; i < plan->entry_count; i++) {
+        const struct plan_entry *entry = &plan->entries[i];
+        struct action action = { .kind = ACTION_APPLY, .file = entry->file };
+        bool met;
+
+        if (!wants_run(entry)) {
+            continue;
+        }
+        TRY(check_held(input, entry));
+        TRY(check_after(input, entry->file, plan, &met));
+        if (!met) {
+            return NULL;
+        }
+        TRY(placeholders_checksum(entry->file, input->placeholders, &action.checksum));
+        plan->actions[plan->action_count++] = action;
+        if (input->options->target == TARGET_NEXT) {
+            return NULL;
+        }
+    }
+    return NULL;
+}
+
+/* Entries whose rows come from failed runs sort by rank; actions go by version, then repeatables. */
+static int action_order(const void *left, const void *right)
+{
+    const struct action *a = left;
+    const struct action *b = right;
+
+    if (a->kind != b->kind) {
+        return a->kind == ACTION_BASELINE_MARKER ? -1 : 1;
+    }
+    return a->file < b->file ? -1 : a->file > b->file;
+}
+
+static struct err *require_baseline(const struct plan_input *input, struct history *with_marker,
+                                    struct plan *plan)
+{
+    const struct migrations_options *options = input->options;
+
+    *with_marker = *input->history;
+    if (input->history->table_exists || input->history->schema_empty || input->validate_only) {
+        return NULL;
+    }
+    if (!options->baseline_on_migrate) {
+        return err_new(ERR_TERMINAL, REASON_BASELINE_REQUIRED,
+                       "the schema is not empty and has no history table \"%s\"", options->table);
+    }
+    plan->marker = mem_alloc(sizeof *plan->marker);
+    *plan->marker = (struct history_row){
+        .rank = 1,
+        .has_version = true,
+        .version = options->baseline_version,
+        .version_text = mem_strdup(options->baseline_version.text),
+        .description = mem_strdup(options->baseline_description),
+        .type = mem_strdup("BASELINE"),
+        .script = mem_strdup(options->baseline_description),
+        .success = true,
+    };
+    *with_marker = (struct history){ .table_exists = true, .rows = plan->marker, .count = 1 };
+    plan->actions[plan->action_count++] = (struct action){ .kind = ACTION_BASELINE_MARKER };
+    return NULL;
+}
+
+static struct err *fill(const struct plan_input *input, const struct states *s, struct plan *plan)
+{
+    plan->current = s->last_applied;
+    add_rows(s, plan);
+    add_files(s, plan);
+    qsort(plan->entries, plan->entry_count, sizeof *plan->entries, entry_order);
+    TRY(validate_entries(s, plan));
+    if (input->validate_only) {
+        return NULL;
+    }
+    TRY(add_actions(input, plan));
+    qsort(plan->actions, plan->action_count, sizeof *plan->actions, action_order);
+    return NULL;
+}
+
+struct err *plan_make(const struct plan_input *input, struct plan *out)
+{
+    AUTO(states_done) struct states s = { 0 };
+    struct plan plan = { 0 };
+    struct history history;
+    size_t most = input->files->count + input->history->count + 2;
+
+    plan.entries = mem_array(most, sizeof *plan.entries);
+    plan.actions = mem_array(input->files->count + 1, sizeof *plan.actions);
+    struct err *failed = require_baseline(input, &history, &plan);
+    if (!failed) {
+        failed = states_make(input, &history, &s);
+    }
+    if (!failed) {
+        failed = fill(input, &s, &plan);
+    }
+    if (failed) {
+        plan.action_count = 0;
+    }
+    *out = plan;
+    return failed;
+}
+
+void plan_done(struct plan *plan)
+{
+    free(plan->entries);
+    free(plan->actions);
+    strlist_done(&plan->ahead);
+    strlist_done(&plan->problems);
+    free(plan->waits_for);
+    if (plan->marker) {
+        free(plan->marker->version_text);
+        free(plan->marker->description);
+        free(plan->marker->type);
+        free(plan->marker->script);
+        free(plan->marker);
+    }
+    *plan = (struct plan){ 0 };
+}
+
+void plan_placeholders_hmac(const struct script *script, const struct placeholders *p,
+                            const char *target_id, char out[SHA256_HEX_LEN + 1])
+{
+    AUTO(buf_done) struct buf text = BUF(SIZE_MAX / 4);
+    uint8_t digest[SHA256_LEN];
+
+    out[0] = '\0';
+    if (script->placeholders_used.count == 0 || !target_id || !*target_id) {
+        return;
+    }
+    for (size_t i = 0; i < script->placeholders_used.count; i++) {
+        const char *name = script->placeholders_used.items[i];
+        for (size_t k = 0; k < p->user->count; k++) {
+            if (str_ieq(p->user->items[k].key, name)) {
+                buf_add(&text, name, strlen(name) + 1);
+                buf_add(&text, p->user->items[k].value, strlen(p->user->items[k].value) + 1);
+            }
+        }
+    }
+    hmac_sha256(target_id, strlen(target_id), buf_text(&text), text.len, digest);
+    hex_format(digest, SHA256_LEN, out);
+}
