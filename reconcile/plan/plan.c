@@ -201,7 +201,13 @@ static int action_order(const void *left, const void *right)
     if (a->kind != b->kind) {
         return a->kind == ACTION_BASELINE_MARKER ? -1 : 1;
     }
-    return a->file < b->file ? -1 : a->file > b->file;
+    bool a_last = a->file->kind == MIGRATION_REPEATABLE;
+    bool b_last = b->file->kind == MIGRATION_REPEATABLE;
+    if (a_last != b_last) {
+        return a_last ? 1 : -1;
+    }
+    int order = version_compare(&a->file->version, &b->file->version);
+    return order != 0 ? order : a->file < b->file ? -1 : a->file > b->file;
 }
 
 static struct err *require_baseline(const struct plan_input *input, struct history *with_marker,

@@ -65,6 +65,14 @@ struct plan_input {
     bool
         held_by_failed; /* the controller: a `failed` row holds (retry_token below); migrate: false */
     const char *retry_token;
+    /* The controller: a repeatable whose last run has a journal row is judged by its raw SHA-256 and
+     * the user placeholders, so that ${flyway:timestamp} does not make it pending for ever. False:
+     * Flyway's rule (flyway.md 4.8) alone. */
+    bool journal_repeatables;
+    /* database -> version, for the directive after=; NULL: nothing is known of other databases. */
+    const struct kvlist *assume;
+    bool
+        wait_for_others; /* an unmet after= cuts the actions and fills waits_for; false: an error */
 };
 
 struct plan {
@@ -75,7 +83,9 @@ struct plan {
     struct strlist ahead;   /* versions applied above every file (status.ahead) */
     struct version current; /* highest applied version, "" if none */
     struct strlist
-        problems; /* every validation problem, one line each; the error names the first */
+        problems;    /* every validation problem, one line each; the error names the first */
+    char *waits_for; /* "billing/12": the next file's after= is not met; NULL: none */
+    struct history_row *marker; /* the baseline marker that the first action writes; NULL: none */
 };
 
 /* ERR_TERMINAL with reasons ChecksumMismatch DescriptionMismatch MigrationMissing OutOfOrder
