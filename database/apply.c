@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+// The order of a run, the same on every engine: checks, lock, look, lease, settle, apply, verdict.
+#include <inttypes.h>
+#include <unistd.h>
+#include "database/run.h"
+#include "reconcile/base/auto.h"
+#include "reconcile/base/clock.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/model/reason.h"
+
+#define LOCK_POLL_FIRST_MS 50
+#define LOCK_POLL_MAX_MS 1000
+#define LOCK_NOTICE_MS 10000
+
+static void apply_list_done(struct apply_list *list)
+{
+    free(list->items);
+    *list = (struct apply_list){ 0 };
+}
+
+// ---- before anything is locked ------------------------------------------------------------------
+
+static struct err *check_role(const struct run *run)
+{
+    const struct identity *id = &run->db->identity;
+    if (!id->superuser || run->request->execution->allow_superuser) {
+        return NULL;
+    }
+    if (run->request->warn_superuser) {
+        run_notice(run, "role '%s' is a superuser; a migration needs only the owner of its schema",
+                   id->user);
+        return NULL;
+    }
+    return err_new(ERR_TERMINAL, REASON_ROLE_TOO_POWERFUL,
+                   "role '%s' is too powerful: use the owner of the schema, or set "
+                   "execution.allowSuperuser",
+                   id->user);
+}
+
+static struct err *check_session(const struct run *run)
+{
+    const struct identity *id = &run->db->identity;
+    if (id->multi_primary) {
+        return err_new(
+            ERR_TERMINAL, REASON_UNSUPPORTED_TOPOLOGY,
+            "%s runs with several primaries, where locks do not exclude: point the plan at "
+            "a single primary",
+            id->server_text);
+    }
+    if (id->read_only) {
+        return err_new(ERR_TRANSIENT, REASON_TARGET_READ_ONLY,
+                       "database '%s' is read only (a standby, or set so): connect to the primary",
+                       id->database);
+    }
+    if (id->pooled) {
+        return err_new(ERR_TERMINAL, REASON_POOLER_UNSUPPORTED,
+                       "a transaction pooler stands between us and database '%s': session locks do "
+                       "not hold there, connect directly to the server",
+                       id->database);
+    }
+    return check_role(run);
+}
+
+// ---- the lock -----------------------------------------------------------------------------------
+
+static struct err *lock_refused(const char *holder, bool old_job)
+{
+    return err_new(ERR_WAIT, old_job ? REASON_WAITING_FOR_OLD_SESSION : REASON_DATABASE_BUSY,
+                   "the migration lock is held by %s", holder ? holder : "another session");
+}
+
+// How long to poll: an old Job's session that may be terminated gets execution.lockRetryFor first.
+static int64_t lock_budget_ms(const struct run *run, bool old_session)
+{
+    const struct execution_options *execution = run->request->execution;
+    if (old_session && execution->old_sessions == OLD_SESSIONS_TERMINATE &&
+        execution->lock_retry_for_ms > run->request->lock_wait_ms) {
+        return execution->lock_retry_for_ms;
+    }
+    return run->request->lock_wait_ms;
+}
+
+static struct err *lock_poll(struct run *run)
+{
+    struct db *db = run->db;
+    const int64_t start = clock_mono_ms();
+    int64_t pause = LOCK_POLL_FIRST_MS, next_notice = start;
+    bool terminated = false;
+    for (;;) {
+        bool taken = false, old_session = false;
+        TRY(run_check(run));
+        TRY(db->ops->try_lock(db, &taken));
+        if (taken) {
+            return NULL;
+        }
+        const int64_t now = clock_mono_ms();
+        AUTO(free_auto) char *holder = db->ops->lock_holder(db, &old_session);
+        if (holder && now >= next_notice) {
+            run_notice(run, "waiting for the migration lock, held by %s", holder);
+            next_notice = now + LOCK_NOTICE_MS;
+        }
+        const int64_t left = start + lock_budget_ms(run, old_session) - now;
+        if (left <= 0) {
+            const bool may_end = old_session && !terminated &&
+                                 run->request->execution->old_sessions == OLD_SESSIONS_TERMINATE;
+            if (!may_end) {
+                return lock_refused(holder, old_session && run->request->lease == LEASE_JOB);
+            }
+            run_notice(run, "ending the old session: %s", holder ? holder : "unknown");
+            TRY(db->ops->terminate_holder(db));
+            terminated = true;
+        } else if (pause > left) {
+            pause = left;
+        }
+        TRY(run_pause(run, jitter_ms(pause)));
+        pause = pause * 2 < LOCK_POLL_MAX_MS ? pause * 2 : LOCK_POLL_MAX_MS;
+    }
+}
+
+// ---- one run ------------------------------------------------------------------------------------
+
+static int32_t last_rank(const struct history *history)
+{
+    return history->count > 0 ? history->rows[history->count - 1].rank : 0;
+}
+
+struct err *run_refresh(struct run *run)
+{
+    struct inspection seen = { 0 };
+    TRY(db_inspect(run->db, 0, &seen));
+    inspection_done(&run->seen);
+    run->seen = seen;
+    run->rank = last_rank(&seen.history);
+    return NULL;
+}
+
+static void prepare_placeholders(struct run *run)
+{
+    const struct identity *id = &run->db->identity;
+    const time_t now = (time_t)(clock_utc_ms() / 1000);
+    struct tm local;
+    localtime_r(&now, &local);
+    strftime(run->timestamp, sizeof run->timestamp, "%Y-%m-%d %H:%M:%S", &local);
+    run->working_directory = getcwd(NULL, 0);
+    run->placeholders = (struct placeholders){
+        .replacement = run->request->migrations->placeholder_replacement,
+        .user = &run->request->migrations->placeholders,
+        .default_schema = id->schema,
+        .db_user = id->user,
+        .database = id->database,
+        .timestamp = run->timestamp,
+        .table = run->db->table,
+        .working_directory = run->working_directory ? run->working_directory : "",
+        .environment = "default",
+    };
+}
+
+struct err *run_begin(const struct apply_request *request, struct result *result, struct run *run)
+{
+    *run = (struct run){ .request = request, .result = result, .started_mono_ms = clock_mono_ms() };
+    random_hex(run->nonce, 32);
+    *result = (struct result){ .attempt = request->lease == LEASE_JOB ? request->attempt : 0 };
+    memcpy(result->nonce, run->nonce, sizeof run->nonce);
+    const struct db_options options = { .cancel = request->cancel };
+    TRY(db_open(request->target, &options, &run->db));
+    prepare_placeholders(run);
+    TRY(check_session(run));
+    const int64_t lock_start = clock_mono_ms();
+    struct err *e = lock_poll(run);
+    result->ms.lock = clock_mono_ms() - lock_start;
+    TRY(e);
+    return run_refresh(run);
+}
+
+// Did an earlier attempt leave a step open in a file that we have?
+static bool has_open_steps(const struct run *run)
+{
+    const struct journal *journal = &run->seen.journal;
+    const struct migration_set *files = run->request->files;
+    for (size_t i = 0; files && i < journal->count; i++) {
+        const struct journal_row *row = &journal->rows[i];
+        for (size_t f = 0; row->state == JOURNAL_INTENT && f < files->count; f++) {
+            const struct migration *file = &files->items[f];
+            if (journal_row_is_of(row, file) &&
+                journal_find(journal, row->installed_rank, file, row->step) == row) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static struct err *apply_locked(struct run *run)
+{
+    const struct apply_request *request = run->request;
+    AUTO(apply_list_done) struct apply_list list = { 0 };
+    TRY(request->decide(request->payload, &run->seen, false, &list));
+    if (list.count == 0 && lease_is_ours(&run->seen.lease, &request->owner) &&
+        !has_open_steps(run)) {
+        return NULL;
+    }
+    apply_list_done(&list);
+    TRY(run_lease(run));
+    TRY(run_refresh(run)); // after the bump nobody of an older epoch can add a row
+    TRY(run->db->ops->settle(run));
+    TRY(request->decide(request->payload, &run->seen, true, &list));
+    if (list.count == 0) {
+        return NULL;
+    }
+    const int64_t start = clock_mono_ms();
+    struct err *e = run->db->ops->apply(run, &list);
+    run->result->ms.apply = clock_mono_ms() - start;
+    return e;
+}
+
+struct err *run_lease(struct run *run)
+{
+    TRY(run->db->ops->take_lease(run));
+    run->result->epoch = run->epoch;
+    return NULL;
+}
+
+// ---- the verdict --------------------------------------------------------------------------------
+
+static const struct {
+    int code;
+    enum outcome outcome;
+} outcomes[] = {
+    { 2, OUTCOME_TIMED_OUT },   { 3, OUTCOME_FAILED }, { 5, OUTCOME_DENIED },
+    { 6, OUTCOME_INVALID },     { 7, OUTCOME_BUSY },   { 8, OUTCOME_UNKNOWN },
+    { 9, OUTCOME_UNREACHABLE }, { 10, OUTCOME_MOVED }, { 143, OUTCOME_INTERRUPTED },
+};
+
+enum outcome run_outcome(const char *reason)
+{
+    const int code = reason_exit_code(reason);
+    for (size_t i = 0; i < sizeof outcomes / sizeof *outcomes; i++) {
+        if (outcomes[i].code == code) {
+            return outcomes[i].outcome;
+        }
+    }
+    return OUTCOME_ERROR;
+}
+
+void run_end(struct run *run, const struct err *e)
+{
+    struct result *result = run->result;
+    if (e) {
+        result->code = reason_exit_code(e->reason);
+        if (result->outcome == OUTCOME_NONE) { // an adapter may have said Fenced
+            result->outcome = run_outcome(e->reason);
+        }
+        result->reason = mem_strdup(e->reason);
+        result->message = mem_strdup(e->message);
+    } else if (result->outcome == OUTCOME_NONE) {
+        result->outcome = result->applied.count > 0 ? OUTCOME_DONE : OUTCOME_NOTHING_TO_DO;
+    }
+    const struct journal *journal = &run->seen.journal;
+    const char *target = run->target_id[0] ? run->target_id : run->seen.lease.target_id;
+    memcpy(result->target, target, sizeof result->target);
+    result->epoch = result->epoch ? result->epoch : run->seen.lease.epoch;
+    result->head.rank = run->rank;
+    result->head.journal_seq = journal->head_seq;
+    memcpy(result->head.journal_hash, journal->head_hash, sizeof journal->head_hash);
+    db_close(run->db);
+    run->db = NULL;
+    inspection_done(&run->seen);
+    free(run->working_directory);
+    result->ms.total = clock_mono_ms() - run->started_mono_ms;
+}
+
+struct err *apply_run(const struct apply_request *request, struct result *out)
+{
+    struct run run;
+    struct err *e = run_begin(request, out, &run);
+    if (!e) {
+        e = apply_locked(&run);
+    }
+    run_end(&run, e);
+    return e;
+}

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+// The journal's hash chain and the making of its rows (formats.md 1).
+#include <inttypes.h>
+#include "database/engine.h"
+#include "reconcile/base/auto.h"
+#include "reconcile/base/limits.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/migration/parse.h"
+#include "reconcile/model/reason.h"
+
+// Length as four big-endian bytes, then the bytes; NULL is ffffffff and nothing.
+static void add_field(struct sha256 *h, const char *text)
+{
+    const size_t length = text ? strlen(text) : UINT32_MAX;
+    const uint8_t prefix[4] = { (uint8_t)(length >> 24), (uint8_t)(length >> 16),
+                                (uint8_t)(length >> 8), (uint8_t)length };
+    sha256_add(h, prefix, sizeof prefix);
+    if (text) {
+        sha256_add(h, text, length);
+    }
+}
+
+static void add_number(struct sha256 *h, int64_t number)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%" PRId64, number);
+    add_field(h, text);
+}
+
+void journal_row_hash(const char *history_table, const char *prev_hex,
+                      const struct journal_row *row, char out[SHA256_HEX_LEN + 1])
+{
+    uint8_t digest[SHA256_LEN] = { 0 };
+    if (prev_hex[0] != '\0') {
+        hex_parse(prev_hex, SHA256_HEX_LEN, digest);
+    }
+    struct sha256 *h = sha256_new();
+    sha256_add(h, digest, sizeof digest);
+    add_field(h, history_table);
+    add_number(h, row->seq);
+    add_number(h, DB_FORMAT);
+    add_number(h, row->installed_rank);
+    add_field(h, migration_kind_text(row->kind));
+    add_field(h, row->version);
+    add_field(h, row->description);
+    add_field(h, row->script);
+    add_number(h, row->step);
+    add_number(h, row->line);
+    add_field(h, row->statement_sha256);
+    const char class_text[2] = { row->step_class, '\0' };
+    add_field(h, row->step_class ? class_text : NULL);
+    add_field(h, row->pre_state);
+    // An intent row is the only one that changes later: it hashes as what it was when it was written.
+    add_field(h, row->pre_state ? "intent" : journal_state_text(row->state));
+    add_field(h, row->git_commit);
+    add_field(h, row->file_sha256);
+    add_field(h, row->placeholders_hmac);
+    add_number(h, row->epoch);
+    add_number(h, row->attempt);
+    add_field(h, row->retry_token);
+    add_number(h, row->session_id);
+    sha256_end(h, digest);
+    hex_format(digest, sizeof digest, out);
+}
+
+struct err *journal_verify(const char *history_table, const char *prev_hex,
+                           const struct journal *journal)
+{
+    const char *prev = prev_hex;
+    int64_t expected = journal->count > 0 ? journal->rows[0].seq : 0;
+    if (prev_hex[0] == '\0' && journal->count > 0) {
+        expected = 1;
+    }
+    for (size_t i = 0; i < journal->count; i++, expected++) {
+        const struct journal_row *row = &journal->rows[i];
+        if (row->seq != expected) {
+            return err_new(ERR_TERMINAL, REASON_HISTORY_TAMPERED,
+                           "sluice_journal: row %" PRId64 " of '%s' is missing", expected,
+                           history_table);
+        }
+        char hash[SHA256_HEX_LEN + 1];
+        journal_row_hash(history_table, prev, row, hash);
+        if (strcmp(hash, row->row_hash) != 0) {
+            return err_new(ERR_TERMINAL, REASON_HISTORY_TAMPERED,
+                           "sluice_journal: row %" PRId64
+                           " of '%s' or the one before it was changed: "
+                           "its hash does not fit",
+                           row->seq, history_table);
+        }
+        prev = row->row_hash;
+    }
+    return NULL;
+}
+
+void journal_placeholders_hmac(const struct script *script, const struct placeholders *p,
+                               const char *target_id, char out[SHA256_HEX_LEN + 1])
+{
+    out[0] = '\0';
+    if (!script || script->placeholders_used.count == 0 || target_id[0] == '\0') {
+        return;
+    }
+    AUTO(buf_done) struct buf text = BUF(LIMIT_EXPANDED);
+    for (size_t i = 0; i < script->placeholders_used.count; i++) { // sorted by the parser
+        const char *name = script->placeholders_used.items[i];
+        const char *value = "";
+        for (size_t k = 0; p->user && k < p->user->count; k++) {
+            if (str_ieq(p->user->items[k].key, name)) {
+                value = p->user->items[k].value;
+            }
+        }
+        buf_add(&text, name, strlen(name) + 1);
+        buf_add(&text, value, strlen(value) + 1);
+    }
+    uint8_t digest[SHA256_LEN];
+    hmac_sha256(target_id, strlen(target_id), text.data, text.len, digest);
+    hex_format(digest, sizeof digest, out);
+}
+
+static void prepare_names(const struct run *run, const struct migration *file,
+                          struct journal_row *out)
+{
+    char hex[SHA256_HEX_LEN + 1];
+    if (file) {
+        out->kind = file->kind;
+        out->version = version_set(&file->version) ? mem_strdup(file->version.text) : NULL;
+        out->description = description_stored(file->description);
+        out->script = script_stored(file->script);
+        hex_format(file->sha256, SHA256_LEN, hex);
+    } else {
+        const struct migrations_options *options = run->request->migrations;
+        out->kind = MIGRATION_BASELINE;
+        out->version = mem_strdup(options->baseline_version.text);
+        out->description = description_stored(options->baseline_description);
+        out->script = mem_strdup(out->description);
+        sha256_hex("", 0, hex);
+    }
+    out->file_sha256 = mem_strdup(hex);
+}
+
+void journal_row_prepare(const struct run *run, const struct migration *file, int32_t rank,
+                         int32_t step, const struct statement *statement, enum journal_state state,
+                         const char *pre_state, struct journal_row *out)
+{
+    const struct apply_request *request = run->request;
+    *out = (struct journal_row){
+        .seq = run->seen.journal.head_seq + 1,
+        .installed_rank = rank,
+        .step = step,
+        .line = statement ? statement->line : 1,
+        .step_class = statement && statement->class ? (char)statement->class : '\0',
+        .pre_state = mem_strdup(pre_state),
+        .state = state,
+        .git_commit = mem_strdup(request->git_commit),
+        .epoch = run->epoch,
+        .attempt = request->lease == LEASE_JOB ? request->attempt : 0,
+        .retry_token = mem_strdup(request->retry_token ? request->retry_token : ""),
+        .session_id = run->db->session_id,
+    };
+    prepare_names(run, file, out);
+    char hex[SHA256_HEX_LEN + 1];
+    if (statement) {
+        hex_format(statement->sha256, SHA256_LEN, hex);
+        out->statement_sha256 = mem_strdup(hex);
+    }
+    journal_placeholders_hmac(run->script, &run->placeholders, run->target_id, hex);
+    out->placeholders_hmac = hex[0] ? mem_strdup(hex) : NULL;
+    journal_row_rehash(run, out);
+}
+
+void journal_row_rehash(const struct run *run, struct journal_row *row)
+{
+    const struct journal *journal = &run->seen.journal;
+    journal_row_hash(run->db->table, journal->head_seq > 0 ? journal->head_hash : "", row,
+                     row->row_hash);
+}
+
+void journal_advance(struct run *run, const struct journal_row *row)
+{
+    run->seen.journal.head_seq = row->seq;
+    memcpy(run->seen.journal.head_hash, row->row_hash, sizeof row->row_hash);
+}
+
+bool journal_row_is_of(const struct journal_row *row, const struct migration *file)
+{
+    if (row->kind != file->kind) {
+        return false;
+    }
+    if (version_set(&file->version)) {
+        return str_eq(row->version, file->version.text);
+    }
+    AUTO(free_auto) char *description = description_stored(file->description);
+    return !row->version && str_eq(row->description, description);
+}
+
+const struct journal_row *journal_find(const struct journal *journal, int32_t rank,
+                                       const struct migration *file, int32_t step)
+{
+    for (size_t i = journal->count; i > 0; i--) {
+        const struct journal_row *row = &journal->rows[i - 1];
+        if (row->installed_rank == rank && row->step == step && journal_row_is_of(row, file)) {
+            return row;
+        }
+    }
+    return NULL;
+}
