@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Waves, soak, gates' verdicts, and the digest of a roll-out (design.md 9, formats.md 5). PURE. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "reconcile/base/limits.h"
+#include "reconcile/base/str.h"
+#include "reconcile/model/mplan.h"
+#include "reconcile/plan/plan.h"
+
+#define ROLLOUT_HASH_LEN 16 /* hex digits of the short hashes kept in status */
+
+struct rollout_wave {
+    const char *name; /* borrowed from the plan, or static */
+    int64_t soak_ms;
+    const struct mplan_gate *gates; /* borrowed; NULL: none */
+    size_t gate_count;
+};
+
+struct rollout_waves {
+    struct rollout_wave items[LIMIT_WAVES + 1];
+    size_t count;    /* >= 1 when there is a database */
+    int32_t *member; /* owned: wave index per database, in the spec's order */
+    size_t database_count;
+};
+
+/* Stable: names and labels first (first match wins), then count and percent of those not yet taken,
+ * ordered by SHA-256(UID NUL name), rounded up; what is left is the wave `rest`. Canary without waves:
+ * one canary (label tier=canary if any has it), then the rest. AllAtOnce: one wave `all`. Trailing
+ * waves without a member stay (they pass at once); `rest` exists only when it has one. */
+void rollout_waves_make(const struct mplan *plan, struct rollout_waves *out);
+void rollout_waves_done(struct rollout_waves *waves);
+
+/* ---- soak and gates ---------------------------------------------------------------------------- */
+
+/* One measurement of a gate over all the databases it asks. Start with (struct gate_answer){0}. */
+struct gate_answer {
+    bool taken;    /* there is one */
+    bool answered; /* false: at least one database gave no answer and none said no */
+    bool pass;
+    char text[64];       /* value for status */
+    char message[256];   /* for people: which database, which error */
+};
+/* A no outweighs silence, silence outweighs a yes. `message` is the error's when !answered. */
+void gate_answer_add(struct gate_answer *sum, const char *database, bool answered, bool pass,
+                     const char *text, const char *message);
+
+/* Does this gate ask a database of that engine? */
+bool gate_applies(const struct mplan_gate *gate, enum engine engine);
+
+struct gate_count { /* what status remembers of a gate */
+    int32_t successes, failures;
+    bool at_end; /* judged at least once since the soak ended */
+};
+enum gate_verdict { GATE_VERDICT_OPEN, GATE_VERDICT_PASS, GATE_VERDICT_FAIL };
+enum gate_verdict gate_judge(const struct mplan_gate *gate, const struct gate_count *count);
+
+/* Elapsed on the database's clock: now - max(newest journal row, since). No journal row: soaked. */
+int64_t soak_left_ms(int64_t soak_ms, int64_t database_now_ms, int64_t newest_finished_ms,
+                     int64_t since_ms);
+
+/* ---- supersession ------------------------------------------------------------------------------ */
+
+#define ROLLOUT_SUPERSESSIONS 2 /* in the first wave; then the present roll-out finishes first */
+
+/* May a newer commit replace a roll-out that has been superseded `supersessions` times? */
+bool rollout_may_supersede(int32_t supersessions, bool failed);
+/* The count of the roll-out that replaces it. */
+int32_t rollout_supersede(int32_t supersessions, bool failed, int32_t wave_index);
+
+/* ---- digests ----------------------------------------------------------------------------------- */
+
+/* 16 hex over a database's tree OIDs and its resolved migrations: same = nothing new to apply. */
+void rollout_inputs_hash(const struct mplan_database *database, const struct strlist *oids,
+                         char out[ROLLOUT_HASH_LEN + 1]);
+void rollout_strategy_hash(const struct mplan *plan, char out[ROLLOUT_HASH_LEN + 1]);
+
+struct rollout_entry {    /* one database at the start of a roll-out */
+    bool reachable;       /* false: head null, no files */
+    int32_t head;         /* history head's rank */
+    const struct strlist *oids;
+    const struct plan *plan; /* its actions = pending files; NULL: none */
+};
+/* planDigest of formats.md 5: "sha256:<64 hex>". entries: one per database, in the spec's order. */
+void rollout_digest(const struct mplan *plan, const struct rollout_entry *entries, char out[72]);

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Everything observed about one plan -> one decision (design.md 5). PURE and total: no I/O, no
+ * clock, an answer for every input. Conditions, reasons and retry policy are decided here alone. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "reconcile/base/err.h"
+#include "reconcile/base/str.h"
+#include "reconcile/model/assignment.h"
+#include "reconcile/model/history.h"
+#include "reconcile/model/mplan.h"
+#include "reconcile/model/result.h"
+#include "reconcile/model/status.h"
+#include "reconcile/plan/plan.h"
+#include "reconcile/rollout/rollout.h"
+
+/* ---- what one decision may look at; every pointer is borrowed ---------------------------------- */
+
+struct failure { /* newest error of something that is tried again; reason NULL: none */
+    const char *reason;
+    const char *message;
+    int64_t age_ms;
+    int32_t count; /* consecutive ones, >= 1 */
+};
+
+enum fetch_state { FETCH_NONE, FETCH_RUNNING, FETCH_DONE, FETCH_FAILED };
+enum rewrite { REWRITE_NONE, REWRITE_HARMLESS, REWRITE_CHANGED };
+
+struct commit_view {
+    char commit[65];      /* "": not known */
+    const char *revision; /* "main@sha1:..." */
+    enum fetch_state fetch; /* of its trees; DONE: databases can be judged against it */
+    struct failure fetch_failure; /* with FETCH_FAILED */
+    const struct strlist *covered; /* first-parent ancestors, newest first; NULL: none */
+    /* Against status.lastAppliedCommit: a descendant or allowRewrite (NONE); not one, but every
+     * applied file is the same (HARMLESS: an event) or not (CHANGED: HistoryRewritten). */
+    enum rewrite rewrite;
+    bool tag_moved; /* ref.tag names another commit than the last attempted one */
+};
+
+struct source_view { /* of the present spec.source and revision; all zero after a change of those */
+    struct commit_view newest; /* by the newest successful poll */
+    struct failure poll;       /* the newest poll, if it failed */
+    /* status.rollout.commit when that is not newest.commit; commit "" otherwise. Its fetch is by
+     * commit id and may fail for good (force-pushed away): then the roll-out is superseded. */
+    struct commit_view rollout;
+};
+
+enum owner_relation {
+    OWNER_NONE,          /* no lease row, or never owned */
+    OWNER_MINE,          /* this plan, this entry, this cluster */
+    OWNER_OTHER_ENTRY,   /* another entry of this plan that is in the spec */
+    OWNER_OTHER_PLAN,    /* a plan that exists (or may: forbidden counts as existing) */
+    OWNER_GONE,          /* a plan or an entry that is no more: TakeOver */
+    OWNER_OTHER_CLUSTER,
+};
+
+enum inspection_state {
+    INSPECTION_NONE, /* none finished in this process yet */
+    INSPECTION_OK,   /* the newest one succeeded */
+    INSPECTION_FAILED, /* the newest one failed; facts are those of the newest success, if any */
+};
+
+enum job_state { JOB_NONE, JOB_CREATED, JOB_RUNNING, JOB_ENDED };
+
+struct job_view { /* the newest attempt, or the live one if there is one */
+    enum job_state state;
+    const char *name;
+    int64_t attempt;  /* highest of all Jobs of this database that exist; 0: none */
+    char commit[65];
+    const char *retry_token; /* of its assignment: hex or "" */
+    int64_t age_ms;       /* since it was created */
+    int64_t ended_age_ms; /* since its end was seen */
+    const struct result *result; /* JOB_ENDED; NULL: no or a broken result: inspect, never trust */
+    int32_t tries;  /* ended Jobs of this commit and retry token, this one included */
+};
+
+struct database_view { /* same index as plan->databases */
+    enum inspection_state inspection;
+    struct failure failure; /* with INSPECTION_FAILED; Secret errors and plan_make's inputs too */
+    bool inspecting; /* one is under way */
+    bool busy;       /* a create or record effect is under way */
+    /* Facts of the newest successful inspection of this process; `known` false: none. */
+    bool known;
+    int64_t age_ms;        /* since it was made */
+    bool after_job;        /* it began after the newest Job's end was seen (true without a Job) */
+    char target[37];       /* "": no lease row */
+    enum owner_relation owner;
+    const char *owner_label; /* for people: "shop/other, database orders"; NULL: none */
+    bool other_table;      /* a lease in the schema names another history table for this plan */
+    enum engine engine;
+    int64_t epoch;
+    int32_t head;          /* rank of the newest successful row; 0: none */
+    int64_t journal;       /* head_seq; 0: none */
+    int64_t now_ms;        /* its clock then, UTC */
+    int64_t newest_finished_ms; /* newest journal `finished`; 0: none */
+    bool read_only;        /* TargetReadOnly */
+    bool failure_recorded; /* the journal explains the ended Job's failure (a row of its attempt) */
+    bool recovered;        /* a row of the ended Job was inferred or settled: event RecoveredFromHistory */
+    /* plan_make of those facts against step_commit()'s tree. Neither: not judged yet. On error the
+     * plan may be NULL. script_parse errors of pending files belong in plan_error too. */
+    const struct plan *plan;
+    const struct err *plan_error;
+    const struct strlist *oids; /* of its trees at step_commit(); NULL: not known */
+    char inputs[ROLLOUT_HASH_LEN + 1];        /* rollout_inputs_hash at step_commit(); "": not known */
+    char newest_inputs[ROLLOUT_HASH_LEN + 1]; /* at source.newest; "": not known */
+    struct job_view job;
+    struct failure create; /* the newest attempt to create a Job failed: NameConflict, ... */
+    struct failure record; /* the newest record effect failed */
+};
+
+struct gate_view { /* the newest measurement in this process */
+    const char *wave, *name;
+    int32_t round; /* the effect's */
+    bool running;
+    struct gate_answer answer;
+    int64_t age_ms; /* since it was taken */
+};
+
+struct resolve_item { /* one element of sluice.dev/resolve; strings owned by the list */
+    char *database, *version, *description, *reason;
+    int32_t step;
+    enum verdict verdict;
+};
+struct resolve_list {
+    struct resolve_item *items;
+    size_t count;
+};
+/* ERR_TERMINAL InvalidSpec "sluice.dev/resolve: ...". */
+struct err *resolve_parse(const char *text, struct resolve_list *out) ERR_MUST_USE;
+void resolve_list_done(struct resolve_list *list);
+
+struct observed {
+    const struct mplan *plan;      /* never NULL; metadata only when spec_error */
+    const struct err *spec_error;  /* InvalidSpec; NULL: fine */
+    char spec_hash[ROLLOUT_HASH_LEN + 1]; /* step_spec_hash() */
+    int64_t deleting_age_ms;       /* since plan->deleting was first seen */
+    struct source_view source;
+    const struct database_view *databases; /* plan->database_count of them */
+    size_t stray_jobs;             /* live Jobs of entries that are no longer in the spec */
+    const struct gate_view *gates;
+    size_t gate_count;
+    const struct resolve_list *resolve; /* the annotation, parsed; NULL: none */
+    const struct err *resolve_error;    /* it could not be parsed */
+    const bool *resolved;               /* per item: a journal has the row with this token */
+    const struct status *status;   /* the last one decided in this process, else the stored one */
+    bool status_dirty;             /* it is not stored yet */
+    int64_t now_ms;                /* UTC, for conditions only */
+    int64_t now_mono_ms;
+};
+
+/* ---- the answer -------------------------------------------------------------------------------- */
+
+enum effect { /* at most one kind per decision */
+    EFFECT_NONE,
+    EFFECT_REFRESH,       /* poll the source and inspect every database now (requestedAt) */
+    EFFECT_FETCH,         /* decision.commit's trees, in the background */
+    EFFECT_INSPECT,       /* databases[], in the background */
+    EFFECT_CREATE_JOB,    /* databases[0]: attempt, ownership, commit */
+    EFFECT_DELETE_JOB,    /* databases[]: Jobs that have not started */
+    EFFECT_CANCEL_JOB,    /* databases[]: SIGTERM to running Jobs (deletionPolicy Cancel) */
+    EFFECT_RECORD_FAILURE,    /* databases[0]: the `failed` row of its ended Job */
+    EFFECT_RECORD_RESOLUTION, /* databases[0]: resolve->items[item] */
+    EFFECT_MEASURE_GATE,  /* databases[]: wave, gate, round; in the background */
+    EFFECT_FORGET,        /* the plan is gone and nothing runs: drop its state */
+    EFFECT_MAX_
+};
+const char *effect_text(enum effect effect);
+
+struct event {
+    bool warning;
+    const char *reason; /* static */
+    char *message;      /* owned */
+};
+
+struct decision {
+    enum effect effect;
+    size_t *databases; /* indices into plan->databases; owned */
+    size_t count;
+    int64_t attempt;
+    enum ownership ownership;
+    char commit[65];   /* FETCH, CREATE_JOB */
+    const struct mplan_gate *gate; /* MEASURE_GATE; borrowed from the plan */
+    const char *wave;  /* its wave's name; borrowed from the plan or static */
+    int32_t round;
+    size_t item;       /* RECORD_RESOLUTION */
+    struct status status; /* complete and new; owned */
+    bool write_first;  /* the status must be stored before the effect (also with EFFECT_NONE: now) */
+    int64_t requeue_after_ms; /* 0: at once; -1: only on the next event */
+    struct event *events; /* owned */
+    size_t event_count;
+};
+
+void step_decide(const struct observed *seen, struct decision *out);
+void decision_done(struct decision *decision);
+
+/* The commit that databases are judged against: the roll-out's while one is on, else the newest.
+ * "" : none known. Call it when source and status are filled in, before plan_make. */
+const char *step_commit(const struct observed *seen);
+/* 16 hex over the defaulted spec without `suspend`; a broken spec hashes what there is. */
+void step_spec_hash(const struct mplan *plan, char out[ROLLOUT_HASH_LEN + 1]);
+/* Hex SHA-256 of an annotation's value; "" for NULL or "". The retry_token of assignments. */
+void step_token(const char *annotation, char out[65]);
+/* Fills the facts of a successful inspection for entry `index` (target .. recovered), except age_ms
+ * and after_job. An owner that is another plan of this cluster is OWNER_OTHER_PLAN: the caller makes
+ * it OWNER_GONE when no such plan exists. `job` must be filled before. */
+void step_observe(const struct inspection *inspection, const struct mplan *plan, size_t index,
+                  const char *cluster_id, struct database_view *out);
+/* Is item's verdict in that journal under this token (hex)? For observed.resolved. */
+bool step_resolved(const struct inspection *inspection, const struct resolve_item *item,
+                   const char *token);
+
+#define ANNOTATION_REQUESTED "sluice.dev/requestedAt"
+#define ANNOTATION_FLUX_REQUESTED "reconcile.fluxcd.io/requestedAt"
+#define ANNOTATION_RETRY "sluice.dev/retry"
+#define ANNOTATION_RESOLVE "sluice.dev/resolve"
+#define ANNOTATION_ACCEPT "sluice.dev/accept-target"
+#define ANNOTATION_FORCE_DELETE "sluice.dev/force-delete"
+
+#define STEP_DELETE_BOUND_MS (20 * 60 * 1000) /* grace period of a Job (5 min) + 15 min */
+#define STEP_FAILED_INSPECTIONS 3             /* after so many Ready is no longer kept */
