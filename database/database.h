@@ -96,6 +96,7 @@ struct apply_request {
     enum ownership ownership;
     const char *holder;      /* Job name or user@host */
     const char *git_commit;  /* NULL with --dir */
+    const char *timestamp;    /* flyway:timestamp, local "yyyy-MM-dd HH:mm:ss"; NULL: the clock */
     const char *retry_token; /* hex or "" */
     int64_t lock_wait_ms;    /* Flyway's lock is polled this long, then DatabaseBusy */
     bool warn_superuser;     /* command line: a notice instead of RoleTooPowerful */
