@@ -48,7 +48,12 @@ struct json *json_object(void);
 struct json *json_array(void);
 struct json *json_string_new(const char *text);
 struct json *json_int64_new(int64_t value);
+struct json *json_double_new(double value); /* finite */
+struct json *json_bool_new(bool value);
+struct json *json_null_new(void);
 void json_set(struct json *object, const char *key, struct json *child);      /* replaces */
+/* Adds behind the others without looking for the key: the caller knows it is new. */
+void json_append(struct json *object, const char *key, struct json *child);
 void json_set_string(struct json *object, const char *key, const char *text); /* NULL -> null */
 void json_set_string_opt(struct json *object, const char *key,
                          const char *text); /* NULL -> nothing */
@@ -68,3 +73,5 @@ void json_write(const struct json *node, bool sorted, struct buf *out);
 char *json_text(const struct json *node);        /* compact, insertion order; owned */
 char *json_text_sorted(const struct json *node); /* compact, sorted keys; owned */
 char *json_text_pretty(const struct json *node); /* two-space indent; owned */
+/* A quoted, escaped JSON string; invalid UTF-8 becomes U+FFFD. */
+void json_write_string(const char *text, size_t length, struct buf *out);

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Passwords and tokens, wiped when done. */
+#include "reconcile/base/secret.h"
+#include <stdlib.h>
+#include <string.h>
+#include "reconcile/base/mem.h"
+
+struct secret secret_make(const char *bytes, size_t length)
+{
+    if (!bytes) {
+        return (struct secret){ 0 };
+    }
+    return (struct secret){ .bytes = mem_strndup(bytes, length), .length = length };
+}
+
+struct secret secret_copy(const struct secret *from)
+{
+    return secret_make(from->bytes, from->length);
+}
+
+bool secret_set(const struct secret *s)
+{
+    return s->bytes != NULL;
+}
+
+void secret_wipe(void *bytes, size_t length)
+{
+    if (bytes) {
+        explicit_bzero(bytes, length);
+    }
+}
+
+void secret_done(struct secret *s)
+{
+    secret_wipe(s->bytes, s->length);
+    free(s->bytes);
+    *s = (struct secret){ 0 };
+}

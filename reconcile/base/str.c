@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Numbers, UTF-8, lists of strings and pairs. */
+#include "reconcile/base/str.h"
+#include <stdlib.h>
+#include <string.h>
+#include "reconcile/base/mem.h"
+
+bool str_to_int64(const char *text, int64_t min, int64_t max, int64_t *out)
+{
+    if (!text) {
+        return false;
+    }
+    bool negative = *text == '-';
+    const char *p = text + (negative || *text == '+' ? 1 : 0);
+    if (!*p) {
+        return false;
+    }
+    int64_t value = 0; /* kept negative: INT64_MIN has no positive twin */
+    for (; *p; p++) {
+        if (*p < '0' || *p > '9' || __builtin_mul_overflow(value, 10, &value) ||
+            __builtin_sub_overflow(value, *p - '0', &value)) {
+            return false;
+        }
+    }
+    if (!negative) {
+        if (value == INT64_MIN) {
+            return false;
+        }
+        value = -value;
+    }
+    if (value < min || value > max) {
+        return false;
+    }
+    *out = value;
+    return true;
+}
+
+bool str_eq(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+bool str_starts(const char *text, const char *prefix)
+{
+    return text && strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+bool str_ends(const char *text, const char *suffix)
+{
+    if (!text) {
+        return false;
+    }
+    size_t length = strlen(text);
+    size_t tail = strlen(suffix);
+    return length >= tail && memcmp(text + length - tail, suffix, tail) == 0;
+}
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+bool str_ieq(const char *a, const char *b)
+{
+    if (!a || !b) {
+        return a == b;
+    }
+    while (*a && lower(*a) == lower(*b)) {
+        a++;
+        b++;
+    }
+    return lower(*a) == lower(*b);
+}
+
+char *str_lower(const char *text)
+{
+    char *copy = mem_strdup(text);
+    for (char *p = copy; p && *p; p++) {
+        *p = lower(*p);
+    }
+    return copy;
+}
+
+/* Bytes of the code point at p, 0 if there is no valid one; *cp its value. */
+static size_t utf8_decode(const unsigned char *p, size_t left, uint32_t *cp)
+{
+    static const uint32_t smallest[5] = { 0, 0, 0x80, 0x800, 0x10000 };
+    if (left == 0) {
+        return 0;
+    }
+    if (p[0] < 0x80) {
+        *cp = p[0];
+        return 1;
+    }
+    size_t n = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+    if (p[0] < 0xc2 || p[0] > 0xf4 || left < n) {
+        return 0;
+    }
+    uint32_t value = p[0] & (0x7fu >> n);
+    for (size_t i = 1; i < n; i++) {
+        if ((p[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+        value = value << 6 | (p[i] & 0x3fu);
+    }
+    if (value < smallest[n] || value > 0x10ffff || (value >= 0xd800 && value <= 0xdfff)) {
+        return 0;
+    }
+    *cp = value;
+    return n;
+}
+
+size_t str_utf8_valid(const char *text, size_t length)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    size_t done = 0;
+    while (done < length) {
+        uint32_t cp = 0;
+        size_t n = utf8_decode(p + done, length - done, &cp);
+        if (n == 0) {
+            break;
+        }
+        done += n;
+    }
+    return done;
+}
+
+size_t str_utf8_cut(const char *text, size_t length, size_t max)
+{
+    if (length <= max) {
+        return length;
+    }
+    size_t n = max;
+    /* Back over at most three continuation bytes to the start of a code point. */
+    for (int i = 0; i < 3 && n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80; i++) {
+        n--;
+    }
+    return n;
+}
+
+/* C0, DEL, C1, line separators and the marks that reverse text: a terminal must not obey them. */
+static bool is_control(uint32_t cp)
+{
+    return cp < 0x20 || (cp >= 0x7f && cp <= 0x9f) || cp == 0x2028 || cp == 0x2029 ||
+           (cp >= 0x202a && cp <= 0x202e) || (cp >= 0x2066 && cp <= 0x2069);
+}
+
+char *str_printable(const char *text, size_t length)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    char *out = mem_alloc(length + 1);
+    size_t used = 0;
+    for (size_t i = 0; i < length;) {
+        uint32_t cp = 0;
+        size_t n = utf8_decode(p + i, length - i, &cp);
+        if (n == 0 || is_control(cp)) {
+            out[used++] = '?';
+        } else {
+            memcpy(out + used, text + i, n);
+            used += n;
+        }
+        i += n ? n : 1;
+    }
+    out[used] = '\0';
+    return out;
+}
+
+void strlist_add(struct strlist *list, const char *text)
+{
+    strlist_addn(list, text, strlen(text));
+}
+
+void strlist_addn(struct strlist *list, const char *text, size_t length)
+{
+    list->items = mem_grow(list->items, &list->cap, list->count + 1, sizeof *list->items);
+    list->items[list->count++] = mem_strndup(text, length);
+}
+
+bool strlist_has(const struct strlist *list, const char *text)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (str_eq(list->items[i], text)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void strlist_copy(const struct strlist *from, struct strlist *out)
+{
+    *out = (struct strlist){ 0 };
+    for (size_t i = 0; i < from->count; i++) {
+        strlist_add(out, from->items[i]);
+    }
+}
+
+void strlist_done(struct strlist *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        free(list->items[i]);
+    }
+    free(list->items);
+    *list = (struct strlist){ 0 };
+}
+
+void kvlist_set(struct kvlist *list, const char *key, const char *value)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (str_eq(list->items[i].key, key)) {
+            char *copy = mem_strdup(value);
+            free(list->items[i].value);
+            list->items[i].value = copy;
+            return;
+        }
+    }
+    list->items = mem_grow(list->items, &list->cap, list->count + 1, sizeof *list->items);
+    list->items[list->count].key = mem_strdup(key);
+    list->items[list->count].value = mem_strdup(value);
+    list->count++;
+}
+
+const char *kvlist_get(const struct kvlist *list, const char *key)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (str_eq(list->items[i].key, key)) {
+            return list->items[i].value;
+        }
+    }
+    return NULL;
+}
+
+void kvlist_copy(const struct kvlist *from, struct kvlist *out)
+{
+    *out = (struct kvlist){ 0 };
+    for (size_t i = 0; i < from->count; i++) {
+        kvlist_set(out, from->items[i].key, from->items[i].value);
+    }
+}
+
+void kvlist_done(struct kvlist *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        free(list->items[i].key);
+        free(list->items[i].value);
+    }
+    free(list->items);
+    *list = (struct kvlist){ 0 };
+}
