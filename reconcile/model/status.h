@@ -21,13 +21,18 @@ enum condition_type { /* in the order of the list; Reconciling before Stalled (k
 };
 const char *condition_type_text(enum condition_type type); /* "Ready" */
 
-enum condition_status { CONDITION_ABSENT, CONDITION_TRUE, CONDITION_FALSE, CONDITION_UNKNOWN };
+enum condition_status {
+    CONDITION_ABSENT,
+    CONDITION_TRUE,
+    CONDITION_FALSE,
+    CONDITION_UNKNOWN
+};
 const char *condition_status_text(enum condition_status status); /* "True"; "" for absent */
 
 struct condition {
     enum condition_status status;
-    char *reason;  /* owned */
-    char *message; /* owned */
+    char *reason;          /* owned */
+    char *message;         /* owned */
     int64_t transition_ms; /* UTC; moves only when status changes */
     int64_t generation;    /* observedGeneration */
 };
@@ -37,7 +42,7 @@ enum database_state { /* summary counts; unknown counts as pending */
     DATABASE_UP_TO_DATE,
     DATABASE_PENDING,
     DATABASE_RUNNING,
-    DATABASE_FAILED,      /* its migration failed, or it is refused: reason in message */
+    DATABASE_FAILED, /* its migration failed, or it is refused: reason in message */
     DATABASE_UNREACHABLE,
     DATABASE_STATE_MAX_
 };
@@ -46,19 +51,25 @@ const char *database_state_text(enum database_state state); /* Unknown UpToDate 
 struct database_status { /* strings owned */
     char *name;
     enum database_state state;
-    char *version;     /* highest applied; NULL: none or not known */
-    char target[9];    /* first 8 hex of the target id last seen; "": never adopted */
-    int32_t head;      /* rank of the newest successful row last seen */
-    int64_t journal;   /* head_seq of the journal last seen */
-    char tree[17];     /* inputs (tree OIDs, resolved migrations) of the roll-out that is on, else of
+    char *version;   /* highest applied; NULL: none or not known */
+    char target[9];  /* first 8 hex of the target id last seen; "": never adopted */
+    int32_t head;    /* rank of the newest successful row last seen */
+    int64_t journal; /* head_seq of the journal last seen */
+    char tree[17];   /* inputs (tree OIDs, resolved migrations) of the roll-out that is on, else of
                           the last verification; "": a newcomer */
-    int32_t member;    /* frozen wave index while a roll-out is on; -1: none */
-    int64_t outage_ms; /* counted time of the present outage */
+    int32_t member;  /* frozen wave index while a roll-out is on; -1: none */
+    int64_t outage_ms;          /* counted time of the present outage */
     char *wave, *job, *message; /* for people, the first 50 that are not up to date; NULL: none */
     int64_t attempt;
 };
 
-enum rollout_phase { PHASE_NONE, PHASE_APPLYING, PHASE_SOAKING, PHASE_FAILED, PHASE_MAX_ };
+enum rollout_phase {
+    PHASE_NONE,
+    PHASE_APPLYING,
+    PHASE_SOAKING,
+    PHASE_FAILED,
+    PHASE_MAX_
+};
 const char *rollout_phase_text(enum rollout_phase phase); /* Applying Soaking Failed */
 
 struct rollout_status { /* strings owned */
@@ -77,16 +88,23 @@ struct rollout_status { /* strings owned */
     bool catch_up;         /* newcomers and stragglers of a tree that is verified: no waves */
 };
 
-enum gate_state { GATE_NONE, GATE_WAITING, GATE_PASSING, GATE_PASSED, GATE_FAILED, GATE_NO_ANSWER,
-                  GATE_STATE_MAX_ };
+enum gate_state {
+    GATE_NONE,
+    GATE_WAITING,
+    GATE_PASSING,
+    GATE_PASSED,
+    GATE_FAILED,
+    GATE_NO_ANSWER,
+    GATE_STATE_MAX_
+};
 const char *gate_state_text(enum gate_state state); /* Waiting Passing Passed Failed NoAnswer */
 
 struct gate_status { /* strings owned */
     char *wave, *name;
     enum gate_state state;
     int32_t successes, failures;
-    int32_t round; /* next measurement's number, from 1 */
-    bool at_end;   /* judged at least once since the soak ended */
+    int32_t round;    /* next measurement's number, from 1 */
+    bool at_end;      /* judged at least once since the soak ended */
     char *last_value; /* NULL: none */
 };
 
@@ -99,9 +117,9 @@ struct history_entry { /* one roll-out that came to an end; message owned */
 #define STATUS_HISTORY 5
 #define STATUS_COVERED 64
 
-struct status { /* zeroed + status_init(): never written */
+struct status {                  /* zeroed + status_init(): never written */
     int64_t observed_generation; /* -1 */
-    char spec[17];               /* hash of the spec without suspend that observed_generation described */
+    char spec[17]; /* hash of the spec without suspend that observed_generation described */
     struct condition conditions[CONDITION_TYPE_MAX_];
     char *last_attempted_revision, *last_applied_revision;
     char last_attempted_commit[65], last_applied_commit[65];
@@ -145,7 +163,8 @@ bool status_conditions_equal(const struct status *a, const struct status *b);
 bool status_memory_equal(const struct status *a, const struct status *b);
 
 const struct database_status *status_database(const struct status *status, const char *name);
-const struct gate_status *status_gate(const struct status *status, const char *wave, const char *name);
+const struct gate_status *status_gate(const struct status *status, const char *wave,
+                                      const char *name);
 
 /* Sets one condition: reason and message always, transition_ms only when the status changes. */
 void condition_set(struct status *status, enum condition_type type, enum condition_status value,

@@ -39,8 +39,8 @@ struct gate_answer {
     bool taken;    /* there is one */
     bool answered; /* false: at least one database gave no answer and none said no */
     bool pass;
-    char text[64];       /* value for status */
-    char message[256];   /* for people: which database, which error */
+    char text[64];     /* value for status */
+    char message[256]; /* for people: which database, which error */
 };
 /* A no outweighs silence, silence outweighs a yes. `message` is the error's when !answered. */
 void gate_answer_add(struct gate_answer *sum, const char *database, bool answered, bool pass,
@@ -53,7 +53,11 @@ struct gate_count { /* what status remembers of a gate */
     int32_t successes, failures;
     bool at_end; /* judged at least once since the soak ended */
 };
-enum gate_verdict { GATE_VERDICT_OPEN, GATE_VERDICT_PASS, GATE_VERDICT_FAIL };
+enum gate_verdict {
+    GATE_VERDICT_OPEN,
+    GATE_VERDICT_PASS,
+    GATE_VERDICT_FAIL
+};
 enum gate_verdict gate_judge(const struct mplan_gate *gate, const struct gate_count *count);
 
 /* Elapsed on the database's clock: now - max(newest journal row, since). No journal row: soaked. */
@@ -76,9 +80,9 @@ void rollout_inputs_hash(const struct mplan_database *database, const struct str
                          char out[ROLLOUT_HASH_LEN + 1]);
 void rollout_strategy_hash(const struct mplan *plan, char out[ROLLOUT_HASH_LEN + 1]);
 
-struct rollout_entry {    /* one database at the start of a roll-out */
-    bool reachable;       /* false: head null, no files */
-    int32_t head;         /* history head's rank */
+struct rollout_entry { /* one database at the start of a roll-out */
+    bool reachable;    /* false: head null, no files */
+    int32_t head;      /* history head's rank */
     const struct strlist *oids;
     const struct plan *plan; /* its actions = pending files; NULL: none */
 };

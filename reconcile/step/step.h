@@ -10,6 +10,7 @@
 #include "reconcile/model/assignment.h"
 #include "reconcile/model/history.h"
 #include "reconcile/model/mplan.h"
+#include "reconcile/model/platform.h"
 #include "reconcile/model/result.h"
 #include "reconcile/model/status.h"
 #include "reconcile/plan/plan.h"
@@ -24,14 +25,23 @@ struct failure { /* newest error of something that is tried again; reason NULL: 
     int32_t count; /* consecutive ones, >= 1 */
 };
 
-enum fetch_state { FETCH_NONE, FETCH_RUNNING, FETCH_DONE, FETCH_FAILED };
-enum rewrite { REWRITE_NONE, REWRITE_HARMLESS, REWRITE_CHANGED };
+enum fetch_state {
+    FETCH_NONE,
+    FETCH_RUNNING,
+    FETCH_DONE,
+    FETCH_FAILED
+};
+enum rewrite {
+    REWRITE_NONE,
+    REWRITE_HARMLESS,
+    REWRITE_CHANGED
+};
 
 struct commit_view {
-    char commit[65];      /* "": not known */
-    const char *revision; /* "main@sha1:..." */
-    enum fetch_state fetch; /* of its trees; DONE: databases can be judged against it */
-    struct failure fetch_failure; /* with FETCH_FAILED */
+    char commit[65];               /* "": not known */
+    const char *revision;          /* "main@sha1:..." */
+    enum fetch_state fetch;        /* of its trees; DONE: databases can be judged against it */
+    struct failure fetch_failure;  /* with FETCH_FAILED */
     const struct strlist *covered; /* first-parent ancestors, newest first; NULL: none */
     /* Against status.lastAppliedCommit: a descendant or allowRewrite (NONE); not one, but every
      * applied file is the same (HARMLESS: an event) or not (CHANGED: HistoryRewritten). */
@@ -48,62 +58,61 @@ struct source_view { /* of the present spec.source and revision; all zero after 
 };
 
 enum owner_relation {
-    OWNER_NONE,          /* no lease row, or never owned */
-    OWNER_MINE,          /* this plan, this entry, this cluster */
-    OWNER_OTHER_ENTRY,   /* another entry of this plan that is in the spec */
-    OWNER_OTHER_PLAN,    /* a plan that exists (or may: forbidden counts as existing) */
-    OWNER_GONE,          /* a plan or an entry that is no more: TakeOver */
+    OWNER_NONE,        /* no lease row, or never owned */
+    OWNER_MINE,        /* this plan, this entry, this cluster */
+    OWNER_OTHER_ENTRY, /* another entry of this plan that is in the spec */
+    OWNER_OTHER_PLAN,  /* a plan that exists (or may: forbidden counts as existing) */
+    OWNER_GONE,        /* a plan or an entry that is no more: TakeOver */
     OWNER_OTHER_CLUSTER,
 };
 
 enum inspection_state {
-    INSPECTION_NONE, /* none finished in this process yet */
-    INSPECTION_OK,   /* the newest one succeeded */
+    INSPECTION_NONE,   /* none finished in this process yet */
+    INSPECTION_OK,     /* the newest one succeeded */
     INSPECTION_FAILED, /* the newest one failed; facts are those of the newest success, if any */
 };
 
-enum job_state { JOB_NONE, JOB_CREATED, JOB_RUNNING, JOB_ENDED };
-
 struct job_view { /* the newest attempt, or the live one if there is one */
-    enum job_state state;
+    enum job_phase phase;
+    bool cancelling; /* told to end */
     const char *name;
-    int64_t attempt;  /* highest of all Jobs of this database that exist; 0: none */
+    int64_t attempt; /* highest of all Jobs of this database that exist; 0: none */
     char commit[65];
-    const char *retry_token; /* of its assignment: hex or "" */
-    int64_t age_ms;       /* since it was created */
-    int64_t ended_age_ms; /* since its end was seen */
+    const char *retry_token;     /* of its assignment: hex or ""; NULL: not known */
+    int64_t age_ms;              /* since it was created */
+    int64_t ended_age_ms;        /* since its end was seen */
     const struct result *result; /* JOB_ENDED; NULL: no or a broken result: inspect, never trust */
-    int32_t tries;  /* ended Jobs of this commit and retry token, this one included */
+    int32_t tries;               /* ended Jobs of this commit and retry token, this one included */
 };
 
 struct database_view { /* same index as plan->databases */
     enum inspection_state inspection;
     struct failure failure; /* with INSPECTION_FAILED; Secret errors and plan_make's inputs too */
-    bool inspecting; /* one is under way */
-    bool busy;       /* a create or record effect is under way */
+    bool inspecting;        /* one is under way */
+    bool busy;              /* a create or record effect is under way */
     /* Facts of the newest successful inspection of this process; `known` false: none. */
     bool known;
-    int64_t age_ms;        /* since it was made */
-    bool after_job;        /* it began after the newest Job's end was seen (true without a Job) */
-    char target[37];       /* "": no lease row */
+    int64_t age_ms;  /* since it was made */
+    bool after_job;  /* it began after the newest Job's end was seen (true without a Job) */
+    char target[37]; /* "": no lease row */
     enum owner_relation owner;
     const char *owner_label; /* for people: "shop/other, database orders"; NULL: none */
-    bool other_table;      /* a lease in the schema names another history table for this plan */
+    bool other_table;        /* a lease in the schema names another history table for this plan */
     enum engine engine;
     int64_t epoch;
-    int32_t head;          /* rank of the newest successful row; 0: none */
-    int64_t journal;       /* head_seq; 0: none */
-    int64_t now_ms;        /* its clock then, UTC */
+    int32_t head;               /* rank of the newest successful row; 0: none */
+    int64_t journal;            /* head_seq; 0: none */
+    int64_t now_ms;             /* its clock then, UTC */
     int64_t newest_finished_ms; /* newest journal `finished`; 0: none */
-    bool read_only;        /* TargetReadOnly */
+    bool read_only;             /* TargetReadOnly */
     bool failure_recorded; /* the journal explains the ended Job's failure (a row of its attempt) */
-    bool recovered;        /* a row of the ended Job was inferred or settled: event RecoveredFromHistory */
+    bool recovered; /* a row of the ended Job was inferred or settled: event RecoveredFromHistory */
     /* plan_make of those facts against step_commit()'s tree. Neither: not judged yet. On error the
      * plan may be NULL. script_parse errors of pending files belong in plan_error too. */
     const struct plan *plan;
     const struct err *plan_error;
-    const struct strlist *oids; /* of its trees at step_commit(); NULL: not known */
-    char inputs[ROLLOUT_HASH_LEN + 1];        /* rollout_inputs_hash at step_commit(); "": not known */
+    const struct strlist *oids;        /* of its trees at step_commit(); NULL: not known */
+    char inputs[ROLLOUT_HASH_LEN + 1]; /* rollout_inputs_hash at step_commit(); "": not known */
     char newest_inputs[ROLLOUT_HASH_LEN + 1]; /* at source.newest; "": not known */
     struct job_view job;
     struct failure create; /* the newest attempt to create a Job failed: NameConflict, ... */
@@ -132,21 +141,21 @@ struct err *resolve_parse(const char *text, struct resolve_list *out) ERR_MUST_U
 void resolve_list_done(struct resolve_list *list);
 
 struct observed {
-    const struct mplan *plan;      /* never NULL; metadata only when spec_error */
-    const struct err *spec_error;  /* InvalidSpec; NULL: fine */
+    const struct mplan *plan;             /* never NULL; metadata only when spec_error */
+    const struct err *spec_error;         /* InvalidSpec; NULL: fine */
     char spec_hash[ROLLOUT_HASH_LEN + 1]; /* step_spec_hash() */
-    int64_t deleting_age_ms;       /* since plan->deleting was first seen */
+    int64_t deleting_age_ms;              /* since plan->deleting was first seen */
     struct source_view source;
     const struct database_view *databases; /* plan->database_count of them */
-    size_t stray_jobs;             /* live Jobs of entries that are no longer in the spec */
+    size_t stray_jobs;                     /* live Jobs of entries that are no longer in the spec */
     const struct gate_view *gates;
     size_t gate_count;
     const struct resolve_list *resolve; /* the annotation, parsed; NULL: none */
     const struct err *resolve_error;    /* it could not be parsed */
     const bool *resolved;               /* per item: a journal has the row with this token */
-    const struct status *status;   /* the last one decided in this process, else the stored one */
-    bool status_dirty;             /* it is not stored yet */
-    int64_t now_ms;                /* UTC, for conditions only */
+    const struct status *status; /* the last one decided in this process, else the stored one */
+    bool status_dirty;           /* it is not stored yet */
+    int64_t now_ms;              /* UTC, for conditions only */
     int64_t now_mono_ms;
 };
 
@@ -154,16 +163,16 @@ struct observed {
 
 enum effect { /* at most one kind per decision */
     EFFECT_NONE,
-    EFFECT_REFRESH,       /* poll the source and inspect every database now (requestedAt) */
-    EFFECT_FETCH,         /* decision.commit's trees, in the background */
-    EFFECT_INSPECT,       /* databases[], in the background */
-    EFFECT_CREATE_JOB,    /* databases[0]: attempt, ownership, commit */
-    EFFECT_DELETE_JOB,    /* databases[]: Jobs that have not started */
-    EFFECT_CANCEL_JOB,    /* databases[]: SIGTERM to running Jobs (deletionPolicy Cancel) */
+    EFFECT_REFRESH,           /* poll the source and inspect every database now (requestedAt) */
+    EFFECT_FETCH,             /* decision.commit's trees, in the background */
+    EFFECT_INSPECT,           /* databases[], in the background */
+    EFFECT_CREATE_JOB,        /* databases[0]: attempt, ownership, commit */
+    EFFECT_DELETE_JOB,        /* databases[]: Jobs that have not started */
+    EFFECT_CANCEL_JOB,        /* databases[]: SIGTERM to running Jobs (deletionPolicy Cancel) */
     EFFECT_RECORD_FAILURE,    /* databases[0]: the `failed` row of its ended Job */
     EFFECT_RECORD_RESOLUTION, /* databases[0]: resolve->items[item] */
-    EFFECT_MEASURE_GATE,  /* databases[]: wave, gate, round; in the background */
-    EFFECT_FORGET,        /* the plan is gone and nothing runs: drop its state */
+    EFFECT_MEASURE_GATE,      /* databases[]: wave, gate, round; in the background */
+    EFFECT_FORGET,            /* the plan is gone and nothing runs: drop its state */
     EFFECT_MAX_
 };
 const char *effect_text(enum effect effect);
@@ -180,15 +189,15 @@ struct decision {
     size_t count;
     int64_t attempt;
     enum ownership ownership;
-    char commit[65];   /* FETCH, CREATE_JOB */
+    char commit[65];               /* FETCH, CREATE_JOB */
     const struct mplan_gate *gate; /* MEASURE_GATE; borrowed from the plan */
-    const char *wave;  /* its wave's name; borrowed from the plan or static */
+    const char *wave;              /* its wave's name; borrowed from the plan or static */
     int32_t round;
-    size_t item;       /* RECORD_RESOLUTION */
+    size_t item;          /* RECORD_RESOLUTION */
     struct status status; /* complete and new; owned */
-    bool write_first;  /* the status must be stored before the effect (also with EFFECT_NONE: now) */
+    bool write_first; /* the status must be stored before the effect (also with EFFECT_NONE: now) */
     int64_t requeue_after_ms; /* 0: at once; -1: only on the next event */
-    struct event *events; /* owned */
+    struct event *events;     /* owned */
     size_t event_count;
 };
 
