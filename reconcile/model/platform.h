@@ -43,6 +43,7 @@ struct job { /* one attempt on one database, as the platform sees it; strings ow
     int64_t attempt;
     char assignment_sha256[SHA256_HEX_LEN + 1];
     char commit[65];
+    char retry_token[65]; /* of its assignment; "" when it has none */
     enum job_phase phase;
     bool cancelling;    /* told to end */
     int64_t created_ms; /* UTC */
