@@ -17,12 +17,12 @@
 static struct err *bad_value(const struct cli_spec *spec, const struct option_row *row,
                              const char *text, const char *expected)
 {
-    return err_new(ERR_TERMINAL, REASON_USAGE, "%s --%s: \"%s\" is not %s", spec->command, row->name,
-                   text, expected);
+    return err_new(ERR_TERMINAL, REASON_USAGE, "%s --%s: \"%s\" is not %s", spec->command,
+                   row->name, text, expected);
 }
 
-static struct err *store(const struct cli_spec *spec, const struct option_row *row, const char *text,
-                         void *values)
+static struct err *store(const struct cli_spec *spec, const struct option_row *row,
+                         const char *text, void *values)
 {
     void *field = (char *)values + row->offset;
 
@@ -146,9 +146,10 @@ struct err *cli_parse(const struct cli_spec *spec, int argc, char **argv, void *
             break;
         }
         if (value == '?' || value == ':') {
-            failed = err_new(ERR_TERMINAL, REASON_USAGE, "%s: %s \"%s\"", spec->command,
-                             value == ':' ? "a value is missing after" : "unknown or ambiguous option",
-                             argv[optind - 1]);
+            failed =
+                err_new(ERR_TERMINAL, REASON_USAGE, "%s: %s \"%s\"", spec->command,
+                        value == ':' ? "a value is missing after" : "unknown or ambiguous option",
+                        argv[optind - 1]);
             break;
         }
         const struct option_row *row = row_of(spec, value);
@@ -204,6 +205,6 @@ struct err *cli_output(const char *word, const char *const *allowed, bool *json)
             return NULL;
         }
     }
-    return err_new(ERR_TERMINAL, REASON_USAGE, "output format \"%s\" is not one of the formats of this command",
-                   word);
+    return err_new(ERR_TERMINAL, REASON_USAGE,
+                   "output format \"%s\" is not one of the formats of this command", word);
 }

@@ -23,7 +23,8 @@ int help_main(int argc, char **argv)
             }
         }
     }
-    printf("sluice takes SQL migrations from git to many databases: in order, exactly once, canary first\n\n"
+    printf("sluice takes SQL migrations from git to many databases: in order, exactly once, canary "
+           "first\n\n"
            "Usage: sluice COMMAND [options]\n\nCommands:\n");
     for (size_t i = 0; i < command_count; i++) {
         if (!commands[i].hidden) {

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Resolves the options of the database commands: target, options, files. */
+#include "controller/cli/dbargs.h"
+
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "git/repo.h"
+#include "reconcile/base/auto.h"
+#include "reconcile/base/clock.h"
+#include "reconcile/base/file.h"
+#include "reconcile/base/limits.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/model/reason.h"
+
+void db_args_init(struct db_args *args)
+{
+    *args = (struct db_args){ .fetch_timeout_ms = -1,
+                              .lock_wait_ms = -1,
+                              .lock_timeout_ms = -1,
+                              .lock_retry_for_ms = -1,
+                              .statement_timeout_ms = -1,
+                              .connect_timeout_ms = -1 };
+}
+
+void db_args_done(struct db_args *args)
+{
+    strlist_done(&args->dirs);
+    strlist_done(&args->paths);
+    strlist_done(&args->ignore);
+    kvlist_done(&args->placeholders);
+    kvlist_done(&args->assume);
+}
+
+static struct err *usage(const char *sentence, const char *text)
+{
+    return err_new(ERR_TERMINAL, REASON_USAGE, "%s%s", sentence, text);
+}
+
+static struct err *read_password(const struct db_args *args, struct target *target)
+{
+    const char *environment = getenv("SLUICE_PASSWORD");
+
+    if (args->password_file) {
+        AUTO(buf_done) struct buf text = BUF(4096);
+        TRY(file_read(args->password_file, &text));
+        size_t length = text.len;
+        while (length > 0 && (text.data[length - 1] == '\n' || text.data[length - 1] == '\r')) {
+            length--;
+        }
+        secret_done(&target->password);
+        target->password = secret_make(buf_text(&text), length);
+        secret_wipe(text.data, text.len);
+    } else if (environment && !secret_set(&target->password)) {
+        target->password = secret_make(environment, strlen(environment));
+    }
+    return NULL;
+}
+
+static struct err *make_target(const struct db_args *args, struct target *out)
+{
+    const char *url = args->url ? args->url : getenv("SLUICE_URL");
+
+    if (!url || !*url) {
+        return usage("which database? Say --url postgresql://user@host/database", "");
+    }
+    struct err *failed = target_parse_uri(url, out);
+    if (failed) {
+        failed->reason = REASON_USAGE; /* no Secret is involved here */
+        return failed;
+    }
+    return read_password(args, out);
+}
+
+static struct err *make_ignore(const struct strlist *patterns, struct migrations_options *out)
+{
+    const int most = (int)(sizeof out->ignore / sizeof *out->ignore);
+
+    if (patterns->count == 0) {
+        return NULL;
+    }
+    out->ignore_count = 0;
+    for (size_t i = 0; i < patterns->count; i++) {
+        if (out->ignore_count == most) {
+            return usage("too many --ignore-pattern", "");
+        }
+        if (!ignore_pattern_parse(patterns->items[i], &out->ignore[out->ignore_count++])) {
+            return usage("--ignore-pattern is not type:state with type * versioned repeatable and "
+                         "state * missing pending ignored future: ",
+                         patterns->items[i]);
+        }
+    }
+    return NULL;
+}
+
+static void replace_text(char **field, const char *text)
+{
+    if (text) {
+        free(*field);
+        *field = mem_strdup(text);
+    }
+}
+
+static struct err *make_migrations(const struct db_args *args, struct migrations_options *out)
+{
+    migrations_options_init(out);
+    replace_text(&out->schema, args->schema);
+    replace_text(&out->table, args->table);
+    replace_text(&out->baseline_description, args->baseline_description);
+    out->out_of_order = args->out_of_order;
+    out->baseline_on_migrate = args->baseline_on_migrate;
+    out->placeholder_replacement = !args->no_placeholders;
+    if (args->target && !migrations_target_parse(args->target, out)) {
+        return usage("--target is not latest, current, next or a version: ", args->target);
+    }
+    if (args->baseline_version && !version_parse(args->baseline_version, &out->baseline_version)) {
+        return usage("--baseline-version is not a version: ", args->baseline_version);
+    }
+    if (args->placeholders.count > LIMIT_PLACEHOLDERS) {
+        return usage("too many --placeholder", "");
+    }
+    for (size_t i = 0; i < args->placeholders.count; i++) {
+        if (str_starts(args->placeholders.items[i].key, "flyway:")) {
+            return usage("a placeholder of ours may not start with flyway: ",
+                         args->placeholders.items[i].key);
+        }
+    }
+    kvlist_copy(&args->placeholders, &out->placeholders);
+    return make_ignore(&args->ignore, out);
+}
+
+static void make_execution(const struct db_args *args, struct execution_options *out)
+{
+    execution_options_init(out);
+    out->deadline_ms = 0; /* a person at a terminal has Ctrl-C */
+    out->allow_superuser = true;
+    if (args->lock_timeout_ms >= 0) {
+        out->lock_timeout_ms = args->lock_timeout_ms;
+    }
+    if (args->lock_retry_for_ms >= 0) {
+        out->lock_retry_for_ms = args->lock_retry_for_ms;
+    }
+    if (args->statement_timeout_ms >= 0) {
+        out->statement_timeout_ms = args->statement_timeout_ms;
+    }
+}
+
+static struct err *parse_schemes(const char *list, unsigned *allow)
+{
+    *allow = 0;
+    for (const char *at = list; at && *at;) {
+        size_t length = strcspn(at, ",");
+        if (length == 4 && memcmp(at, "http", 4) == 0) {
+            *allow |= REPO_ALLOW_HTTP;
+        } else if (length == 4 && memcmp(at, "file", 4) == 0) {
+            *allow |= REPO_ALLOW_FILE;
+        } else {
+            return usage("--allow-source-scheme takes http and file, not: ", at);
+        }
+        at += length + (at[length] == ',');
+    }
+    return NULL;
+}
+
+/* The folder has the keys of a source Secret as files, as a mounted Secret does. */
+static struct err *read_git_credentials(const char *dir, const char *url,
+                                        struct repo_credentials *out)
+{
+    static const char *const names[] = { "username",    "password", "bearerToken", "identity",
+                                         "known_hosts", "ca.crt",   "tls.crt",     "tls.key" };
+    AUTO(kvlist_done) struct kvlist data = { 0 };
+
+    for (size_t i = 0; dir && i < sizeof names / sizeof *names; i++) {
+        AUTO(free_auto) char *path = mem_printf("%s/%s", dir, names[i]);
+        AUTO(buf_done) struct buf text = BUF(256 * 1024);
+        if (!file_exists(path)) {
+            continue;
+        }
+        TRY(file_read(path, &text));
+        kvlist_set(&data, names[i], buf_text(&text));
+    }
+    return repo_credentials_parse(&data, url, out);
+}
+
+static struct err *fetch_tree(const struct db_args *args, struct tree *out)
+{
+    AUTO(repo_credentials_done) struct repo_credentials credentials = { 0 };
+    AUTO(repo_result_done) struct repo_result result = { 0 };
+    AUTO(strlist_done) struct strlist paths = { 0 };
+    struct repo_request request = {
+        .source = { .url = args->repo, .credentials = &credentials },
+        .ref = { .kind = REPO_REF_ANY, .name = args->ref ? args->ref : "main" },
+        .sets = &paths,
+        .set_count = 1,
+    };
+
+    TRY(parse_schemes(args->allow_scheme, &request.source.allow));
+    TRY(repo_url_check(args->repo, request.source.allow));
+    TRY(read_git_credentials(args->git_secret_dir, args->repo, &credentials));
+    request.source.timeout_ms = args->fetch_timeout_ms > 0 ? args->fetch_timeout_ms : 60000;
+    request.source.proxy = getenv("https_proxy");
+    request.source.no_proxy = getenv("no_proxy");
+    strlist_copy(&args->paths, &paths);
+    if (paths.count == 0) {
+        strlist_add(&paths, "sql");
+    }
+    TRY(repo_fetch(&request, &result));
+    if (result.trees[0].error) {
+        return TAKE(result.trees[0].error);
+    }
+    *out = result.trees[0].tree;
+    result.trees[0].tree = (struct tree){ 0 };
+    return NULL;
+}
+
+static struct err *read_dirs(const struct db_args *args, struct tree *out)
+{
+    AUTO(tree_done) struct tree tree = { 0 };
+
+    for (size_t i = 0; i < args->dirs.count; i++) {
+        TRY(repo_read_dir(args->dirs.items[i], &tree));
+    }
+    TRY(tree_finish(&tree));
+    *out = tree;
+    tree = (struct tree){ 0 };
+    return NULL;
+}
+
+static struct err *make_files(const struct db_args *args, struct db_context *context)
+{
+    if (!args->repo == (args->dirs.count == 0)) {
+        return usage("where are the migrations? Say --dir DIR, or --repo URL with --ref and --path",
+                     "");
+    }
+    if (args->dirs.count > 0 && (args->ref || args->paths.count > 0)) {
+        return usage("--ref and --path go with --repo, not with --dir", "");
+    }
+    context->from_git = args->repo != NULL;
+    TRY(args->repo ? fetch_tree(args, &context->tree) : read_dirs(args, &context->tree));
+    return migration_set_parse(&context->tree, &context->files);
+}
+
+static void make_people(struct db_context *context)
+{
+    char host[256] = "localhost";
+    time_t now = (time_t)(clock_utc_ms() / 1000);
+    struct tm local;
+    struct passwd *user = getpwuid(getuid());
+
+    localtime_r(&now, &local);
+    strftime(context->timestamp, sizeof context->timestamp, "%Y-%m-%d %H:%M:%S", &local);
+    gethostname(host, sizeof host - 1);
+    context->holder = mem_printf("%s@%s", user ? user->pw_name : "unknown", host);
+    context->working_directory = getcwd(NULL, 0);
+    context->label = target_label(&context->target);
+}
+
+struct err *db_context_make(const struct db_args *args, bool with_files, struct db_context *out)
+{
+    AUTO(db_context_done) struct db_context context = { 0 };
+
+    TRY(make_target(args, &context.target));
+    TRY(make_migrations(args, &context.migrations));
+    make_execution(args, &context.execution);
+    replace_text(&context.target.schema, args->schema);
+    replace_text(&context.target.table, context.migrations.table);
+    if (with_files) {
+        TRY(make_files(args, &context));
+    }
+    make_people(&context);
+    *out = context;
+    context = (struct db_context){ 0 };
+    return NULL;
+}
+
+void db_context_done(struct db_context *context)
+{
+    target_done(&context->target);
+    migrations_options_done(&context->migrations);
+    migration_set_done(&context->files);
+    tree_done(&context->tree);
+    free(context->working_directory);
+    free(context->holder);
+    free(context->label);
+    *context = (struct db_context){ 0 };
+}
+
+void db_placeholders(const struct db_context *context, const struct identity *identity,
+                     struct placeholders *out)
+{
+    *out = (struct placeholders){
+        .replacement = context->migrations.placeholder_replacement,
+        .user = &context->migrations.placeholders,
+        .default_schema = identity->schema,
+        .db_user = identity->user,
+        .database = identity->database,
+        .timestamp = context->timestamp,
+        .table = context->migrations.table,
+        .working_directory = context->working_directory ? context->working_directory : "",
+        .environment = "default",
+    };
+}
+
+struct err *db_plan(const struct db_context *context, const struct db_args *args,
+                    const struct inspection *seen, bool validate_only, struct plan *plan)
+{
+    struct placeholders placeholders;
+
+    db_placeholders(context, &seen->identity, &placeholders);
+    struct plan_input input = {
+        .files = &context->files,
+        .history = &seen->history,
+        .journal = &seen->journal,
+        .options = &context->migrations,
+        .placeholders = &placeholders,
+        .target_id = seen->lease.present ? seen->lease.target_id : "",
+        .validate_only = validate_only,
+        .assume = &args->assume,
+    };
+    return plan_make(&input, plan);
+}
+
+struct err *db_look(const struct db_context *context, const struct db_args *args,
+                    struct inspection *out)
+{
+    AUTO(db_close_auto) struct db *db = NULL;
+    struct db_options options = {
+        .application = "sluice",
+        .connect_timeout_ms = args->connect_timeout_ms > 0 ? args->connect_timeout_ms : 0,
+        .read_only = true,
+    };
+
+    TRY(db_open(&context->target, &options, &db));
+    return db_inspect(db, 0, out);
+}
+
+char *db_headline(const struct db_context *context, const struct identity *identity)
+{
+    return mem_printf("%s (%s), schema %s", context->label,
+                      identity->server_text ? identity->server_text : "server not known",
+                      identity->schema ? identity->schema : "none");
+}

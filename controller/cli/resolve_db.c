@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `sluice resolve --url`: a person's verdict on a statement whose outcome nobody else can know,
+ * written into the journal of a database that has no controller. */
+#include <stdio.h>
+
+#include "controller/cli/commands.h"
+#include "controller/cli/dbargs.h"
+#include "reconcile/base/auto.h"
+#include "reconcile/model/reason.h"
+
+struct resolve_values {
+    struct db_args db;
+    const char *version, *description, *verdict, *reason;
+    int64_t step;
+};
+
+static const struct option_row resolve_rows[] = {
+    DB_CONNECT_OPTIONS(struct resolve_values),
+    { "version", 0, OPTION_TEXT, "VERSION", "the migration, by version",
+      offsetof(struct resolve_values, version) },
+    { "description", 0, OPTION_TEXT, "TEXT", "the migration, by description (a repeatable)",
+      offsetof(struct resolve_values, description) },
+    { "step", 0, OPTION_NUMBER, "N", "the statement, from 1, as `sluice info` says",
+      offsetof(struct resolve_values, step) },
+    { "verdict", 0, OPTION_TEXT, "VERDICT", "applied or not-applied",
+      offsetof(struct resolve_values, verdict) },
+    { "reason", 0, OPTION_TEXT, "TEXT", "how you know; kept in the journal with your name",
+      offsetof(struct resolve_values, reason) },
+    DB_OPTION(struct resolve_values, "lock-wait", 0, OPTION_DURATION, "TIME",
+              "how long to wait for another runner (default 51s)", lock_wait_ms),
+};
+
+static const struct cli_spec resolve_spec = {
+    .command = "resolve",
+    .synopsis = "--url DB --version VERSION --step N --verdict applied|not-applied --reason TEXT",
+    .about =
+        "Records whether an interrupted statement took effect. The next `sluice migrate` goes on\n"
+        "from there. (For a database of a MigrationPlan: sluice resolve plan/NAME --help.)",
+    .rows = resolve_rows,
+    .row_count = sizeof resolve_rows / sizeof *resolve_rows,
+};
+
+static struct err *usage(const char *message)
+{
+    return err_new(ERR_TERMINAL, REASON_USAGE, "resolve: %s", message);
+}
+
+static struct err *check(const struct resolve_values *values)
+{
+    if (!values->version == !values->description) {
+        return usage("say which migration: --version or --description, one of them");
+    }
+    if (values->step <= 0) {
+        return usage("say which statement: --step N, from 1");
+    }
+    if (!values->verdict || verdict_parse(values->verdict) == VERDICT_NONE) {
+        return usage("say --verdict applied or --verdict not-applied");
+    }
+    if (!values->reason || !*values->reason) {
+        return usage("say how you know: --reason TEXT");
+    }
+    return NULL;
+}
+
+static struct err *record(const struct resolve_values *values, const struct db_context *context)
+{
+    AUTO(result_done) struct result result = { 0 };
+    const struct apply_request request = {
+        .target = &context->target,
+        .migrations = &context->migrations,
+        .execution = &context->execution,
+        .lease = LEASE_COMMAND,
+        .ownership = OWNERSHIP_KEEP,
+        .holder = context->holder,
+        .retry_token = "",
+        .lock_wait_ms = values->db.lock_wait_ms >= 0 ? values->db.lock_wait_ms : 51000,
+        .warn_superuser = true,
+        .files = &context->files,
+    };
+    const struct resolution resolution = {
+        .version = values->version,
+        .description = values->description,
+        .step = (int32_t)values->step,
+        .verdict = verdict_parse(values->verdict),
+        .reason = values->reason,
+        .token = "",
+    };
+
+    return record_resolution(&request, &resolution, &result);
+}
+
+int resolve_database_main(int argc, char **argv)
+{
+    static const char *const formats[] = { NULL };
+    struct resolve_values values = { .step = 0 };
+    AUTO(db_context_done) struct db_context context = { 0 };
+    bool help = false;
+    bool json = false;
+
+    db_args_init(&values.db);
+    struct err *failed = cli_parse(&resolve_spec, argc, argv, &values, NULL, &help);
+    if (!failed && !help) {
+        failed = cli_output(values.db.output, formats, &json);
+    }
+    if (!failed && !help) {
+        failed = check(&values);
+    }
+    if (!failed && !help) {
+        failed = db_context_make(&values.db, false, &context);
+    }
+    if (!failed && !help) {
+        failed = record(&values, &context);
+    }
+    db_args_done(&values.db);
+    if (failed) {
+        return cli_fail("resolve", failed, json);
+    }
+    if (!help) {
+        printf("recorded: statement %lld of %s is %s; `sluice migrate` goes on from there\n",
+               (long long)values.step, values.version ? values.version : values.description,
+               values.verdict);
+    }
+    return 0;
+}
