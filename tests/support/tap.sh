@@ -100,13 +100,15 @@ wait_for() {
 
 # Criterion prints leaks without failing, and ends with 0 when a filter matches no test.
 criterion() {
-    local program=$1 name code=0 log tap line count=0 bad=0
+    local program=$1 name code=0 log tap line count=0 bad=0 planned=0
     name=$(basename "$1")
     shift
     log=$(mktemp) tap=$(mktemp)
     "$program" "--tap=$tap" "$@" >"$log" 2>&1 </dev/null || code=$?
     while IFS= read -r line; do
-        if [[ $line =~ ^(not\ )?ok\ -\ ([^\ ]+)(.*)$ ]]; then
+        if [[ $line =~ ^1\.\.([0-9]+) ]]; then
+            planned=${BASH_REMATCH[1]}
+        elif [[ $line =~ ^(not\ )?ok\ -\ ([^\ ]+)(.*)$ ]]; then
             count=$((count + 1))
             if [[ ${BASH_REMATCH[3]} == *"# SKIP"* ]]; then
                 skip "$name ${BASH_REMATCH[2]}" "disabled in the program"
@@ -120,14 +122,17 @@ criterion() {
     done <"$tap"
     if [ $count = 0 ]; then
         flunk "$name runs" "no test ran, code $code"
+    elif [ $count != "$planned" ]; then
+        flunk "$name runs all its tests" "$count of $planned, code $code"
     elif grep -Eq 'ERROR: (Leak|Address|Thread)Sanitizer|runtime error:' "$log"; then
         flunk "$name is clean under the sanitizers"
     elif [ $code != 0 ] && [ $bad = 0 ]; then
         flunk "$name ends well" "code $code"
-    else
-        code=0
+    elif [ $bad = 0 ]; then
+        rm -f "$log" "$tap"
+        return 0
     fi
-    if [ $code != 0 ] || [ $bad != 0 ] || [ $count = 0 ]; then head -c 20000 "$log" | sed 's/^/#   /'; fi
+    head -c 20000 "$log" | sed 's/^/#   /'
     rm -f "$log" "$tap"
 }
 

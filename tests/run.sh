@@ -1,0 +1,347 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Builds, and runs the tests.
+#
+#   tests/run.sh [--full] [LABEL | SCRIPT]…
+#
+#   static        second compiler without warnings, include arrows, purity, sizes, format, clang-tidy
+#   unit          tests/unit, under the Address and undefined-behaviour sanitizers
+#   integration   tests/integration/*.sh: real servers, the release build
+#   roots         tests/roots/*.sh: the demo and the tests on bare Debian 12 and 13 (root only)
+#   SCRIPT        one of those scripts, by its path
+#
+# Without arguments: every label. --full runs the big numbers too. Missing packages are installed
+# where that is allowed. With CI=true whatever cannot run has failed. Started as root, the tests run
+# as the user sluice-test, which is made if it is not there.
+#
+# The last line is "N passed, N failed, N skipped"; the code is 0 only if nothing failed and
+# something passed. Logs: build/test-logs/.
+set -euo pipefail
+source_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=tests/support/servers.sh
+. "$source_root/tests/support/servers.sh"
+
+passed=0 failed=0 skipped=0
+labels=() scripts=() summary=() notes=()
+full=''
+run_dir=''
+logs=$source_root/build/test-logs
+jobs=$(nproc)
+built=''
+stage_source=''
+
+say() { printf '%s\n' "$*"; }
+
+usage() {
+    sed -n 's/^# \{0,1\}//; 3,19p' "${BASH_SOURCE[0]}" >&2
+    exit 1
+}
+
+parse_arguments() {
+    local argument
+    for argument in "$@"; do
+        case $argument in
+        --full) full=1 ;;
+        static | unit | integration | roots) labels+=("$argument") ;;
+        *.sh)
+            if [ ! -f "$argument" ]; then
+                say "no such script: $argument" >&2
+                exit 1
+            fi
+            scripts+=("$(readlink -f "$argument")")
+            ;;
+        *) usage ;;
+        esac
+    done
+    if [ ${#labels[@]} = 0 ] && [ ${#scripts[@]} = 0 ]; then
+        labels=(static unit integration roots)
+    fi
+}
+
+wants() {
+    local label
+    for label in "${labels[@]}"; do [ "$label" = "$1" ] && return 0; done
+    local script
+    for script in "${scripts[@]}"; do
+        case $script in */tests/"$1"/*) return 0 ;; esac
+    done
+    return 1
+}
+
+# ---- counting ---------------------------------------------------------------------------------
+
+# One more failure that no test could report itself.
+failure() {
+    failed=$((failed + 1))
+    say "not ok - $1"
+}
+
+# What cannot run here: a skip for a person, a failure in CI.
+unable() {
+    if [ "${CI:-}" = true ]; then
+        failure "$1: $2"
+    else
+        skipped=$((skipped + 1))
+        notes+=("skipped $1: $2")
+    fi
+}
+
+# tally NAME CODE LOG: count the lines of one script or program; whatever does not add up is a
+# failure. A line per script, and everything about what failed.
+tally() {
+    local name=$1 code=$2 log=$3 good bad skips plan lines extra=''
+    bad=$(grep -c '^not ok\b' "$log" || true)
+    skips=$(grep -c '^ok\b.*# SKIP' "$log" || true)
+    good=$(($(grep -c '^ok\b' "$log" || true) - skips))
+    plan=$(sed -n 's/^1\.\.\([0-9]*\)$/\1/p' "$log" | tail -n 1)
+    lines=$((good + bad + skips))
+    if [ "$code" = 77 ] && [ $lines = 0 ]; then
+        unable "$name" "$(sed -n 's/^# skipped: //p' "$log" | tail -n 1)"
+        say "  $name: skipped"
+        return
+    fi
+    case $code in
+    0) [ "$plan" = "$lines" ] || extra="said \"1..$plan\" but reported $lines tests" ;;
+    124 | 137) extra="ran into its time limit, or was killed" ;;
+    *)
+        if [ "$plan" != "$lines" ]; then
+            extra="ended early with code $code"
+        elif [ "$bad" = 0 ]; then
+            extra="code $code, though no test failed"
+        fi
+        ;;
+    esac
+    [ "$code" != 0 ] || [ $lines != 0 ] || extra="reported no test"
+    if [ "${CI:-}" = true ]; then
+        bad=$((bad + skips)) skips=0
+    fi
+    passed=$((passed + good)) failed=$((failed + bad)) skipped=$((skipped + skips))
+    if [ "$bad" != 0 ] || [ "$skips" != 0 ]; then
+        awk '/^not ok|^ok.*# SKIP/ { print "  " $0; show = 1; next } /^#/ { if (show) print "  " $0; next } { show = 0 }' \
+            "$log" | head -n 400
+    fi
+    if [ -n "$extra" ]; then
+        failure "$name: $extra"
+        tail -n 40 "$log" | sed 's/^/  | /'
+    fi
+    say "  $name: $good passed, $bad failed, $skips skipped"
+}
+
+# ---- the machine ------------------------------------------------------------------------------
+
+# install GROUP…: 0 if all of them are there in the end.
+install_packages() { "$source_root/deploy/install-packages.sh" "$@"; }
+
+prepare_machine() {
+    install_packages build tests || finish_badly "the packages to build with are missing"
+    local group
+    for group in servers analysis roots; do
+        case $group in
+        servers) wants integration || continue ;;
+        analysis) wants static || wants integration || continue ;;
+        roots) wants roots || continue ;;
+        esac
+        install_packages "$group" || unable "packages of group $group" "could not be installed"
+    done
+    if [ "$(id -u)" = 0 ] && [ -z "${SLUICE_TEST_USER:-}" ] && ! id -u sluice-test >/dev/null 2>&1; then
+        # A shell of its own, so that it can log in to the test's sshd; no password, no home.
+        useradd --system --no-create-home --home-dir /nonexistent --shell /bin/bash sluice-test
+        notes+=("made the system user sluice-test, which runs the tests; userdel removes it")
+    fi
+    ulimit -c 0
+}
+
+finish_badly() {
+    failure "$1"
+    finish
+}
+
+build() {
+    local preset=$1 log=$logs/build-$1.log start=$SECONDS options=()
+    if [ "${CI:-}" = true ]; then options+=(-DSLUICE_WERROR=ON); fi
+    if (cd "$source_root" && cmake --preset "$preset" "${options[@]}" &&
+        cmake --build --preset "$preset" -j "$jobs") >"$log" 2>&1; then
+        say "built $preset in $((SECONDS - start)) s"
+        return 0
+    fi
+    grep -E -A8 'error|FAILED|CMake Error' "$log" | head -n 60 || tail -n 30 "$log"
+    failure "the $preset build (log: build/test-logs/build-$preset.log)"
+    return 1
+}
+
+# The dropped user must reach the tree and the programs: a checkout under /root cannot be read, so
+# what the tests need is copied then.
+stage() {
+    run_dir=$(mktemp -d /tmp/slr-XXXXXX)
+    mkdir "$run_dir/w" "$run_dir/templates"
+    stage_source=$source_root
+    if [ "$(id -u)" = 0 ]; then
+        chown -R "$(servers_user):$(id -g "$(servers_user)")" "$run_dir"
+        chmod 755 "$run_dir"
+        if ! servers_as_user test -r "$source_root/tests/run.sh"; then
+            stage_source=$run_dir/src
+            mkdir "$stage_source"
+            (cd "$source_root" && git -c safe.directory='*' ls-files -zco --exclude-standard |
+                xargs -0 sh -c 'for f; do [ -e "$f" ] && printf "%s\0" "$f"; done' sh |
+                tar -c --null -T - | tar -x -C "$stage_source" --no-same-owner)
+            stage_build debug
+            stage_build release
+        fi
+    fi
+}
+
+stage_build() {
+    [ -d "$source_root/build/$1" ] || return 0
+    mkdir -p "$stage_source/build/$1"
+    # shellcheck disable=SC2046
+    (cd "$source_root/build/$1" && tar -c --exclude=CMakeFiles --exclude='*.a' $(ls -d sluice tests)) |
+        tar -x -C "$stage_source/build/$1" --no-same-owner
+}
+
+# In its own process group and time limit, as the unprivileged user, in an empty folder.
+run_as_user() {
+    local seconds=$1 folder=$2
+    shift 2
+    (
+        cd "$folder"
+        export SLUICE=$stage_source/build/release/sluice SLUICE_BUILD=$stage_source/build/release
+        export SLUICE_DEBUG_BUILD=$stage_source/build/debug SLUICE_SOURCE=$stage_source
+        export SLUICE_TEST_TEMPLATES=$run_dir/templates SLUICE_TEST_RUN=$run_dir TMPDIR=$run_dir/w
+        [ -z "$full" ] || export SLUICE_FULL=1
+        exec_as_user timeout -k 15 "$seconds" "$@"
+    ) </dev/null
+}
+
+exec_as_user() {
+    if [ "$(id -u)" = 0 ]; then servers_as_user "$@"; else "$@"; fi
+}
+
+# Whatever a test left running was started by us: it carries our mark in its environment.
+sweep() {
+    local environ pid
+    for environ in /proc/[0-9]*/environ; do
+        if grep -qsz "^SLUICE_TEST_RUN=$run_dir\$" "$environ"; then
+            pid=${environ#/proc/}
+            pid=${pid%/environ}
+            notes+=("$1 left process $pid behind: $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | cut -c1-120)")
+            kill -9 "$pid" 2>/dev/null || true
+        fi
+    done
+}
+
+time_limit() { sed -n '1,15s/^# timeout: *\([0-9]*\)$/\1/p' "$1" | head -n 1 | grep . || echo 300; }
+
+# ---- labels -----------------------------------------------------------------------------------
+
+run_unit() {
+    [ "$(stat -c %a /dev/shm 2>/dev/null)" = 1777 ] ||
+        say "# /dev/shm is not world-writable: Criterion will not start" >&2
+    local name seconds log code
+    while read -r name seconds; do
+        [ -n "$name" ] || continue
+        log=$logs/unit-$name.log
+        code=0
+        run_as_user "$seconds" "$stage_source" bash -c \
+            '. tests/support/tap.sh; criterion "$1"; done_testing' bash \
+            "$stage_source/build/debug/tests/$name" >"$log" 2>&1 || code=$?
+        tally "unit/$name" "$code" "$log"
+    done <"$source_root/build/debug/tests/unit.list"
+}
+
+# LABEL FILE: as the user, or (static, roots) as ourselves in the source tree.
+run_script() {
+    local label=$1 file=$2 name log code=0 folder start=$SECONDS
+    name=$label/$(basename "$file" .sh)
+    log=$logs/$label-$(basename "$file" .sh).log
+    if [ "$label" = integration ]; then
+        folder=$(exec_as_user mktemp -d "$run_dir/w/XXXXXX")
+        run_as_user "$(time_limit "$file")" "$folder" bash "$stage_source/tests/$label/$(basename "$file")" \
+            >"$log" 2>&1 || code=$?
+        sweep "$name"
+        rm -rf "$folder"
+    else
+        (
+            cd "$source_root"
+            export SLUICE_SOURCE=$source_root SLUICE_BUILD=$source_root/build/release
+            [ -z "$full" ] || export SLUICE_FULL=1
+            timeout -k 60 "$(time_limit "$file")" bash "$file"
+        ) >"$log" 2>&1 </dev/null || code=$?
+    fi
+    tally "$name" "$code" "$log"
+    say "    $((SECONDS - start)) s"
+}
+
+run_scripts() {
+    local label=$1 file found=''
+    for file in "$source_root/tests/$label"/*.sh; do
+        [ -e "$file" ] || continue
+        found=1
+        run_script "$label" "$file"
+    done
+    [ -n "$found" ] || unable "$label" "there is no script in tests/$label"
+}
+
+# Which build folders a label needs.
+builds_of() {
+    case $1 in
+    unit) echo debug ;;
+    static) echo release ;;
+    integration) echo release debug ;;
+    esac
+}
+
+build_all() {
+    local preset label needed=' '
+    if [ "${CI:-}" = true ]; then say "warnings are errors"; fi
+    for label in unit static integration; do
+        if wants "$label"; then needed="$needed$(builds_of "$label") "; fi
+    done
+    for preset in debug release; do
+        case $needed in *" $preset "*) build "$preset" && built="$built $preset" || true ;; esac
+    done
+}
+
+run_label() {
+    local label=$1 start=$SECONDS before_p=$passed before_f=$failed before_s=$skipped preset
+    say "== $label"
+    for preset in $(builds_of "$label"); do
+        case "$built " in *" $preset "*) ;; *) say "  not run: no $preset build"; return ;; esac
+    done
+    case $label in
+    unit) run_unit ;;
+    roots) if [ "$(id -u)" = 0 ]; then run_scripts roots; else unable roots "needs root"; fi ;;
+    *) run_scripts "$label" ;;
+    esac
+    summary+=("$(printf '%-12s %d passed, %d failed, %d skipped, %d s' "$label" \
+        $((passed - before_p)) $((failed - before_f)) $((skipped - before_s)) $((SECONDS - start)))")
+}
+
+finish() {
+    local line code=0
+    trap - EXIT
+    if [ -n "$run_dir" ]; then
+        sweep "the run"
+        rm -rf "$run_dir"
+    fi
+    say "=="
+    for line in "${notes[@]}"; do say "note: $line"; done
+    for line in "${summary[@]}"; do say "$line"; done
+    if [ $passed = 0 ] && [ $failed = 0 ]; then
+        say "no test ran: that is a failure"
+        code=1
+    fi
+    [ $failed = 0 ] || code=1
+    say "$passed passed, $failed failed, $skipped skipped"
+    exit $code
+}
+
+parse_arguments "$@"
+mkdir -p "$logs"
+trap 'finish_badly "interrupted"' INT TERM HUP
+trap 'finish_badly "tests/run.sh ended early"' EXIT
+prepare_machine
+build_all
+stage
+for label in "${labels[@]}"; do run_label "$label"; done
+for script in "${scripts[@]}"; do run_script "$(basename "$(dirname "$script")")" "$script"; done
+finish
