@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The platform's own struct, shared by local.c (functions) and watch.c (its thread). */
+#pragma once
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <time.h>
+#include "local/jobs.h"
+#include "local/manifests.h"
+#include "local/state.h"
+#include "reconcile/model/platform.h"
+
+struct local {
+    char *dir;            /* absolute; owned */
+    bool owner;           /* the controller; else a reader */
+    int lock_fd;          /* .sluice/lock */
+    pthread_mutex_t lock; /* over manifests, state, jobs */
+    struct manifests manifests;
+    struct state state;
+    struct jobs jobs;
+    /* the watching thread */
+    pthread_t thread;
+    bool watching;
+    atomic_bool stop;
+    int inotify_fd, wake_fd;
+    platform_changed_fn *changed;
+    void *payload;
+    struct timespec requests; /* mtime of the overlay folder at the last look */
+    struct timespec states;   /* mtime of the plans folder (readers) */
+    uint64_t problems_hash;   /* of the last announced problems */
+};
+
+struct err *local_settle_all(struct local *l, struct manifests_changes *out) ERR_MUST_USE;
+struct err *local_settle_changed(struct local *l, const struct manifests_changes *changes,
+                                 struct manifests_changes *out) ERR_MUST_USE;
+struct err *local_delete_absent(struct local *l, struct manifests_changes *out) ERR_MUST_USE;
+
+struct err *local_watch(void *self, platform_changed_fn *changed, void *payload);
+void local_watch_stop(struct local *l);
+void local_wake(struct local *l);
