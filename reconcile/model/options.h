@@ -65,5 +65,8 @@ void migrations_options_done(struct migrations_options *options);
 void execution_options_init(struct execution_options *out); /* design.md 3's defaults */
 /* "*:future" -> pattern; false: not one. */
 bool ignore_pattern_parse(const char *text, struct ignore_pattern *out);
+#define IGNORE_TEXT_LEN 24
+void ignore_pattern_format(const struct ignore_pattern *pattern, char out[IGNORE_TEXT_LEN]);
 /* latest current next 2.1 2.1? ; false: not one. */
 bool migrations_target_parse(const char *text, struct migrations_options *out);
+void migrations_target_format(const struct migrations_options *options, char out[VERSION_MAX + 2]);

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Simple case folding by ranges of code points. */
+#include "reconcile/model/casefold.h"
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include "reconcile/base/mem.h"
+
+struct range {
+    uint32_t first, last;
+    int32_t add; /* 0: pairs, the even (or odd) one is the capital, the next is its small letter */
+};
+
+static const struct range ranges[] = {
+    { 0x41, 0x5a, 32 },     { 0xc0, 0xd6, 32 },     { 0xd8, 0xde, 32 },
+    { 0x100, 0x12f, 0 },    { 0x132, 0x137, 0 },    { 0x139, 0x148, 0 },
+    { 0x14a, 0x177, 0 },    { 0x178, 0x178, -121 }, { 0x179, 0x17e, 0 },
+    { 0x1cd, 0x1dc, 0 },    { 0x1de, 0x1ef, 0 },    { 0x1f8, 0x21f, 0 },
+    { 0x222, 0x233, 0 },    { 0x386, 0x386, 38 },   { 0x388, 0x38a, 37 },
+    { 0x38c, 0x38c, 64 },   { 0x38e, 0x38f, 63 },   { 0x391, 0x3a1, 32 },
+    { 0x3a3, 0x3ab, 32 },   { 0x3c2, 0x3c2, 1 },    { 0x400, 0x40f, 80 },
+    { 0x410, 0x42f, 32 },   { 0x460, 0x481, 0 },    { 0x48a, 0x4bf, 0 },
+    { 0x4c1, 0x4ce, 0 },    { 0x4d0, 0x52f, 0 },    { 0x531, 0x556, 48 },
+    { 0x1e00, 0x1e95, 0 },  { 0x1ea0, 0x1eff, 0 },  { 0x212a, 0x212a, -8383 },
+    { 0xff21, 0xff3a, 32 },
+};
+
+static uint32_t fold(uint32_t cp)
+{
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+        const struct range *r = &ranges[i];
+        if (cp >= r->first && cp <= r->last) {
+            return r->add ? (uint32_t)((int32_t)cp + r->add) : cp + ((cp - r->first) % 2 == 0);
+        }
+    }
+    return cp;
+}
+
+static size_t decode(const unsigned char *p, uint32_t *cp)
+{
+    size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+    *cp = n == 1 ? p[0] : p[0] & (0x7fu >> n);
+    for (size_t i = 1; i < n; i++) {
+        if ((p[i] & 0xc0) != 0x80) { /* not UTF-8: byte for byte */
+            *cp = p[0];
+            return 0;
+        }
+        *cp = *cp << 6 | (p[i] & 0x3fu);
+    }
+    return n;
+}
+
+static size_t encode(uint32_t cp, char *out)
+{
+    if (cp < 0x80) {
+        out[0] = (char)cp;
+        return 1;
+    }
+    size_t n = cp < 0x800 ? 2 : cp < 0x10000 ? 3 : 4;
+    for (size_t i = n - 1; i > 0; i--) {
+        out[i] = (char)(0x80 | (cp & 0x3f));
+        cp >>= 6;
+    }
+    out[0] = (char)(n == 2 ? 0xc0 | cp : n == 3 ? 0xe0 | cp : 0xf0 | cp);
+    return n;
+}
+
+char *casefold(const char *text)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    char *out = mem_alloc(strlen(text) * 2 + 1);
+    size_t used = 0;
+    while (*p) {
+        uint32_t cp = 0;
+        size_t n = decode(p, &cp);
+        if (n == 0) {
+            out[used++] = (char)*p++;
+            continue;
+        }
+        p += n;
+        used += encode(fold(cp), out + used);
+    }
+    return out;
+}

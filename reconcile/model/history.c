@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a database says: texts of its enums, release of its memory. */
+#include "reconcile/model/history.h"
+#include <stdlib.h>
+
+static const char *const states[] = { "", "intent", "done", "inferred", "failed", "resolved" };
+static const char *const verdicts[] = { "", "applied", "not-applied" };
+
+#define COUNT(table) (sizeof(table) / sizeof *(table))
+
+static size_t find(const char *const *table, size_t count, const char *text)
+{
+    for (size_t i = 1; i < count; i++) {
+        if (str_eq(table[i], text)) {
+            return i;
+        }
+    }
+    return 0;
+}
+
+const char *journal_state_text(enum journal_state s)
+{
+    return (size_t)s < COUNT(states) ? states[s] : "";
+}
+
+enum journal_state journal_state_parse(const char *text)
+{
+    return (enum journal_state)find(states, COUNT(states), text);
+}
+
+const char *verdict_text(enum verdict v)
+{
+    return (size_t)v < COUNT(verdicts) ? verdicts[v] : "";
+}
+
+enum verdict verdict_parse(const char *text)
+{
+    return (enum verdict)find(verdicts, COUNT(verdicts), text);
+}
+
+void history_done(struct history *h)
+{
+    for (size_t i = 0; i < h->count; i++) {
+        struct history_row *row = &h->rows[i];
+        free(row->version_text);
+        free(row->description);
+        free(row->type);
+        free(row->script);
+        free(row->installed_by);
+        free(row->installed_on);
+    }
+    free(h->rows);
+    *h = (struct history){ 0 };
+}
+
+void journal_row_done(struct journal_row *row)
+{
+    char *const owned[] = { row->version,          row->description, row->script,
+                            row->statement_sha256, row->pre_state,   row->post_state,
+                            row->git_commit,       row->file_sha256, row->placeholders_hmac,
+                            row->retry_token,      row->error_code,  row->message,
+                            row->started,          row->finished };
+    for (size_t i = 0; i < COUNT(owned); i++) {
+        free(owned[i]);
+    }
+    *row = (struct journal_row){ 0 };
+}
+
+void journal_done(struct journal *j)
+{
+    for (size_t i = 0; i < j->count; i++) {
+        journal_row_done(&j->rows[i]);
+    }
+    free(j->rows);
+    *j = (struct journal){ 0 };
+}
+
+void lease_done(struct lease *l)
+{
+    free(l->server_identity);
+    free(l->owner_plan_uid);
+    free(l->owner_namespace);
+    free(l->owner_name);
+    free(l->owner_database);
+    free(l->owner_cluster);
+    free(l->holder);
+    free(l->since);
+    *l = (struct lease){ 0 };
+}
+
+void identity_done(struct identity *i)
+{
+    free(i->server_text);
+    free(i->server_identity);
+    free(i->user);
+    free(i->database);
+    free(i->schema);
+    *i = (struct identity){ 0 };
+}
+
+void inspection_done(struct inspection *i)
+{
+    identity_done(&i->identity);
+    history_done(&i->history);
+    journal_done(&i->journal);
+    lease_done(&i->lease);
+    free(i->other_lease_table);
+    *i = (struct inspection){ 0 };
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The closed table of reasons. */
+#include "reconcile/model/reason.h"
+#include "reconcile/base/str.h"
+
+#define NONE REASON_CLASS_NONE
+#define RETRY REASON_CLASS_RETRY
+#define WAITS REASON_CLASS_WAIT
+#define STALL REASON_CLASS_STALL
+#define STICKY REASON_CLASS_STICKY
+#define EVENT REASON_CLASS_EVENT
+#define COMMAND REASON_CLASS_COMMAND
+
+const struct reason reasons[] = {
+    { REASON_RECONCILIATION_SUCCEEDED, NONE, 0,
+      "every database is at the wanted commit and says so itself", "nothing" },
+    { REASON_SUCCEEDED, NONE, 0, "the roll-out of this generation and commit ended well",
+      "nothing" },
+    { REASON_FAILED, NONE, 3, "the roll-out of this generation and commit ended in a failure",
+      "read the Stalled condition: it names the database, the file and the cause" },
+    { REASON_PROGRESSING, NONE, 0, "a roll-out is on its way",
+      "wait; status.progress counts databases" },
+    { REASON_PROGRESSING_WITH_RETRY, NONE, 0,
+      "something is missing or does not answer, and is tried again until spec.timeout",
+      "read the message; provide what it names" },
+    { REASON_SUSPENDED, NONE, 0, "spec.suspend is true: running Jobs finish, nothing new starts",
+      "set spec.suspend to false" },
+    { REASON_INVALID_SPEC, STALL, 1,
+      "the plan, or the command's arguments, cannot be used as written",
+      "correct the field that the message names" },
+    { REASON_SOURCE_UNAVAILABLE, RETRY, 9, "the git server does not answer",
+      "check spec.source.url, the network and the server; it is tried again by itself" },
+    { REASON_SOURCE_FETCH_FAILED, RETRY, 9, "the git server answered, but the fetch failed",
+      "read the message: credentials, a missing repository, or a broken transfer" },
+    { REASON_SOURCE_TOO_LARGE, STALL, 6, "the repository or the plan's paths pass a limit",
+      "name narrower paths, or split the files; docs/limits.md has the numbers" },
+    { REASON_REVISION_NOT_FOUND, RETRY, 4, "the branch, tag or commit is not in the repository",
+      "push it, or correct spec.source.ref or spec.revision" },
+    { REASON_HISTORY_REWRITTEN, STALL, 6,
+      "the new tip does not descend from the last applied commit and changes applied files",
+      "push a commit that keeps the applied files, or set spec.source.allowRewrite" },
+    { REASON_HOST_KEY_MISMATCH, STALL, 5,
+      "the ssh server shows a key that known_hosts does not have",
+      "check the server's key by another way, then correct known_hosts in the source Secret" },
+    { REASON_SECRET_INVALID, RETRY, 1,
+      "a Secret or ConfigMap is missing, incomplete or contradicts itself",
+      "correct the key that the message names" },
+    { REASON_NO_DATABASES, RETRY, 4, "the plan names no database",
+      "add an entry to spec.databases" },
+    { REASON_INVALID_MIGRATION, STALL, 6, "a file under the plan's paths cannot be used",
+      "correct the file at the line that the message names, and push" },
+    { REASON_TRANSACTION_CONTROL, STALL, 3,
+      "a file contains BEGIN, COMMIT, ROLLBACK or the like; transactions are Sluice's",
+      "remove the statement, or split the file where it stood" },
+    { REASON_DUPLICATE_VERSION, STALL, 6,
+      "two files have the same version, or the same description",
+      "rename or remove one of the two" },
+    { REASON_CHECKSUM_MISMATCH, STALL, 6, "a file was changed after it had been applied",
+      "restore the file as it was and put the change into a new one" },
+    { REASON_DESCRIPTION_MISMATCH, STALL, 6, "a file was renamed after it had been applied",
+      "restore the file's name" },
+    { REASON_MIGRATION_MISSING, STALL, 6, "an applied version has no file any more",
+      "restore the file, or ignore it with ignoreMigrationPatterns \"*:missing\"" },
+    { REASON_OUT_OF_ORDER, STALL, 6, "a new file has a version below one that is applied",
+      "give it a higher version, or allow it with outOfOrder" },
+    { REASON_BASELINE_REQUIRED, STALL, 6, "the schema holds objects but no history table",
+      "set baselineOnMigrate and baselineVersion, or run `sluice baseline`" },
+    { REASON_FAILED_HISTORY_ROW, STALL, 6,
+      "the history table has a failed row that the journal does not explain",
+      "undo what the failed file left behind, then run `flyway repair`" },
+    { REASON_HISTORY_REGRESSED, STALL, 6,
+      "the database's history is shorter than it was: restored from a backup?",
+      "check the database; a new commit, spec or `sluice retry` goes on from where it is" },
+    { REASON_HISTORY_TAMPERED, STALL, 6,
+      "the journal's hash chain is broken: rows were changed by hand",
+      "find out who changed them; restore the journal from a backup" },
+    { REASON_TARGET_CHANGED, STICKY, 10, "the Secret now leads to another database",
+      "correct the Secret, or accept the new one: annotation sluice.dev/accept-target" },
+    { REASON_TARGET_ID_CONFLICT, STALL, 10,
+      "the database belongs to another plan, entry or cluster",
+      "remove one of the two entries, or accept it: annotation sluice.dev/accept-target" },
+    { REASON_TARGET_READ_ONLY, RETRY, 9,
+      "the server takes no writes: a standby, or read_only is set",
+      "lead the Secret to the primary; it is tried again by itself" },
+    { REASON_ROLE_TOO_POWERFUL, STALL, 5, "the login is a superuser, or can do what one can",
+      "use a role that owns just its schema, or set execution.allowSuperuser" },
+    { REASON_POOLER_UNSUPPORTED, STALL, 6,
+      "a transaction pooler stands between: locks and sessions do not survive it",
+      "lead the Secret to the server itself, or to a session pool" },
+    { REASON_UNSUPPORTED_TOPOLOGY, STALL, 6,
+      "the server is part of a cluster in which locks do not hold",
+      "use a topology with one primary" },
+    { REASON_UNSUPPORTED_SERVER, STALL, 6, "the server's kind or version is not supported",
+      "upgrade the server; the README lists the versions" },
+    { REASON_DATABASE_UNAVAILABLE, RETRY, 9, "the database does not answer",
+      "check host, port, network and server; it is tried again by itself" },
+    { REASON_DATABASE_BUSY, RETRY, 7, "another runner, or a real Flyway, holds the migration lock",
+      "wait until it ends; it is tried again by itself" },
+    { REASON_ACCESS_DENIED, RETRY, 5, "the login was refused, or the role lacks a right",
+      "correct user and password in the Secret, or grant the right that the message names" },
+    { REASON_TLS_VERIFICATION_FAILED, RETRY, 5, "the server's certificate could not be verified",
+      "give the CA by tls.caRef or key ca.crt, and use the host name that the certificate has" },
+    { REASON_DATABASE_DISK_FULL, RETRY, 9, "the server has no space left", "give it space" },
+    { REASON_LOCK_TIMEOUT, RETRY, 2, "a table lock was not granted within execution.lockRetryFor",
+      "end the session that holds it, which the message names, or choose a quieter time" },
+    { REASON_DEADLOCK, RETRY, 9, "the server ended our transaction to dissolve a deadlock",
+      "nothing; it is tried again by itself" },
+    { REASON_WAITING_FOR_OLD_SESSION, RETRY, 7,
+      "the session of a killed runner still works in the database",
+      "wait, end that session, or set execution.oldSessions to Terminate" },
+    { REASON_MIGRATION_FAILED, STICKY, 3, "a statement failed; the message names file and line",
+      "correct the file and push, or `sluice retry` when the cause is gone" },
+    { REASON_OUTCOME_UNKNOWN, STICKY, 8,
+      "a runner died inside a statement whose effect cannot be told",
+      "look whether the statement took effect, then say so: `sluice resolve`" },
+    { REASON_CANARY_FAILED, STICKY, 3, "a database of the first wave failed; no other was touched",
+      "correct the file and push, or `sluice retry` when the cause is gone" },
+    { REASON_GATE_FAILED, STICKY, 3, "a gate judged a wave as bad; later waves were not touched",
+      "push a fix, or `sluice retry` to soak again" },
+    { REASON_ANALYSIS_UNAVAILABLE, WAITS, 9, "a gate gives no answer, so the roll-out holds",
+      "make the gate's query answer; the message has the error" },
+    { REASON_SOAKING, WAITS, 0, "a wave is applied and is being watched",
+      "wait; the message says until when" },
+    { REASON_RUNNER_NOT_STARTED, RETRY, 2, "a Job did not start within execution.startTimeout",
+      "look at the Job's events or log; it is tried again by itself" },
+    { REASON_ATTEMPT_INTERRUPTED, RETRY, 143,
+      "a runner was stopped or died; what it left is settled first",
+      "nothing; it is tried again by itself" },
+    { REASON_NAME_CONFLICT, RETRY, 1, "an object with our name but not our content exists",
+      "remove the object that the message names" },
+    { REASON_DEADLINE_EXCEEDED, STALL, 2, "spec.timeout passed",
+      "provide what the message names; then it goes on by itself, or by `sluice retry`" },
+    { REASON_ASSIGNMENT_STALE, RETRY, 10,
+      "an assignment does not fit the database or the runner any more",
+      "nothing; a new one is made by itself" },
+    { REASON_FORMAT_TOO_NEW, STALL, 6, "a newer Sluice wrote this; an older one must not touch it",
+      "upgrade this Sluice" },
+    { REASON_RECOVERED_FROM_HISTORY, EVENT, 0,
+      "status was lost or late; it was filled again from what the databases say", "nothing" },
+    { REASON_OUTCOME_RESOLVED, EVENT, 0, "a person's verdict on an unknown outcome was recorded",
+      "nothing" },
+    { REASON_TAG_MOVED, EVENT, 0, "the tag now names another commit",
+      "prefer tags that do not move" },
+    { REASON_USAGE, COMMAND, 1, "the command line is wrong", "`sluice help COMMAND`" },
+    { REASON_INTERNAL, COMMAND, 1, "the machine or the program itself failed",
+      "read the message; report it" },
+    { REASON_NOT_FOUND, COMMAND, 4, "what the command names does not exist",
+      "`sluice get` lists what exists" },
+    { REASON_TIMED_OUT, COMMAND, 2, "the command's --timeout passed",
+      "wait longer, or read `sluice describe`" },
+    { REASON_INTERRUPTED, COMMAND, 143, "SIGTERM or SIGINT: cancelled, rolled back or recorded",
+      "run it again; what it left is settled first" },
+};
+
+const size_t reason_count = sizeof reasons / sizeof *reasons;
+
+const struct reason *reason_find(const char *name)
+{
+    for (size_t i = 0; i < reason_count; i++) {
+        if (str_eq(reasons[i].name, name)) {
+            return &reasons[i];
+        }
+    }
+    return NULL;
+}
+
+int reason_exit_code(const char *name)
+{
+    const struct reason *r = reason_find(name);
+    return r ? r->exit_code : 1;
+}

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Internal to target: a uri as written, before defaults. */
+#pragma once
+#include "reconcile/model/target.h"
+
+/* Like target_parse_uri, but *out->tls stays TLS_UNSET when the uri has no mode. */
+struct err *target_uri_read(const char *uri, struct target *out) ERR_MUST_USE;
+int32_t target_default_port(enum engine engine);
