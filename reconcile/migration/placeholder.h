@@ -19,10 +19,19 @@ struct placeholders {           /* what one run on one database knows; all borro
 };
 
 /* Replaces in the whole text of m (one leading BOM dropped). Fills script->expanded, map and
- * placeholders_used. ERR_TERMINAL InvalidMigration "path:line:column: ..." for an undefined
- * placeholder or a missing suffix. */
+ * placeholders_used (the keys as p->user spells them). ERR_TERMINAL InvalidMigration
+ * "path:line:column: ..." for an undefined placeholder or a missing suffix. A default placeholder
+ * whose field is NULL is undefined. */
 struct err *placeholders_apply(const struct migration *m, const struct placeholders *p,
                                struct script *out) ERR_MUST_USE;
 /* Checksum to store for m: V and B raw, R after replacement. */
 struct err *placeholders_checksum(const struct migration *m, const struct placeholders *p,
                                   int32_t *out) ERR_MUST_USE;
+/* The query of m's verify= directive after replacement; owned; NULL when there is none. */
+struct err *placeholders_verify(const struct migration *m, const struct placeholders *p, char **out)
+    ERR_MUST_USE;
+
+/* script->map alternates: an even entry begins text that stands in the file as it is, an odd one the
+ * value of a placeholder. The raw byte that stands behind byte `expanded`; inside a value the
+ * placeholder's "$", or with at_end (an exclusive end) the byte behind its "}". */
+size_t script_map_source(const struct script *script, size_t expanded, bool at_end);
