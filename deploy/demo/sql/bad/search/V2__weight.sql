@@ -1,0 +1,1 @@
+alter table terms add column weight int not null default 1;

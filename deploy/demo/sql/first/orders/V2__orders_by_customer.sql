@@ -1,0 +1,2 @@
+-- cannot run in a transaction, and just works
+create index concurrently orders_by_customer on orders (customer);

@@ -1,0 +1,168 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The demo's story: a commit goes to the canary and then to the rest; a bad one stops at the canary;
+# the fix goes through. Started by run.sh with $SLUICE, as an unprivileged user.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=../../tests/support/servers.sh
+. "$here/../../tests/support/servers.sh"
+[ -z "${SLUICE_DEMO_KEEP:-}" ] || export SERVERS_KEEP=1
+started=$SECONDS
+
+bold='' plain=''
+if [ -t 1 ]; then bold=$(printf '\033[1m') plain=$(printf '\033[0m'); fi
+
+tell() { printf '%s\n' "$@"; }
+chapter() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
+# Show a command as a person would type it, then run it.
+show() {
+    printf '\n  $ %s\n' "$*"
+    "$@" 2>&1 | sed 's/^/    /'
+    return "${PIPESTATUS[0]}"
+}
+sluice() { "$SLUICE" "$@"; }
+
+# ---- the stage ----------------------------------------------------------------------------------
+
+servers_init
+work=$SERVERS_DIR
+export PLANS=$work/plans
+cd "$work"
+chapter "Three databases, one git repository"
+pg_start pg log
+pg_start pg2 log
+mariadb_start mariadb log
+git_http_start
+db_create pg orders
+db_create pg2 billing
+db_create mariadb search
+repo_new shop
+tell "orders   PostgreSQL, the canary" \
+    "billing  PostgreSQL, a server of its own" \
+    "search   MariaDB" \
+    "shop.git $SLUICE_TEST_GIT_HTTP_URL/shop.git, folders sql/orders, sql/billing, sql/search"
+
+# commit MESSAGE FOLDER: the files of deploy/demo/sql/FOLDER become a commit on main.
+commit() {
+    mkdir -p "$work/shop/sql"
+    cp -R "$here/sql/$2/." "$work/shop/sql/"
+    git -C "$work/shop" add -A
+    git -C "$work/shop" commit -q -m "$1"
+    git -C "$work/shop" push -q origin HEAD:main
+    sha=$(git -C "$work/shop" rev-parse HEAD)
+    printf '\n  $ git push      # %s  "%s"\n' "${sha:0:10}" "$1"
+    git -C "$work/shop" show --stat=70 --format= HEAD | sed 's/^/    /'
+}
+
+write_plan() {
+    mkdir -p "$PLANS"
+    cat >"$PLANS/shop.yaml" <<YAML
+apiVersion: sluice.dev/v1alpha1
+kind: MigrationPlan
+metadata: {name: shop}
+spec:
+  source:
+    url: $SLUICE_TEST_GIT_HTTP_URL/shop.git
+    ref: {branch: main}
+    paths: ["sql/\${database}"]
+    interval: 1s
+  interval: 5s
+  databases:
+  - {name: orders, secretRef: {name: orders-db}, labels: {tier: canary}}
+  - {name: billing, secretRef: {name: billing-db}}
+  - {name: search, secretRef: {name: search-db}}
+  strategy:
+    type: Canary
+    waves:
+    - name: canary
+      select: {matchLabels: {tier: canary}}
+      soak: 2s
+      gates:
+      - name: orders-are-there
+        sql: {query: "select count(*) >= 1000 from orders", interval: 1s}
+YAML
+    write_secret orders "$(db_uri pg orders)"
+    write_secret billing "$(db_uri pg2 billing)"
+    write_secret search "$(db_uri mariadb search)"
+}
+
+write_secret() {
+    cat >"$PLANS/$1-db.yaml" <<YAML
+apiVersion: v1
+kind: Secret
+metadata: {name: $1-db}
+stringData: {uri: "$2"}
+YAML
+    chmod 600 "$PLANS/$1-db.yaml"
+}
+
+# ---- the controller -----------------------------------------------------------------------------
+
+controller=''
+start_controller() {
+    "$SLUICE" controller --standalone "$PLANS" --allow-source-scheme=http --min-interval=1s \
+        --metrics-addr=127.0.0.1:0 --health-addr=127.0.0.1:0 --hook-addr=127.0.0.1:0 \
+        2>>"$work/controller.log" &
+    controller=$!
+}
+stop_controller() {
+    [ -n "$controller" ] || return 0
+    kill "$controller" 2>/dev/null || true
+    wait "$controller" 2>/dev/null || true
+    controller=''
+}
+end() {
+    local code=$1
+    if [ "$code" != 0 ] && [ -f "$work/controller.log" ]; then
+        printf '\nThe story broke off. Last lines of the controller'\''s log:\n' >&2
+        tail -n 20 "$work/controller.log" >&2
+    fi
+    stop_controller
+    servers_end "$code"
+}
+trap 'end $?' EXIT
+
+# ---- the story ----------------------------------------------------------------------------------
+
+chapter "1. A commit: the canary first, its gate, then the rest"
+commit "orders, invoices and search terms" first
+write_plan
+tell "" "The plan: plans/shop.yaml. orders is the canary; it soaks 2 s while its gate asks" \
+    "\"select count(*) >= 1000 from orders\"; then come billing and search."
+tell "" "  \$ sluice controller --standalone plans &"
+start_controller
+show sluice wait plan/shop --standalone "$PLANS" --commit "$sha" --timeout 60s --if-missing wait
+show sluice get --standalone "$PLANS"
+show sluice info --url "$(db_uri pg orders)" --dir "$work/shop/sql/orders"
+
+chapter "2. A bad commit: it stops at the canary, nobody else sees it"
+commit "e-mail addresses, due dates, weights" bad
+tell "" "V3__email.sql has a typo in its second statement."
+code=0
+show sluice wait plan/shop --standalone "$PLANS" --commit "$sha" --timeout 60s || code=$?
+tell "    (exit code $code: a pipeline stops here)"
+[ "$code" = 3 ]
+show sluice get --standalone "$PLANS" -o wide
+tell "" "PostgreSQL rolled V3 back as a whole, and the others have not seen this commit at all:"
+show sluice info --url "$(db_uri pg orders)" --dir "$work/shop/sql/orders"
+show sluice info --url "$(db_uri pg2 billing)" --dir "$work/shop/sql/billing"
+
+chapter "3. The fix: a new commit, nothing else"
+commit "fix the typo" fix
+show sluice wait plan/shop --standalone "$PLANS" --commit "$sha" --timeout 60s
+show sluice get --standalone "$PLANS"
+show sluice info --url "$(db_uri mariadb search)" --dir "$work/shop/sql/search"
+
+chapter "That is all: merging SQL was everything you did. ($((SECONDS - started)) s)"
+if [ -n "${SLUICE_DEMO_KEEP:-}" ]; then
+    tell "" "Everything is still running. Try, in another terminal:" "" \
+        "  export PATH=$(dirname "$SLUICE"):\$PATH" \
+        "  sluice describe plan/shop --standalone $PLANS" \
+        "  cd $work/shop      # commit to main and push" \
+        "  less $work/controller.log" ""
+    if [ -t 0 ]; then
+        read -r -p "Press Enter to stop the servers (the folder $work stays) "
+    else
+        tell "(no terminal to wait on: the servers stop now, the folder $work stays)"
+    fi
+fi
