@@ -221,20 +221,30 @@ static void match_files(struct states *s)
     }
 }
 
-const struct row_view *states_live_row(const struct states *s, const struct migration *file)
+/* In rank order, so that the newest row wins and a DELETE marker takes its repeatable back. */
+static void find_live(struct states *s)
 {
-    for (size_t i = s->row_count; i-- > 0;) {
+    const struct migration_set *files = s->input->files;
+
+    for (size_t i = 0; i < s->row_count; i++) {
         const struct row_view *view = &s->rows[i];
-        if (view->file == file && !view->deleted) {
-            return view;
+        if (view->file && !view->deleted) {
+            s->live[view->file - files->items] = view;
         }
-        /* A repeatable's newest row may be the DELETE marker: then nothing is live. */
-        if (file->kind == MIGRATION_REPEATABLE && is_type(view, "DELETE") &&
-            !view->row->has_version && same_description(file, view->row->description)) {
-            return NULL;
+        if (!is_type(view, "DELETE") || view->row->has_version) {
+            continue;
+        }
+        for (size_t f = files->count; f-- > 0 && files->items[f].kind == MIGRATION_REPEATABLE;) {
+            if (same_description(&files->items[f], view->row->description)) {
+                s->live[f] = NULL;
+            }
         }
     }
-    return NULL;
+}
+
+const struct row_view *states_live_row(const struct states *s, const struct migration *file)
+{
+    return s->live[file - s->input->files->items];
 }
 
 static struct err *resolve_target(struct states *s)
@@ -274,7 +284,9 @@ static struct err *resolve_target(struct states *s)
 struct err *states_make(const struct plan_input *input, const struct history *history,
                         struct states *out)
 {
-    struct states s = { .input = input, .rows = mem_array(history->count + 1, sizeof *s.rows) };
+    struct states s = { .input = input,
+                        .rows = mem_array(history->count + 1, sizeof *s.rows),
+                        .live = mem_array(input->files->count + 1, sizeof *s.live) };
     struct err *failed = read_rows(&s, history);
 
     if (failed) {
@@ -282,6 +294,7 @@ struct err *states_make(const struct plan_input *input, const struct history *hi
         return failed;
     }
     match_files(&s);
+    find_live(&s);
     judge_order(&s);
     judge_latest(&s);
     for (size_t i = 0; i < input->files->count; i++) {
@@ -305,6 +318,7 @@ struct err *states_make(const struct plan_input *input, const struct history *hi
 void states_done(struct states *s)
 {
     free(s->rows);
+    free(s->live);
     *s = (struct states){ 0 };
 }
 

@@ -24,6 +24,7 @@ struct states {
     const struct plan_input *input;
     struct row_view *rows; /* owned; in rank order */
     size_t row_count;
+    const struct row_view **live; /* owned; per file: states_live_row() */
     struct version last_resolved, applied_baseline, pending_baseline, last_applied;
     struct version target; /* "" = none */
 };
