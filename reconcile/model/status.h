@@ -85,6 +85,7 @@ struct rollout_status { /* strings owned */
     int64_t elapsed_ms;    /* counted time of spec.timeout */
     int64_t soak_since_ms; /* database time set by a retry, for the present wave; 0: none */
     char strategy[17];     /* hash of the resolved strategy it was frozen with */
+    bool counting;         /* memory of one process: elapsed_ms runs since mark_mono_ms */
     bool catch_up;         /* newcomers and stragglers of a tree that is verified: no waves */
 };
 

@@ -96,8 +96,8 @@ struct database_view { /* same index as plan->databases */
     bool after_job;  /* it began after the newest Job's end was seen (true without a Job) */
     char target[37]; /* "": no lease row */
     enum owner_relation owner;
-    const char *owner_label; /* for people: "shop/other, database orders"; NULL: none */
-    bool other_table;        /* a lease in the schema names another history table for this plan */
+    char owner_label[400]; /* for people: "shop/other, database orders"; "": none */
+    bool other_table;      /* a lease in the schema names another history table for this plan */
     enum engine engine;
     int64_t epoch;
     int32_t head;               /* rank of the newest successful row; 0: none */
@@ -106,7 +106,6 @@ struct database_view { /* same index as plan->databases */
     int64_t newest_finished_ms; /* newest journal `finished`; 0: none */
     bool read_only;             /* TargetReadOnly */
     bool failure_recorded; /* the journal explains the ended Job's failure (a row of its attempt) */
-    bool recovered; /* a row of the ended Job was inferred or settled: event RecoveredFromHistory */
     /* plan_make of those facts against step_commit()'s tree. Neither: not judged yet. On error the
      * plan may be NULL. script_parse errors of pending files belong in plan_error too. */
     const struct plan *plan;
@@ -209,9 +208,12 @@ void decision_done(struct decision *decision);
 const char *step_commit(const struct observed *seen);
 /* 16 hex over the defaulted spec without `suspend`; a broken spec hashes what there is. */
 void step_spec_hash(const struct mplan *plan, char out[ROLLOUT_HASH_LEN + 1]);
-/* Hex SHA-256 of an annotation's value; "" for NULL or "". The retry_token of assignments. */
+/* Hex SHA-256 of an annotation's value; "" for NULL or "". */
 void step_token(const char *annotation, char out[65]);
-/* Fills the facts of a successful inspection for entry `index` (target .. recovered), except age_ms
+/* The token for plan_make, assignments and record_failure: the retry annotation's, else that of the
+ * last one handled, so that taking the annotation away is not a retry. */
+void step_retry_token(const struct mplan *plan, const struct status *status, char out[65]);
+/* Fills the facts of a successful inspection for entry `index` (target .. failure_recorded), except age_ms
  * and after_job. An owner that is another plan of this cluster is OWNER_OTHER_PLAN: the caller makes
  * it OWNER_GONE when no such plan exists. `job` must be filled before. */
 void step_observe(const struct inspection *inspection, const struct mplan *plan, size_t index,
