@@ -6,5 +6,10 @@
 #include <string.h>
 #include <time.h>
 
+/* A foreign header whose macros name such functions must be read before they are poisoned. */
+#ifdef SLUICE_FOREIGN_FIRST
+#include SLUICE_FOREIGN_FIRST
+#endif
+
 #pragma GCC poison atoi atol atoll strtol strtoll strtoul strtoull sscanf strtok sprintf vsprintf
 #pragma GCC poison strcpy strcat strncpy strncat gmtime localtime ctime asctime popen
