@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "reconcile/base/auto.h"
+#include "reconcile/base/json.h"
 #include "reconcile/base/mem.h"
 
 void migrations_options_init(struct migrations_options *out)
@@ -117,4 +118,32 @@ void migrations_target_format(const struct migrations_options *options, char out
     } else {
         (void)snprintf(out, VERSION_MAX + 2, "%s", words[options->target]);
     }
+}
+
+struct json *migrations_options_json(const struct migrations_options *m)
+{
+    struct json *o = json_object();
+    char target[VERSION_MAX + 2];
+    migrations_target_format(m, target);
+    json_set_string(o, "format", "Flyway");
+    json_set_string(o, "table", m->table);
+    json_set_string(o, "target", target);
+    json_set_bool(o, "outOfOrder", m->out_of_order);
+    json_set_bool(o, "baselineOnMigrate", m->baseline_on_migrate);
+    json_set_string(o, "baselineVersion", m->baseline_version.text);
+    json_set_string(o, "baselineDescription", m->baseline_description);
+    struct json *patterns = json_array();
+    for (int i = 0; i < m->ignore_count; i++) {
+        char text[IGNORE_TEXT_LEN];
+        ignore_pattern_format(&m->ignore[i], text);
+        json_push_string(patterns, text);
+    }
+    json_set(o, "ignoreMigrationPatterns", patterns);
+    struct json *placeholders = json_object();
+    for (size_t i = 0; i < m->placeholders.count; i++) {
+        json_set_string(placeholders, m->placeholders.items[i].key, m->placeholders.items[i].value);
+    }
+    json_set(o, "placeholders", placeholders);
+    json_set_bool(o, "placeholderReplacement", m->placeholder_replacement);
+    return o;
 }

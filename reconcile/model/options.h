@@ -61,6 +61,9 @@ struct execution_options {
 
 void migrations_options_init(struct migrations_options *out); /* Flyway's defaults */
 void migrations_options_copy(const struct migrations_options *from, struct migrations_options *out);
+/* The spec's names, every field: manifests and the plan digest. Owned by the caller. */
+struct json;
+struct json *migrations_options_json(const struct migrations_options *options);
 void migrations_options_done(struct migrations_options *options);
 void execution_options_init(struct execution_options *out); /* design.md 3's defaults */
 /* "*:future" -> pattern; false: not one. */
