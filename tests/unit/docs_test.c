@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pages that state a fact a table of the program states too: they must agree, both ways. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "reconcile/base/auto.h"
+#include "reconcile/base/file.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/base/str.h"
+#include "reconcile/model/reason.h"
+
+static char *page(const char *path)
+{
+    AUTO(buf_done) struct buf text = BUF(1024 * 1024);
+    AUTO(err_free_auto) struct err *e = file_read(path, &text);
+
+    cr_assert_null(e, "%s", e ? e->message : "");
+    return buf_take(&text);
+}
+
+static size_t count_of(const char *text, const char *what)
+{
+    size_t count = 0;
+
+    for (const char *at = strstr(text, what); at; at = strstr(at + 1, what)) {
+        count++;
+    }
+    return count;
+}
+
+Test(docs_reasons, say_what_the_table_says)
+{
+    AUTO(free_auto) char *text = page("docs/reasons.md");
+
+    for (size_t i = 0; i < reason_count; i++) {
+        const struct reason *r = &reasons[i];
+        AUTO(free_auto) char *row =
+            mem_printf("| `%s` | %d | %s | %s |\n", r->name, r->exit_code, r->meaning, r->remedy);
+        cr_expect(strstr(text, row), "docs/reasons.md lacks the row\n%s", row);
+    }
+    cr_expect_eq(count_of(text, "\n| `"), reason_count, "docs/reasons.md has other rows, too");
+}
+
+Test(docs_limits, say_what_the_header_says)
+{
+    AUTO(free_auto) char *text = page("docs/limits.md");
+    AUTO(free_auto) char *header = page("reconcile/base/limits.h");
+    size_t defined = 0;
+
+    for (const char *at = strstr(header, "#define LIMIT_"); at;
+         at = strstr(at + 1, "#define LIMIT_")) {
+        const char *name = at + strlen("#define ");
+        size_t name_length = strcspn(name, " ");
+        const char *value = name + name_length + 1;
+        const char *comment = strstr(value, "/* ");
+        const char *end = strstr(value, " */");
+        cr_assert(comment && end && comment < end, "%.*s has no reason", (int)name_length, name);
+        size_t value_length = (size_t)(comment - value);
+        while (value_length > 0 && value[value_length - 1] == ' ') {
+            value_length--;
+        }
+        if (value[0] == '(') {
+            value++;
+            value_length -= 2;
+        }
+        AUTO(free_auto) char *row =
+            mem_printf("| `%.*s` | %.*s | %.*s |\n", (int)name_length, name, (int)value_length,
+                       value, (int)(end - comment - 3), comment + 3);
+        cr_expect(strstr(text, row), "docs/limits.md lacks the row\n%s", row);
+        defined++;
+    }
+    cr_expect_eq(count_of(text, "\n| `LIMIT_"), defined, "docs/limits.md has other rows, too");
+    cr_expect_gt(defined, 10);
+}
