@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* libmicrohttpd with its own thread, and a second one that ends requests which take too long. */
+#include "controller/http.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <microhttpd.h>
+
+#include "reconcile/base/auto.h"
+#include "reconcile/base/clock.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/base/str.h"
+#include "reconcile/model/reason.h"
+
+#define MAX_CONNECTIONS 128
+#define MAX_PER_ADDRESS 32
+#define SILENCE_SECONDS 5
+#define MEMORY_PER_CONNECTION (16 * 1024) /* bytes: caps the header too */
+#define TOTAL_MS 10000
+#define RESPONSE_MAX (64 * 1024 * 1024)
+
+struct connection {
+    struct connection *next;
+    int fd;
+    int64_t since_ms; /* of the request that it is busy with */
+};
+
+struct exchange { /* one request while its body arrives */
+    struct buf body;
+    bool too_large;
+    size_t received;
+    int status;
+};
+
+struct http_server {
+    struct http_options options;
+    struct MHD_Daemon *daemon;
+    char address[96];
+    pthread_mutex_t lock; /* over connections and stop */
+    pthread_cond_t wake;
+    pthread_t reaper;
+    bool stop, reaping;
+    struct connection *connections;
+};
+
+const char *http_header(const struct http_request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+/* ---- time ------------------------------------------------------------------------------------- */
+
+static int socket_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+
+    return info ? info->connect_fd : -1;
+}
+
+static void note_connection(void *cls, struct MHD_Connection *connection, void **socket_context,
+                            enum MHD_ConnectionNotificationCode code)
+{
+    struct http_server *server = cls;
+    struct connection *mine = *socket_context;
+
+    pthread_mutex_lock(&server->lock);
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        mine = mem_alloc(sizeof *mine);
+        *mine = (struct connection){ .next = server->connections,
+                                     .fd = socket_of(connection),
+                                     .since_ms = clock_mono_ms() };
+        server->connections = mine;
+        *socket_context = mine;
+    } else if (mine) {
+        struct connection **link = &server->connections;
+        while (*link != mine) {
+            link = &(*link)->next;
+        }
+        *link = mine->next;
+        free(mine);
+        *socket_context = NULL;
+    }
+    pthread_mutex_unlock(&server->lock);
+}
+
+static void restart_clock(struct http_server *server, struct MHD_Connection *connection)
+{
+    int fd = socket_of(connection);
+
+    pthread_mutex_lock(&server->lock);
+    for (struct connection *c = server->connections; c; c = c->next) {
+        if (c->fd == fd) {
+            c->since_ms = clock_mono_ms();
+        }
+    }
+    pthread_mutex_unlock(&server->lock);
+}
+
+/* Shutting the socket down makes the library's own thread see the end and clean up. */
+static void *reaper_main(void *arg)
+{
+    struct http_server *server = arg;
+
+    pthread_mutex_lock(&server->lock);
+    while (!server->stop) {
+        struct timespec until;
+        int64_t now_ms = clock_mono_ms();
+        for (const struct connection *c = server->connections; c; c = c->next) {
+            if (now_ms - c->since_ms > server->options.total_ms) {
+                shutdown(c->fd, SHUT_RDWR);
+            }
+        }
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_sec += 1;
+        pthread_cond_timedwait(&server->wake, &server->lock, &until);
+    }
+    pthread_mutex_unlock(&server->lock);
+    return NULL;
+}
+
+/* ---- one request ------------------------------------------------------------------------------ */
+
+static enum MHD_Result answer(struct MHD_Connection *connection, struct exchange *exchange,
+                              struct http_response *response)
+{
+    size_t length = response->body.len;
+    char *text = buf_take(&response->body);
+    struct MHD_Response *made =
+        MHD_create_response_from_buffer(length, text, MHD_RESPMEM_MUST_FREE);
+
+    if (!made) {
+        free(text);
+        return MHD_NO;
+    }
+    MHD_add_response_header(made, "Content-Type", response->content_type);
+    MHD_add_response_header(made, "X-Content-Type-Options", "nosniff");
+    if (response->allow) {
+        MHD_add_response_header(made, "Allow", response->allow);
+    }
+    exchange->status = response->status;
+    enum MHD_Result result = MHD_queue_response(connection, (unsigned)response->status, made);
+    MHD_destroy_response(made);
+    return result;
+}
+
+static struct http_response response_new(int status, const char *text)
+{
+    struct http_response response = { .status = status,
+                                      .content_type = "text/plain; charset=utf-8",
+                                      .body = BUF(RESPONSE_MAX) };
+
+    buf_adds(&response.body, text);
+    return response;
+}
+
+static enum MHD_Result refuse_size(const struct http_server *server,
+                                   struct MHD_Connection *connection, struct exchange *exchange)
+{
+    AUTO(free_auto) char *text =
+        mem_printf("the body is larger than %zu bytes\n", server->options.max_body);
+    struct http_response response = response_new(413, text);
+
+    return answer(connection, exchange, &response);
+}
+
+static void peer_text(struct MHD_Connection *connection, char *out, size_t size)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *address = info ? info->client_addr : NULL;
+    socklen_t length = address && address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                                                 : sizeof(struct sockaddr_in);
+
+    if (!address || getnameinfo(address, length, out, (socklen_t)size, NULL, 0, NI_NUMERICHOST)) {
+        snprintf(out, size, "?");
+    }
+}
+
+static enum MHD_Result handle(struct http_server *server, struct MHD_Connection *connection,
+                              const char *path, const char *method, struct exchange *exchange)
+{
+    char peer[64];
+    struct http_response response = response_new(200, "");
+    struct http_request request = { .method = method,
+                                    .path = path,
+                                    .peer = peer,
+                                    .body = buf_text(&exchange->body),
+                                    .length = exchange->body.len,
+                                    .connection = connection };
+
+    peer_text(connection, peer, sizeof peer);
+    server->options.handler(server->options.payload, &request, &response);
+    return answer(connection, exchange, &response);
+}
+
+/* Too long by its own word: refused before a byte of it is read. */
+static bool declared_too_large(const struct http_server *server, struct MHD_Connection *connection)
+{
+    const char *text =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    int64_t length = 0;
+
+    return text && (!str_to_int64(text, 0, INT64_MAX, &length) ||
+                    (uint64_t)length > server->options.max_body);
+}
+
+static enum MHD_Result access_handler(void *cls, struct MHD_Connection *connection,
+                                      const char *path, const char *method, const char *version,
+                                      const char *upload, size_t *upload_length, void **context)
+{
+    struct http_server *server = cls;
+    struct exchange *exchange = *context;
+
+    (void)version;
+    if (!exchange) { /* the header is here */
+        exchange = mem_alloc(sizeof *exchange);
+        exchange->body = BUF(server->options.max_body);
+        *context = exchange;
+        return declared_too_large(server, connection) ? refuse_size(server, connection, exchange)
+                                                      : MHD_YES;
+    }
+    if (*upload_length > 0) {
+        exchange->received += *upload_length;
+        if (exchange->received > server->options.max_body) {
+            exchange->too_large = true;
+            buf_reset(&exchange->body);
+        } else {
+            buf_add(&exchange->body, upload, *upload_length);
+        }
+        *upload_length = 0;
+        /* Chunked bodies have no declared length. A little is read to the end so that the client sees
+         * the answer; who goes on for ever is cut off. */
+        return exchange->received > 4 * server->options.max_body + 65536 ? MHD_NO : MHD_YES;
+    }
+    if (exchange->too_large) {
+        return refuse_size(server, connection, exchange);
+    }
+    return handle(server, connection, path, method, exchange);
+}
+
+static void completed(void *cls, struct MHD_Connection *connection, void **context,
+                      enum MHD_RequestTerminationCode code)
+{
+    struct http_server *server = cls;
+    struct exchange *exchange = *context;
+
+    (void)code;
+    if (exchange) {
+        if (exchange->status && server->options.done) {
+            server->options.done(server->options.payload, server->options.name, exchange->status);
+        }
+        buf_done(&exchange->body);
+        free(exchange);
+        *context = NULL;
+        restart_clock(server, connection);
+    }
+}
+
+/* ---- start and stop --------------------------------------------------------------------------- */
+
+static struct err *resolve(const struct http_options *options, struct addrinfo **out)
+{
+    const char *address = options->address;
+    const char *colon = strrchr(address, ':');
+    AUTO(free_auto) char *host =
+        colon ? mem_strndup(address, (size_t)(colon - address)) : mem_strdup("");
+    const char *port = colon ? colon + 1 : address;
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+                              .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE };
+    int64_t number = 0;
+    size_t length = strlen(host);
+
+    if (length > 1 && host[0] == '[' && host[length - 1] == ']') {
+        memmove(host, host + 1, length - 2);
+        host[length - 2] = '\0';
+    }
+    if (!str_to_int64(port, 0, 65535, &number) ||
+        getaddrinfo(*host ? host : options->host, port, &hints, out)) {
+        return err_new(ERR_TERMINAL, REASON_INVALID_SPEC,
+                       "--%s-addr: \"%s\" is not ADDRESS:PORT with a numeric address",
+                       options->name, address);
+    }
+    return NULL;
+}
+
+static void name_address(struct http_server *server, const struct addrinfo *info)
+{
+    const union MHD_DaemonInfo *bound =
+        MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT);
+    char host[64] = "";
+
+    getnameinfo(info->ai_addr, info->ai_addrlen, host, sizeof host, NULL, 0, NI_NUMERICHOST);
+    snprintf(server->address, sizeof server->address,
+             info->ai_family == AF_INET6 ? "[%s]:%u" : "%s:%u", host, bound ? bound->port : 0U);
+}
+
+static struct err *start(struct http_server *server, const struct addrinfo *info)
+{
+    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO |
+                     (info->ai_family == AF_INET6 ? MHD_USE_IPv6 : 0U);
+    pthread_condattr_t attr;
+
+    server->daemon = MHD_start_daemon(
+        flags, 0, NULL, NULL, access_handler, server, MHD_OPTION_SOCK_ADDR, info->ai_addr,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)MAX_CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        (unsigned)MAX_PER_ADDRESS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SILENCE_SECONDS,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_PER_CONNECTION,
+        MHD_OPTION_NOTIFY_COMPLETED, completed, server, MHD_OPTION_NOTIFY_CONNECTION,
+        note_connection, server, MHD_OPTION_END);
+    if (!server->daemon) {
+        return err_new(ERR_TERMINAL, REASON_INVALID_SPEC,
+                       "could not listen on %s: %s; choose another one with --%s-addr",
+                       server->options.address, strerror(errno), server->options.name);
+    }
+    name_address(server, info);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&server->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    server->reaping = pthread_create(&server->reaper, NULL, reaper_main, server) == 0;
+    return NULL;
+}
+
+struct err *http_start(const struct http_options *options, struct http_server **out)
+{
+    struct addrinfo *info = NULL;
+    struct http_server *server = NULL;
+
+    TRY(resolve(options, &info));
+    server = mem_alloc(sizeof *server);
+    server->options = *options;
+    server->options.total_ms = options->total_ms > 0 ? options->total_ms : TOTAL_MS;
+    pthread_mutex_init(&server->lock, NULL);
+    struct err *failed = start(server, info);
+    freeaddrinfo(info);
+    if (failed) {
+        http_stop(server);
+        return failed;
+    }
+    *out = server;
+    return NULL;
+}
+
+const char *http_address(const struct http_server *server)
+{
+    return server->address;
+}
+
+void http_stop(struct http_server *server)
+{
+    if (!server) {
+        return;
+    }
+    if (server->reaping) {
+        pthread_mutex_lock(&server->lock);
+        server->stop = true;
+        pthread_cond_signal(&server->wake);
+        pthread_mutex_unlock(&server->lock);
+        pthread_join(server->reaper, NULL);
+    }
+    if (server->daemon) {
+        MHD_stop_daemon(server->daemon);
+    }
+    pthread_mutex_destroy(&server->lock);
+    free(server);
+}
