@@ -89,7 +89,8 @@ struct database_view { /* same index as plan->databases */
     enum inspection_state inspection;
     struct failure failure; /* with INSPECTION_FAILED; Secret errors and plan_make's inputs too */
     bool inspecting;        /* one is under way */
-    bool busy;              /* a create or record effect is under way */
+    bool
+        busy; /* a create or record effect is under way; after a record effect: until the next look */
     /* Facts of the newest successful inspection of this process; `known` false: none. */
     bool known;
     int64_t age_ms;  /* since it was made */
@@ -105,7 +106,9 @@ struct database_view { /* same index as plan->databases */
     int64_t now_ms;             /* its clock then, UTC */
     int64_t newest_finished_ms; /* newest journal `finished`; 0: none */
     bool read_only;             /* TargetReadOnly */
-    bool failure_recorded; /* the journal explains the ended Job's failure (a row of its attempt) */
+    /* The database knows of the ended Job's failure: step_observe() found its row, or
+     * EFFECT_RECORD_FAILURE for this attempt succeeded in this process (the caller sets it then). */
+    bool failure_recorded;
     /* plan_make of those facts against step_commit()'s tree. Neither: not judged yet. On error the
      * plan may be NULL. script_parse errors of pending files belong in plan_error too. */
     const struct plan *plan;
@@ -151,7 +154,7 @@ struct observed {
     size_t gate_count;
     const struct resolve_list *resolve; /* the annotation, parsed; NULL: none */
     const struct err *resolve_error;    /* it could not be parsed */
-    const bool *resolved;               /* per item: a journal has the row with this token */
+    const bool *resolved;        /* per item: step_resolved(), or its effect succeeded here */
     const struct status *status; /* the last one decided in this process, else the stored one */
     bool status_dirty;           /* it is not stored yet */
     int64_t now_ms;              /* UTC, for conditions only */
