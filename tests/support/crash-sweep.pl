@@ -1,0 +1,355 @@
+#!/usr/bin/perl
+# SPDX-License-Identifier: Apache-2.0
+# Kills `sluice migrate` at its k-th system call, for many k and many trees, recovers, and asks the
+# database whether every effect is there exactly once.
+#
+#   crash-sweep.pl ENGINE KILLS SEED FOLDER
+#
+# ENGINE: pg or mariadb. KILLS: how many kills must count. Environment: SLUICE, CRASH_URI (with %s for
+# the database), CRASH_SQL (command that runs SQL from its last argument on the database in $CRASH_DB,
+# columns by "|"), CRASH_VERIFY (journal-verify.pl).
+#
+# A kill counts only between the first byte to and the last byte from the database. The strace of the
+# killed run tells what had been sent and answered: from that the figures at the end are made.
+use strict;
+use warnings;
+use File::Path qw(remove_tree make_path);
+use Time::HiRes qw(time);
+
+my ($engine, $wanted, $seed, $folder) = @ARGV;
+srand $seed;
+my $pg = $engine eq 'pg';
+my %count = (runs => 0, counted => 0, open => 0, commit_one => 0, commit_several => 0, outside => 0,
+    finished => 0);
+my @violations;
+
+# ---- the database ---------------------------------------------------------------------------------
+
+sub run_quiet {
+    my (@command) = @_;
+    my $pid = open(my $out, '-|') // die "fork: $!\n";
+    if ($pid == 0) {
+        open STDERR, '>&', \*STDOUT;
+        exec { $command[0] } @command or exit 127;
+    }
+    local $/;
+    my $text = <$out>;
+    close $out;
+    return ($? >> 8, $text // '');
+}
+
+sub sql {
+    my ($database, $text) = @_;
+    local $ENV{CRASH_DB} = $database;
+    my ($code, $out) = run_quiet('bash', '-c', "$ENV{CRASH_SQL} \"\$0\"", $text);
+    die "sql failed: $text\n$out" if $code;
+    $out =~ s/\t/|/g;
+    return $out;
+}
+
+# ---- trees ----------------------------------------------------------------------------------------
+
+# Each file leaves one row per statement it must have run in `effect`, which has no unique key, or an
+# object that can be made only once. Returns what must be there in the end.
+sub make_tree {
+    my ($dir, $shape) = @_;
+    my %want = (effects => [], tables => ['effect'], indexes => [], columns => []);
+    my $n = 1;
+    my $write = sub {
+        my ($text, $name) = @_;
+        open my $out, '>', "$dir/" . ($name // "V${n}__file_$n.sql") or die $!;
+        print $out $text;
+        close $out;
+    };
+    my $effect = sub {
+        my ($mark) = @_;
+        push @{ $want{effects} }, $mark;
+        return "insert into effect (mark) values ('$mark');\n";
+    };
+    remove_tree($dir);
+    make_path($dir);
+    $write->("create table effect (mark varchar(50) not null, padding varchar(200));\n");
+    for my $kind (@$shape) {
+        $n++;
+        if ($kind eq 'dml') {
+            $write->($effect->("m$n.1") . $effect->("m$n.2"));
+        } elsif ($kind eq 'ddl') {
+            push @{ $want{tables} }, "t$n";
+            $write->("create table t$n (id int);\n");
+        } elsif ($kind eq 'mixed') {
+            push @{ $want{tables} }, "t$n";
+            push @{ $want{columns} }, "t$n.extra";
+            $write->("create table t$n (id int);\n" . $effect->("m$n.1") .
+                "alter table t$n add column extra int;\n" . $effect->("m$n.2"));
+        } elsif ($kind eq 'drop') {
+            $write->("create table gone$n (id int);\n" . $effect->("m$n.1") . "drop table gone$n;\n");
+        } elsif ($kind eq 'rename') {
+            push @{ $want{tables} }, "new$n";
+            $write->("create table old$n (id int);\nalter table old$n rename to new$n;\n" . $effect->("m$n.1"));
+        } elsif ($kind eq 'index') {
+            push @{ $want{indexes} }, "i$n";
+            $write->("create index i$n on effect (mark);\n");
+        } elsif ($kind eq 'concurrently') {
+            push @{ $want{indexes} }, "i$n", "j$n";
+            $write->("create index concurrently i$n on effect (mark);\n" .
+                "create index concurrently j$n on effect (padding);\n");
+        } elsif ($kind eq 'none') {
+            push @{ $want{indexes} }, "i$n";
+            $write->("-- sluice: transaction=none\n" . $effect->("m$n.1") .
+                "create index concurrently i$n on effect (mark);\n" . $effect->("m$n.2"));
+        } else {
+            die "no such kind of file: $kind\n";
+        }
+    }
+    $want{files} = $n;
+    $write->("insert into effect (mark) values ('repeatable');\n", 'R__again.sql');
+    push @{ $want{effects} }, 'repeatable';
+    return \%want;
+}
+
+my @kinds = $pg ? qw(dml ddl mixed drop rename index concurrently none) : qw(dml ddl mixed drop rename index);
+
+sub make_shape {
+    my ($tree) = @_;
+    # Some trees are all transactional, so that several files are in flight; some are a single file.
+    return [map { (qw(dml ddl mixed))[rand 3] } 1 .. 10] if $tree % 3 == 0;
+    return [$kinds[($tree / 3) % @kinds]] if $tree % 3 == 1;
+    return [map { $kinds[rand @kinds] } 1 .. 5];
+}
+
+# ---- one run under strace ---------------------------------------------------------------------------
+
+sub traced {
+    my ($database, $dir, $log, @inject) = @_;
+    my $uri = sprintf $ENV{CRASH_URI}, $database;
+    local $ENV{ASAN_OPTIONS} = 'detect_leaks=0';
+    return run_quiet('strace', '-f', '-o', $log, '-s', '262144', '-xx', '-e',
+        'trace=connect,socket,sendto,recvfrom,sendmsg,recvmsg,poll,ppoll,read,write,close', @inject,
+        $ENV{SLUICE}, 'migrate', '--url', $uri, '--dir', $dir, '--lock-wait', '20s');
+}
+
+# The conversation in a trace: [call, bytes or undef] on the database's socket, and the number of each
+# call before the first byte to and at the last byte from it.
+sub conversation {
+    my ($log) = @_;
+    my (@events, %seen, %sockets, %pending);
+    open my $in, '<', $log or die "no trace: $!\n";
+    while (my $line = <$in>) {
+        my ($pid, $rest) = $line =~ /^(\d+)\s+(.*)$/ or next;
+        if ($rest =~ /^(\w+)\((.*) <unfinished \.\.\.>$/) {
+            $pending{$pid} = "$1($2";
+            $seen{$1}++ ;
+            $rest = "$1($2";
+            if ($rest =~ /^(sendto|write)\((\d+), "((?:\\x..)*)"/ && $sockets{$2}) {
+                push @events, { call => 'send', bytes => $3, at => {%seen} };
+            }
+            next;
+        }
+        if ($rest =~ /^<\.\.\. (\w+) resumed>(.*)$/) {
+            $rest = (delete $pending{$pid} // "$1(") . $2;
+            next if $rest =~ /^(?:sendto|write)/;
+        } else {
+            $seen{$1}++ if $rest =~ /^(\w+)\(/;
+        }
+        if ($rest =~ /^connect\((\d+), \{sa_family=AF_(?:UNIX|INET)/) {
+            $sockets{$1} = 1;
+        } elsif ($rest =~ /^(?:sendto|write)\((\d+), "((?:\\x..)*)"/ && $sockets{$1}) {
+            push @events, { call => 'send', bytes => $2, at => {%seen} };
+        } elsif ($rest =~ /^(?:recvfrom|read)\((\d+),\s*"((?:\\x..)*)"/ && $sockets{$1}) {
+            push @events, { call => 'receive', bytes => $2, at => {%seen} } if length $2;
+        } elsif ($rest =~ /^(poll|ppoll)\(/) {
+            push @events, { call => 'wait', bytes => '', at => {%seen} };
+        }
+    }
+    for my $event (@events) {
+        $event->{bytes} =~ s/\\x(..)/chr hex $1/ge;
+    }
+    return \@events;
+}
+
+# What was open when the trace ended: sent, but not answered.
+sub standing {
+    my ($events) = @_;
+    my ($begun, $commits, $answered, $any, $steps) = (0, 0, 0, 0, 0);
+    for my $event (@$events) {
+        if ($event->{call} eq 'send') {
+            $any = 1;
+            $begun += () = $event->{bytes} =~ /\b(?:BEGIN ISOLATION|START TRANSACTION|BEGIN NOT ATOMIC|BEGIN\0)/g;
+            $commits += () = $event->{bytes} =~ /\bCOMMIT\b/g;
+            $steps = 1 if $event->{bytes} =~ /'intent'|\0intent|CONCURRENTLY/i;
+        } elsif ($event->{call} eq 'receive') {
+            if ($pg) {
+                $answered += () = $event->{bytes} =~ /COMMIT\0/g;
+            } elsif ($commits > $answered) {
+                $answered = $commits; # one request, one answer
+            }
+        }
+    }
+    my $waiting = $commits - $answered;
+    return { talking => $any, open => $begun > $answered, waiting => $waiting < 0 ? 0 : $waiting };
+}
+
+# ---- the oracle -------------------------------------------------------------------------------------
+
+sub violation {
+    my ($what, $where) = @_;
+    push @violations, "$where: $what";
+    print "# VIOLATION $where: $what\n";
+}
+
+sub check {
+    my ($database, $want, $where) = @_;
+    my $schema = $pg ? 'public' : $database;
+    my %effects = map { split /\|/ } split /\n/, sql($database, 'select mark, count(*) from effect group by mark');
+    for my $mark (@{ $want->{effects} }) {
+        my $times = delete $effects{$mark} // 0;
+        violation("effect $mark is there $times times", $where) if $times != 1;
+    }
+    violation("effects that no file has: @{[sort keys %effects]}", $where) if %effects;
+    my $tables = join ' ', sort grep { !/^(?:flyway_schema_history|sluice_)/ } split /\n/,
+        sql($database, "select table_name from information_schema.tables where table_schema = '$schema'");
+    my $expected = join ' ', sort @{ $want->{tables} };
+    violation("tables are $tables, not $expected", $where) if $tables ne $expected;
+    for my $column (@{ $want->{columns} }) {
+        my ($table, $name) = split /\./, $column;
+        my $times = sql($database, "select count(*) from information_schema.columns where
+            table_schema = '$schema' and table_name = '$table' and column_name = '$name'");
+        violation("column $column is missing", $where) if $times != 1;
+    }
+    check_indexes($database, $want, $where);
+    check_history($database, $want, $where);
+    check_journal($database, $where);
+}
+
+sub check_indexes {
+    my ($database, $want, $where) = @_;
+    my $have = $pg
+        ? sql($database, "select c.relname || case when i.indisvalid then '' else ' INVALID' end from pg_index i
+            join pg_class c on c.oid = i.indexrelid join pg_class t on t.oid = i.indrelid where t.relname = 'effect'")
+        : sql($database, "select distinct index_name from information_schema.statistics
+            where table_schema = '$database' and table_name = 'effect'");
+    $have = join ' ', sort split /\n/, $have;
+    my $expected = join ' ', sort @{ $want->{indexes} };
+    violation("indexes are [$have], not [$expected]", $where) if $have ne $expected;
+}
+
+sub check_history {
+    my ($database, $want, $where) = @_;
+    my $rows = sql($database, "select coalesce(version, 'R') from flyway_schema_history order by installed_rank");
+    my $expected = join '', map { "$_\n" } 1 .. $want->{files}, 'R';
+    violation('history is ' . join(' ', split /\n/, $rows), $where) if $rows ne $expected;
+    my $bad = sql($database, 'select count(*) from flyway_schema_history where not success');
+    violation("$bad failed rows", $where) if $bad != 0;
+}
+
+sub check_journal {
+    my ($database, $where) = @_;
+    my @columns = qw(history_table seq format_version installed_rank kind version description script step line
+        statement_sha256 step_class pre_state state git_commit file_sha256 placeholders_hmac epoch attempt
+        retry_token session_id row_hash);
+    my $list = join $pg ? " || '|' || " : ", '|', ",
+        map { $pg ? "coalesce(encode(convert_to($_\::text, 'UTF8'), 'hex'), '-')" : "coalesce(lower(hex($_)), '-')" }
+        map { $pg || !/^(?:seq|format_version|installed_rank|step|line|epoch|attempt|session_id)$/ ? $_ : "cast($_ as char)" } @columns;
+    $list = "concat($list)" unless $pg;
+    open my $out, '>', "$folder/journal" or die $!;
+    print $out sql($database, "select $list from sluice_journal order by seq");
+    close $out;
+    my ($code, $text) = run_quiet($ENV{CRASH_VERIFY}, "$folder/journal");
+    violation("journal: $text", $where) if $code;
+    my $open = sql($database, "select count(*) from sluice_journal j where state = 'intent' and not exists
+        (select 1 from sluice_journal k where k.installed_rank = j.installed_rank and k.step = j.step and k.seq > j.seq)");
+    violation("$open steps are still open", $where) if $open != 0;
+}
+
+# ---- the sweep --------------------------------------------------------------------------------------
+
+my $database_number = 0;
+sub fresh_database {
+    my $name = 'crash' . ++$database_number;
+    if ($pg) {
+        sql('postgres', "create database $name owner app");
+    } else {
+        sql('mysql', "create database $name character set utf8mb4; grant all on $name.* to app\@localhost");
+    }
+    return $name;
+}
+
+sub drop_database {
+    my ($name) = @_;
+    sql($pg ? 'postgres' : 'mysql', "drop database $name" . ($pg ? ' with (force)' : ''));
+}
+
+# How often each call happens in an undisturbed run, between first and last byte.
+sub window {
+    my ($dir) = @_;
+    my $database = fresh_database();
+    my ($code, $out) = traced($database, $dir, "$folder/trace");
+    die "the undisturbed run failed: $out\n" if $code;
+    drop_database($database);
+    my @talk = grep { $_->{call} ne 'wait' } @{ conversation("$folder/trace") };
+    return { first => $talk[0]{at}, last => $talk[-1]{at} };
+}
+
+sub kill_once {
+    my ($dir, $want, $call, $k, $delay) = @_;
+    my $database = fresh_database();
+    my $inject = "inject=$call:signal=KILL:when=$k" . ($delay ? ":delay_enter=$delay" : '');
+    my ($code, $out) = traced($database, $dir, "$folder/trace", '-e', $inject);
+    $count{runs}++;
+    my $where = "tree " . join('-', @{ $want->{shape} }) . ", $call $k, delay $delay";
+    my $state = standing(conversation("$folder/trace"));
+    if ($out =~ /^done:/m) {
+        $count{finished}++;
+    } elsif (!$state->{talking}) {
+        $count{outside}++;
+    } else {
+        $count{counted}++;
+        my $step = 0;
+        my $has = sql($database, $pg
+            ? "select to_regclass('sluice_journal') is not null"
+            : "select count(*) from information_schema.tables where table_schema = '$database' and table_name = 'sluice_journal'");
+        if ($has =~ /^[t1]/) {
+            $step = sql($database, "select count(*) from sluice_journal where state = 'intent'") > 0;
+        }
+        $count{open}++ if $state->{open} || $step;
+        $count{commit_one}++ if $state->{waiting} == 1;
+        $count{commit_several}++ if $state->{waiting} > 1;
+    }
+    my ($again, $text) = run_quiet($ENV{SLUICE}, 'migrate', '--url', sprintf($ENV{CRASH_URI}, $database),
+        '--dir', $dir, '--lock-wait', '20s');
+    if ($again) {
+        violation("recovery ended with code $again: $text", $where);
+    } else {
+        check($database, $want, $where);
+    }
+    drop_database($database);
+}
+
+my $started = time;
+my $tree = 0;
+while ($count{counted} < $wanted && $count{runs} < 4 * $wanted && @violations < 10) {
+    my $dir = "$folder/sql";
+    my $shape = make_shape($tree++);
+    my $want = make_tree($dir, $shape);
+    $want->{shape} = $shape;
+    my $window = window($dir);
+    my @points;
+    for my $call (qw(sendto recvfrom poll)) {
+        my ($from, $to) = map { $window->{$_}{$call} // 0 } qw(first last);
+        push @points, [$call, $_] for $from + 1 .. $to;
+    }
+    # A seeded sample of this tree, so that many trees get their turn.
+    for (1 .. 24) {
+        last if !@points || $count{counted} >= $wanted;
+        my ($point) = splice @points, rand @points, 1;
+        kill_once($dir, $want, @$point, rand() < 0.5 ? 0 : 15000);
+    }
+}
+
+my $counted = $count{counted} || 1;
+printf "kills %d of %d runs (%d outside, %d after the end), open %d (%d %%), unanswered COMMIT %d " .
+    "(%d with one file in flight, %d with several), trees %d, violations %d, seed %d, %d s\n",
+    $count{counted}, $count{runs}, $count{outside}, $count{finished}, $count{open},
+    100 * $count{open} / $counted, $count{commit_one} + $count{commit_several}, $count{commit_one},
+    $count{commit_several}, $tree, scalar @violations, $seed, time - $started;
+exit(@violations ? 1 : 0);
