@@ -112,6 +112,18 @@ struct json *json_get_mut(struct json *object, const char *key)
     return (struct json *)(void *)cJSON_GetObjectItemCaseSensitive(in_mut(object), key);
 }
 
+struct json *json_at_mut(struct json *array, size_t index)
+{
+    struct json *node = NULL;
+    if (json_type(array) == JSON_ARRAY) {
+        node = (struct json *)(void *)in_mut(array)->child;
+    }
+    while (node && index--) {
+        node = (struct json *)(void *)in_mut(node)->next;
+    }
+    return node;
+}
+
 const char *json_key(const struct json *member)
 {
     return member ? in(member)->string : NULL;

@@ -31,6 +31,7 @@ static inline void json_free_auto(struct json **p)
 enum json_type json_type(const struct json *node);                       /* 0 for NULL */
 const struct json *json_get(const struct json *object, const char *key); /* NULL: absent */
 struct json *json_get_mut(struct json *object, const char *key);
+struct json *json_at_mut(struct json *array, size_t index);   /* walks from the start */
 const char *json_key(const struct json *member); /* key of an object's member */
 const struct json *json_first(const struct json *container);
 const struct json *json_next(const struct json *node);

@@ -36,3 +36,12 @@ void secret_done(struct secret *s)
     free(s->bytes);
     *s = (struct secret){ 0 };
 }
+
+void secret_kvlist_done(struct kvlist *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        char *value = list->items[i].value;
+        secret_wipe(value, value ? strlen(value) : 0);
+    }
+    kvlist_done(list);
+}

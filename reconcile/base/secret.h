@@ -3,6 +3,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
+#include "reconcile/base/str.h"
 
 struct secret {
     char *bytes; /* NUL-terminated, owned; NULL: none. Hand only to the library that needs it. */
@@ -14,3 +15,5 @@ struct secret secret_copy(const struct secret *from);
 bool secret_set(const struct secret *s);      /* has a value */
 void secret_done(struct secret *s);           /* wipes; a zeroed secret is fine */
 void secret_wipe(void *bytes, size_t length); /* not optimised away */
+/* A list of keys and secret values: wipes the values, then releases. */
+void secret_kvlist_done(struct kvlist *list);

@@ -79,6 +79,7 @@ enum step_verb { /* direction of the change, for recovery (engine-notes.md 4 and
     VERB_LOCK_TABLES, /* dump files: skipped with a notice */
     VERB_UNLOCK_TABLES,
     VERB_OTHER,
+    VERB_SET_TRANSACTION, /* PostgreSQL, first statement of a file: belongs into BEGIN */
 };
 
 struct object_ref { /* as written, unquoted; "" schema: the session's default */

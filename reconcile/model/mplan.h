@@ -85,6 +85,7 @@ struct mplan {
     /* spec */
     struct mplan_source source;
     char *revision; /* NULL: not pinned */
+    struct migrations_options migrations; /* before the databases' overrides */
     struct mplan_database *databases;
     size_t database_count;
     enum strategy strategy;
@@ -105,6 +106,7 @@ struct mplan {
 /* One MigrationPlan object. ERR_TERMINAL InvalidSpec "spec.strategy.waves[1].soak: ..." for unknown
  * fields, wrong types, bounds, and cross-list checks (a wave names an unknown database). Metadata is
  * filled as far as it could be read even on error, so that the error can be reported somewhere. */
+/* On error too: release it with mplan_done(). */
 struct err *mplan_decode(const struct json *object, struct mplan *out) ERR_MUST_USE;
 void mplan_done(struct mplan *plan);
 

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The decode table of MigrationPlan's spec: one row per field with its type, bounds, default and place in
+ * the structs. The decoder walks it; a test compares it with crds/. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "reconcile/base/err.h"
+#include "reconcile/base/json.h"
+
+enum mplan_type {
+    MPLAN_STRING = 1, /* char *; min..max bytes */
+    MPLAN_BOOL,       /* bool */
+    MPLAN_INT,        /* int32_t; min..max */
+    MPLAN_DURATION,   /* int64_t ms, text as Go writes durations; min..max ms */
+    MPLAN_ENUM,       /* int; one of words */
+    MPLAN_STRINGS,    /* struct strlist; min..max entries, each by grammar */
+    MPLAN_MAP,        /* struct kvlist; at most max entries */
+    MPLAN_OBJECT,     /* fields of table, offsets from this field's offset */
+    MPLAN_LIST,       /* array of structs, each an object of table; min..max entries */
+    MPLAN_VERSION,    /* struct version */
+    MPLAN_TARGET,     /* struct migrations_options: its target fields */
+    MPLAN_PATTERNS,   /* struct migrations_options: its ignore fields */
+    MPLAN_LATER,      /* known to the design, refused by this version; not in the CRD */
+};
+
+enum mplan_grammar { /* of strings and of lists' and maps' entries */
+    GRAMMAR_ANY,
+    GRAMMAR_NAME,        /* object name: DNS subdomain */
+    GRAMMAR_LABEL_VALUE, /* letters, digits, - _ . ; not empty */
+    GRAMMAR_LABELS,      /* map: label keys to label values */
+    GRAMMAR_KEY,         /* key in a Secret or ConfigMap */
+    GRAMMAR_URL,
+    GRAMMAR_REF,      /* branch or tag */
+    GRAMMAR_FULL_REF, /* refs/... */
+    GRAMMAR_COMMIT,   /* 40 or 64 hex digits */
+    GRAMMAR_PATH,     /* relative, may hold ${database} */
+    GRAMMAR_HOST,     /* host name, address, or absolute folder of a socket */
+    GRAMMAR_PLACEHOLDERS,
+};
+
+struct mplan_word {
+    const char *text;
+    int value;
+};
+
+struct mplan_table;
+
+struct mplan_field {
+    const char *key;
+    enum mplan_type type;
+    enum mplan_grammar grammar;
+    bool required;
+    int64_t min, max;
+    const char *fallback;           /* default as JSON text; NULL: none */
+    const struct mplan_word *words; /* up to one with text NULL */
+    size_t offset;
+    const struct mplan_table *table; /* OBJECT and LIST */
+    size_t count_offset;             /* LIST: size_t */
+    size_t item_size;                /* LIST: bytes of one struct */
+};
+
+struct mplan;
+struct mplan_table {
+    const struct mplan_field *fields;
+    size_t count;
+    /* A list's new, zeroed item; NULL: nothing to do. */
+    void (*init)(void *item, const struct mplan *plan);
+    /* Rules between fields, after all were read. NULL or what is wrong with the object (static). */
+    const char *(*check)(const struct json *object, void *base);
+};
+
+const struct mplan_table *mplan_fields(void); /* of spec */
+
+/* Checks spec by the table, adds defaults to it and fills plan. ERR_TERMINAL InvalidSpec. */
+struct err *mplan_walk(struct json *spec, struct mplan *plan) ERR_MUST_USE;
+/* What is wrong with text (static), or NULL. */
+const char *mplan_grammar_problem(enum mplan_grammar grammar, const char *text);
+/* Rules between lists: names that must exist or be unique. ERR_TERMINAL InvalidSpec. */
+struct err *mplan_check(const struct mplan *plan) ERR_MUST_USE;

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The walk over the decode table: checks, defaults and fills one spec. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "reconcile/base/auto.h"
+#include "reconcile/base/buf.h"
+#include "reconcile/base/clock.h"
+#include "reconcile/base/limits.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/model/mplan.h"
+#include "reconcile/model/mplan_fields.h"
+#include "reconcile/model/reason.h"
+
+struct path { /* from a field up to "spec" */
+    const struct path *up;
+    const char *key; /* NULL: index counts */
+    size_t index;
+};
+
+static void path_write(const struct path *path, struct buf *out)
+{
+    if (path->up) {
+        path_write(path->up, out);
+    }
+    if (path->key) {
+        buf_addf(out, "%s%s", path->up ? "." : "", path->key);
+    } else {
+        buf_addf(out, "[%zu]", path->index);
+    }
+}
+
+__attribute__((format(printf, 2, 3))) static struct err *invalid(const struct path *path,
+                                                                 const char *fmt, ...)
+{
+    AUTO(buf_done) struct buf where = BUF(2048);
+    AUTO(free_auto) char *what = NULL;
+    va_list args;
+    va_start(args, fmt);
+    int rc = vasprintf(&what, fmt, args);
+    va_end(args);
+    path_write(path, &where);
+    return err_new(ERR_TERMINAL, REASON_INVALID_SPEC, "%s: %s", buf_text(&where),
+                   rc < 0 ? fmt : what);
+}
+
+/* ---- unknown fields ------------------------------------------------------------------------ */
+
+/* Edit distance, capped: more than 2 is "not similar". */
+static size_t distance(const char *a, const char *b)
+{
+    size_t n = strlen(a);
+    size_t m = strlen(b);
+    if (n > 40 || m > 40) {
+        return 99;
+    }
+    size_t row[41];
+    for (size_t j = 0; j <= m; j++) {
+        row[j] = j;
+    }
+    for (size_t i = 1; i <= n; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= m; j++) {
+            size_t above = row[j];
+            size_t best = diagonal + (a[i - 1] != b[j - 1]);
+            best = above + 1 < best ? above + 1 : best;
+            best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
+            row[j] = best;
+            diagonal = above;
+        }
+    }
+    return row[m];
+}
+
+static bool similar(const char *wrong, const char *right)
+{
+    AUTO(free_auto) char *a = str_lower(wrong);
+    AUTO(free_auto) char *b = str_lower(right);
+    size_t n = strlen(a);
+    return distance(a, b) <= (n > 4 ? 2u : 1u) || (n >= 4 && str_starts(b, a)) ||
+           (strlen(b) >= 4 && str_starts(a, b));
+}
+
+static struct err *unknown_field(const struct mplan_table *table, const struct path *path)
+{
+    AUTO(buf_done) struct buf hint = BUF(1024);
+    for (size_t i = 0; i < table->count; i++) {
+        const struct mplan_field *f = &table->fields[i];
+        if (f->type != MPLAN_LATER && similar(path->key, f->key)) {
+            buf_addf(&hint, "%s%s", hint.len ? " or " : ": did you mean ", f->key);
+        }
+    }
+    return invalid(path, "unknown field%s", buf_text(&hint));
+}
+
+static const struct mplan_field *field_find(const struct mplan_table *table, const char *key)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        if (str_eq(table->fields[i].key, key)) {
+            return &table->fields[i];
+        }
+    }
+    return NULL;
+}
+
+/* Every key known; null is the same as absent, as for the API server. */
+static struct err *check_keys(const struct mplan_table *table, struct json *object,
+                              const struct path *up)
+{
+    for (const struct json *m = json_first(object); m;) {
+        const struct path path = { .up = up, .key = json_key(m) };
+        const struct mplan_field *f = field_find(table, path.key);
+        if (!f) {
+            return unknown_field(table, &path);
+        }
+        const struct json *next = json_next(m);
+        if (json_type(m) == JSON_NULL) {
+            json_remove(object, f->key);
+        } else if (f->type == MPLAN_LATER) {
+            return invalid(&path, "this field is not supported by this version of Sluice");
+        }
+        m = next;
+    }
+    return NULL;
+}
+
+/* ---- scalars ------------------------------------------------------------------------------- */
+
+static struct err *need_string(const struct json *node, const struct path *path, const char **out)
+{
+    *out = json_string(node);
+    if (*out) {
+        return NULL;
+    }
+    bool scalar = json_type(node) == JSON_NUMBER || json_type(node) == JSON_BOOL;
+    return invalid(path, scalar ? "must be a string: put it in quotes" : "must be a string");
+}
+
+static struct err *check_text(const struct mplan_field *f, const char *text, int64_t min,
+                              int64_t max, const struct path *path)
+{
+    int64_t n = (int64_t)strlen(text);
+    if (n < min) {
+        return invalid(path, n == 0 ? "must not be empty" : "must have at least %lld characters",
+                       (long long)min);
+    }
+    if (n > max) {
+        return invalid(path, "must not be longer than %lld bytes", (long long)max);
+    }
+    const char *problem = mplan_grammar_problem(f->grammar, text);
+    return problem ? invalid(path, "\"%s\" %s", text, problem) : NULL;
+}
+
+static void put(void *place, const void *value, size_t size)
+{
+    memcpy(place, value, size);
+}
+
+static void put_text(void *place, const char *text)
+{
+    char *old = NULL;
+    char *copy = mem_strdup(text);
+    memcpy(&old, place, sizeof old);
+    free(old);
+    memcpy(place, &copy, sizeof copy);
+}
+
+static struct err *read_string(const struct mplan_field *f, const struct json *node, void *place,
+                               const struct path *path)
+{
+    const char *text = NULL;
+    TRY(need_string(node, path, &text));
+    TRY(check_text(f, text, f->min, f->max, path));
+    if (place) {
+        put_text(place, text);
+    }
+    return NULL;
+}
+
+static struct err *read_bool(const struct json *node, void *place, const struct path *path)
+{
+    if (json_type(node) != JSON_BOOL) {
+        return invalid(path, "must be true or false, without quotes");
+    }
+    bool value = json_bool(node, false);
+    put(place, &value, sizeof value);
+    return NULL;
+}
+
+static struct err *read_int(const struct mplan_field *f, const struct json *node, void *place,
+                            const struct path *path)
+{
+    int64_t value = 0;
+    if (!json_int64(node, &value)) {
+        return invalid(path, "must be a whole number, without quotes");
+    }
+    if (value < f->min || value > f->max) {
+        return invalid(path, "must be from %lld to %lld", (long long)f->min, (long long)f->max);
+    }
+    int32_t small = (int32_t)value;
+    put(place, &small, sizeof small);
+    return NULL;
+}
+
+static struct err *read_duration(const struct mplan_field *f, const struct json *node, void *place,
+                                 const struct path *path)
+{
+    int64_t ms = 0;
+    if (!duration_parse(json_string(node), &ms)) {
+        return invalid(path, "must be a duration such as 30s, 5m or 1h30m");
+    }
+    if (ms < f->min || ms > f->max) {
+        char low[TIME_TEXT_LEN];
+        char high[TIME_TEXT_LEN];
+        duration_format(f->min, low);
+        duration_format(f->max, high);
+        return invalid(path, "must be from %s to %s", low, high);
+    }
+    put(place, &ms, sizeof ms);
+    return NULL;
+}
+
+static struct err *read_enum(const struct mplan_field *f, const struct json *node, void *place,
+                             const struct path *path)
+{
+    AUTO(buf_done) struct buf words = BUF(1024);
+    for (const struct mplan_word *w = f->words; w->text; w++) {
+        if (str_eq(w->text, json_string(node))) {
+            if (place) {
+                put(place, &w->value, sizeof w->value);
+            }
+            return NULL;
+        }
+        buf_addf(&words, "%s%s", words.len ? ", " : "", w->text);
+    }
+    const char *later = f->words[0].text && str_eq(json_string(node), "BlueGreen")
+                            ? " (BlueGreen is not supported by this version of Sluice)"
+                            : "";
+    return invalid(path, "must be %s%s%s", f->words[1].text ? "one of " : "", buf_text(&words),
+                   later);
+}
+
+static struct err *read_version(const struct json *node, void *place, const struct path *path)
+{
+    const char *text = NULL;
+    struct version version = { "" };
+    TRY(need_string(node, path, &text));
+    if (!version_parse(text, &version)) {
+        return invalid(path, "\"%s\" is not a version: digits, separated by dots", text);
+    }
+    put(place, &version, sizeof version);
+    return NULL;
+}
+
+static struct err *read_target(const struct json *node, void *place, const struct path *path)
+{
+    const char *text = NULL;
+    TRY(need_string(node, path, &text));
+    if (!migrations_target_parse(text, place)) {
+        return invalid(path, "\"%s\" is not latest, current, next or a version such as \"2.1\"",
+                       text);
+    }
+    return NULL;
+}
+
+/* ---- lists and maps ------------------------------------------------------------------------ */
+
+static struct err *check_count(const struct mplan_field *f, size_t count, const struct path *path)
+{
+    if ((int64_t)count < f->min) {
+        return invalid(path, "must have at least %lld entr%s", (long long)f->min,
+                       f->min == 1 ? "y" : "ies");
+    }
+    if ((int64_t)count > f->max) {
+        return invalid(path, "must not have more than %lld entries", (long long)f->max);
+    }
+    return NULL;
+}
+
+static struct err *need_list(const struct mplan_field *f, const struct json *node,
+                             const struct path *path)
+{
+    if (json_type(node) != JSON_ARRAY) {
+        return invalid(path, "must be a list");
+    }
+    return check_count(f, json_count(node), path);
+}
+
+static struct err *read_patterns(const struct mplan_field *f, const struct json *node, void *place,
+                                 const struct path *path)
+{
+    struct migrations_options *m = place;
+    TRY(need_list(f, node, path));
+    m->ignore_count = 0;
+    size_t index = 0;
+    for (const struct json *n = json_first(node); n; n = json_next(n)) {
+        const struct path at = { .up = path, .index = index++ };
+        if (!ignore_pattern_parse(json_string(n), &m->ignore[m->ignore_count])) {
+            return invalid(&at,
+                           "must be TYPE:STATE with type *, repeatable or versioned and state *, "
+                           "missing, pending, ignored or future");
+        }
+        m->ignore_count++;
+    }
+    return NULL;
+}
+
+static struct err *read_strings(const struct mplan_field *f, const struct json *node, void *place,
+                                const struct path *path)
+{
+    struct strlist *list = place;
+    TRY(need_list(f, node, path));
+    size_t index = 0;
+    for (const struct json *n = json_first(node); n; n = json_next(n)) {
+        const struct path at = { .up = path, .index = index++ };
+        const char *text = NULL;
+        TRY(need_string(n, &at, &text));
+        TRY(check_text(f, text, 1, LIMIT_PATH, &at));
+        strlist_add(list, text);
+    }
+    return NULL;
+}
+
+/* "example.com/tier" or "tier" */
+static bool is_label_key(const char *key)
+{
+    const char *slash = strchr(key, '/');
+    AUTO(free_auto) char *prefix = slash ? mem_strndup(key, (size_t)(slash - key)) : NULL;
+    const char *name = slash ? slash + 1 : key;
+    return *name && !mplan_grammar_problem(GRAMMAR_LABEL_VALUE, name) &&
+           (!slash || (*prefix && !mplan_grammar_problem(GRAMMAR_NAME, prefix)));
+}
+
+static bool is_placeholder_name(const char *key)
+{
+    return *key && strlen(key) <= 128 && !key[strcspn(key, "${} \t\r\n")] &&
+           !str_starts(key, "flyway:");
+}
+
+static struct err *read_map(const struct mplan_field *f, const struct json *node, void *place,
+                            const struct path *path)
+{
+    struct kvlist *map = place;
+    if (json_type(node) != JSON_OBJECT) {
+        return invalid(path, "must be a map of strings");
+    }
+    TRY(check_count(f, json_count(node), path));
+    for (const struct json *n = json_first(node); n; n = json_next(n)) {
+        const struct path at = { .up = path, .key = json_key(n) };
+        const char *text = NULL;
+        TRY(need_string(n, &at, &text));
+        if (f->grammar == GRAMMAR_LABELS && !is_label_key(at.key)) {
+            return invalid(&at, "is not a label key");
+        }
+        if (f->grammar == GRAMMAR_PLACEHOLDERS && !is_placeholder_name(at.key)) {
+            return invalid(&at,
+                           "is not a placeholder name: no blanks, braces or $, and not flyway:...");
+        }
+        TRY(check_text(f, text, 0, LIMIT_QUERY, &at));
+        kvlist_set(map, at.key, text);
+    }
+    return NULL;
+}
+
+/* ---- the walk ------------------------------------------------------------------------------ */
+
+static struct err *read_object(struct mplan *plan, const struct mplan_table *table,
+                               struct json *object, char *base, const struct path *path);
+
+static struct err *read_list(struct mplan *plan, const struct mplan_field *f, struct json *node,
+                             char *base, const struct path *path)
+{
+    TRY(need_list(f, node, path));
+    char *items = mem_array(json_count(node), f->item_size);
+    size_t count = 0;
+    memcpy(base + f->offset, &items, sizeof items);
+    for (const struct json *n = json_first(node); n; n = json_next(n)) {
+        const struct path at = { .up = path, .index = count };
+        char *item = items + count * f->item_size;
+        if (f->table->init) {
+            f->table->init(item, plan);
+        }
+        count++;
+        memcpy(base + f->count_offset, &count,
+               sizeof count); /* counted at once: released on error */
+        TRY(read_object(plan, f->table, json_at_mut(node, count - 1), item, &at));
+    }
+    return NULL;
+}
+
+static struct err *read_field(struct mplan *plan, const struct mplan_field *f, struct json *node,
+                              char *base, const struct path *path)
+{
+    void *place = f->offset == SIZE_MAX ? NULL : base + f->offset;
+    switch (f->type) {
+    case MPLAN_STRING:
+        return read_string(f, node, place, path);
+    case MPLAN_BOOL:
+        return read_bool(node, place, path);
+    case MPLAN_INT:
+        return read_int(f, node, place, path);
+    case MPLAN_DURATION:
+        return read_duration(f, node, place, path);
+    case MPLAN_ENUM:
+        return read_enum(f, node, place, path);
+    case MPLAN_STRINGS:
+        return read_strings(f, node, place, path);
+    case MPLAN_MAP:
+        return read_map(f, node, place, path);
+    case MPLAN_OBJECT:
+        return read_object(plan, f->table, node, place, path);
+    case MPLAN_LIST:
+        return read_list(plan, f, node, base, path);
+    case MPLAN_VERSION:
+        return read_version(node, place, path);
+    case MPLAN_TARGET:
+        return read_target(node, place, path);
+    case MPLAN_PATTERNS:
+        return read_patterns(f, node, place, path);
+    case MPLAN_LATER:
+    default:
+        return invalid(path, "unknown field");
+    }
+}
+
+static struct err *add_default(const struct mplan_field *f, struct json *object)
+{
+    struct json *value = NULL;
+    TRY(json_parse(f->fallback, strlen(f->fallback), f->key, &value));
+    json_set(object, f->key, value);
+    return NULL;
+}
+
+static struct err *read_object(struct mplan *plan, const struct mplan_table *table,
+                               struct json *object, char *base, const struct path *path)
+{
+    if (json_type(object) != JSON_OBJECT) {
+        return invalid(path, "must be an object");
+    }
+    TRY(check_keys(table, object, path));
+    for (size_t i = 0; i < table->count; i++) {
+        const struct mplan_field *f = &table->fields[i];
+        const struct path at = { .up = path, .key = f->key };
+        if (!json_get(object, f->key) && f->fallback) {
+            TRY(add_default(f, object));
+        }
+        struct json *node = json_get_mut(object, f->key);
+        if (node) {
+            TRY(read_field(plan, f, node, base, &at));
+        } else if (f->required) {
+            return invalid(&at, "is required");
+        }
+    }
+    const char *problem = table->check ? table->check(object, base) : NULL;
+    return problem ? invalid(path, "%s", problem) : NULL;
+}
+
+struct err *mplan_walk(struct json *spec, struct mplan *plan)
+{
+    const struct path path = { .key = "spec" };
+    return read_object(plan, mplan_fields(), spec, (char *)plan, &path);
+}
