@@ -15,12 +15,15 @@
 #include "reconcile/base/str.h"
 #include "reconcile/model/tree.h"
 
-#define REPO_COMMIT_LEN 65  /* hex commit id and NUL; room for SHA-256 repositories */
+#define REPO_COMMIT_LEN 65 /* hex commit id and NUL; room for SHA-256 repositories */
 #define REPO_KEY_LEN 65
-#define REPO_ANCESTORS 64   /* design.md 4, coveredCommits */
+#define REPO_ANCESTORS 64 /* design.md 4, coveredCommits */
 
 /* Schemes a caller may allow besides https and ssh, which always are. */
-enum { REPO_ALLOW_HTTP = 1, REPO_ALLOW_FILE = 2 };
+enum {
+    REPO_ALLOW_HTTP = 1,
+    REPO_ALLOW_FILE = 2
+};
 
 /* NULL or unset = not given. Filled by repo_credentials_parse() or by hand (command line). */
 struct repo_credentials {
@@ -96,7 +99,7 @@ char *repo_cache_path(const char *base, const char *scope, const char *url);
 /* ---- poll ------------------------------------------------------------------------------------ */
 
 struct repo_tip {
-    struct err *error;            /* RevisionNotFound for this ref alone; owned; then the rest is empty */
+    struct err *error; /* RevisionNotFound for this ref alone; owned; then the rest is empty */
     char commit[REPO_COMMIT_LEN]; /* peeled where the server says so */
     char *ref;                    /* full name, e.g. refs/heads/main; "" for a commit; owned */
 };
@@ -116,14 +119,14 @@ struct repo_request {
     const char *revision;     /* NULL, or a full commit id to use instead of the tip: it must be
                                * reachable from ref (or be ref's commit) */
     const char *last_applied; /* NULL, or a commit id: result.history tells how it relates */
-    const char *cache;        /* folder of the bare clone; made when absent; NULL: a throw-away one */
+    const char *cache; /* folder of the bare clone; made when absent; NULL: a throw-away one */
     /* One tree is read per set: the resolved paths of one database ("sql/orders"; "." = the root).
      * Give equal path lists once. */
     const struct strlist *sets;
     size_t set_count;
 };
 
-enum repo_history { /* last_applied seen from the ref's tip (not from a pinned revision) */
+enum repo_history {         /* last_applied seen from the ref's tip (not from a pinned revision) */
     REPO_HISTORY_NONE,      /* no last_applied was given */
     REPO_HISTORY_SAME,      /* it is the tip */
     REPO_HISTORY_ANCESTOR,  /* the tip descends from it */
@@ -133,8 +136,9 @@ enum repo_history { /* last_applied seen from the ref's tip (not from a pinned r
 };
 
 struct repo_tree {
-    struct err *error; /* owned; InvalidMigration, SourceTooLarge: this set only; then tree is empty */
-    struct tree tree;  /* commit, locations, oids, files; usable when error is NULL */
+    struct err
+        *error; /* owned; InvalidMigration, SourceTooLarge: this set only; then tree is empty */
+    struct tree tree; /* commit, locations, oids, files; usable when error is NULL */
 };
 
 struct repo_result {
@@ -143,11 +147,11 @@ struct repo_result {
     char commit[REPO_COMMIT_LEN]; /* the commit that was read: the tip, or the pinned revision */
     char *revision;               /* "main@sha1:<hex>", "sha1:<hex>" for a commit; owned */
     enum repo_history history;
-    bool older_than_last;         /* commit is a proper ancestor of last_applied */
-    struct strlist ancestors;     /* first-parent ancestors of commit, nearest first, <= 64 */
-    struct repo_tree *trees;      /* one per set, in order; owned */
+    bool older_than_last;     /* commit is a proper ancestor of last_applied */
+    struct strlist ancestors; /* first-parent ancestors of commit, nearest first, <= 64 */
+    struct repo_tree *trees;  /* one per set, in order; owned */
     size_t tree_count;
-    bool cache_rebuilt;           /* the clone was damaged or overgrown and was made anew */
+    bool cache_rebuilt; /* the clone was damaged or overgrown and was made anew */
 };
 
 /* Resolve, fetch what is missing into the cache, read the trees.

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* --dir: a plain folder, read with the same eyes as a commit. Nothing is opened by a path that
+ * could have been swapped: every step is relative to an open folder, links are not followed. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "git/paths.h"
+#include "git/repo.h"
+#include "reconcile/base/auto.h"
+#include "reconcile/base/buf.h"
+#include "reconcile/base/limits.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/model/reason.h"
+
+#define DATA_LINK "..data" /* kubelet's atomic switch: ..data -> ..2026_11_22_10_00_00.123 */
+
+struct reading {
+    const char *root; /* as given, without '/' at its end */
+    struct tree *tree;
+    size_t entries;
+};
+
+static void close_auto(int *fd)
+{
+    if (*fd >= 0) {
+        (void)close(*fd);
+    }
+}
+
+static void closedir_auto(DIR **dir)
+{
+    if (*dir) {
+        (void)closedir(*dir);
+    }
+}
+
+static struct err *failed(const char *path, int code)
+{
+    char text[128];
+    AUTO(free_auto) char *shown = str_printable(path, strlen(path));
+    return err_new(ERR_TERMINAL, REASON_INVALID_MIGRATION, "could not read %s: %s", shown,
+                   strerror_r(code, text, sizeof text));
+}
+
+static int name_compare(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static struct err *list_names(int folder_fd, const char *path, struct strlist *out)
+{
+    int fd = openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    AUTO(closedir_auto) DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!dir) {
+        struct err *error = failed(path, errno);
+        close_auto(&fd);
+        return error;
+    }
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(dir);
+        if (!entry && errno) {
+            return failed(path, errno);
+        }
+        if (!entry) {
+            break;
+        }
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+            strlist_add(out, entry->d_name);
+        }
+    }
+    if (out->count > 1) {
+        qsort(out->items, out->count, sizeof *out->items, name_compare);
+    }
+    return NULL;
+}
+
+/* A mounted ConfigMap: NAME -> ..data/NAME beside ..data -> ..SOMETHING, all in this folder. On
+ * success *out is an open descriptor of the real entry. */
+static bool open_mounted(int folder_fd, const char *name, int *out)
+{
+    char target[PATH_MAX];
+    AUTO(free_auto) char *wanted = mem_printf("%s/%s", DATA_LINK, name);
+    ssize_t n = readlinkat(folder_fd, name, target, sizeof target - 1);
+    if (n < 0 || (size_t)n != strlen(wanted) || memcmp(target, wanted, (size_t)n) != 0) {
+        return false;
+    }
+    n = readlinkat(folder_fd, DATA_LINK, target, sizeof target - 1);
+    if (n <= 2) {
+        return false;
+    }
+    target[n] = '\0';
+    if (!str_starts(target, "..") || strchr(target, '/')) {
+        return false;
+    }
+    AUTO(close_auto) int data =
+        openat(folder_fd, target, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    *out = data < 0 ? -1 : openat(data, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    return *out >= 0;
+}
+
+static enum tree_entry_kind kind_of(const struct stat *st)
+{
+    return S_ISREG(st->st_mode)   ? TREE_FILE
+           : S_ISDIR(st->st_mode) ? TREE_DIR
+           : S_ISLNK(st->st_mode) ? TREE_SYMLINK
+                                  : TREE_OTHER;
+}
+
+static struct err *read_bytes(int fd, const char *path, uint8_t **out, size_t *size)
+{
+    AUTO(buf_done) struct buf bytes = BUF(LIMIT_MIGRATION_FILE + 1);
+    char chunk[65536];
+    for (;;) {
+        ssize_t n = read(fd, chunk, sizeof chunk);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return failed(path, errno);
+        }
+        if (n == 0) {
+            break;
+        }
+        buf_add(&bytes, chunk, (size_t)n);
+        if (bytes.failed) {
+            return err_new(ERR_TERMINAL, REASON_SOURCE_TOO_LARGE, "%s: larger than %d bytes", path,
+                           LIMIT_MIGRATION_FILE);
+        }
+    }
+    *size = bytes.len;
+    *out = (uint8_t *)buf_take(&bytes);
+    return NULL;
+}
+
+static struct err *add_file(struct reading *reading, int fd, const char *path, const char *script)
+{
+    AUTO(free_auto) uint8_t *bytes = NULL;
+    size_t size = 0;
+    if (paths_wants_content(script)) {
+        TRY(read_bytes(fd, path, &bytes, &size));
+    } else {
+        bytes = mem_alloc(1);
+    }
+    TRY(tree_add(reading->tree, path, script, bytes, size));
+    (void)TAKE(bytes);
+    return NULL;
+}
+
+static struct err *read_folder(struct reading *reading, int folder_fd, const char *script,
+                               int depth);
+
+static struct err *read_entry(struct reading *reading, int folder_fd, const char *name,
+                              const char *script, int depth)
+{
+    AUTO(free_auto) char *path = mem_printf("%s/%s", reading->root, script);
+    AUTO(close_auto) int fd = -1;
+    struct stat st;
+    bool skip = false;
+    if (fstatat(folder_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+        return errno == ENOENT ? NULL : failed(path, errno); /* gone since it was listed */
+    }
+    if (S_ISLNK(st.st_mode) && strcmp(name, DATA_LINK) == 0) {
+        return NULL; /* what it points to is reached by the names beside it */
+    }
+    if (S_ISLNK(st.st_mode) && open_mounted(folder_fd, name, &fd) && fstat(fd, &st) != 0) {
+        return failed(path, errno);
+    }
+    TRY(tree_check_entry(path, strlen(path), kind_of(&st), depth, &skip));
+    if (skip) {
+        return NULL;
+    }
+    if (fd < 0) {
+        fd = openat(folder_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    }
+    if (fd < 0) {
+        return failed(path, errno);
+    }
+    return S_ISDIR(st.st_mode) ? read_folder(reading, fd, script, depth + 1)
+                               : add_file(reading, fd, path, script);
+}
+
+static struct err *read_folder(struct reading *reading, int folder_fd, const char *script,
+                               int depth)
+{
+    AUTO(strlist_done) struct strlist names = { 0 };
+    AUTO(free_auto) char *path =
+        script[0] ? mem_printf("%s/%s", reading->root, script) : mem_strdup(reading->root);
+    TRY(list_names(folder_fd, path, &names));
+    reading->entries += names.count;
+    if (reading->entries > LIMIT_TREE_ENTRIES) {
+        return err_new(ERR_TERMINAL, REASON_SOURCE_TOO_LARGE, "%s: more than %d entries", path,
+                       LIMIT_TREE_ENTRIES);
+    }
+    for (size_t i = 0; i < names.count; i++) {
+        AUTO(free_auto) char *below = paths_join(script, names.items[i]);
+        TRY(read_entry(reading, folder_fd, names.items[i], below, depth));
+    }
+    return paths_check_siblings(&names, path);
+}
+
+struct err *repo_read_dir(const char *path, struct tree *tree)
+{
+    size_t length = strlen(path);
+    while (length > 1 && path[length - 1] == '/') {
+        length--;
+    }
+    AUTO(free_auto) char *root = mem_strndup(path, length);
+    AUTO(close_auto) int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        AUTO(free_auto) char *shown = str_printable(path, strlen(path));
+        const char *why = errno == ENOENT    ? "does not exist"
+                          : errno == ENOTDIR ? "is not a folder"
+                                             : NULL;
+        return why ? err_new(ERR_TERMINAL, REASON_INVALID_MIGRATION, "folder '%s' %s", shown, why)
+                   : failed(path, errno);
+    }
+    /* "/" + "/" + script would not begin with the location. */
+    struct reading reading = { .root = strcmp(root, "/") == 0 ? "" : root, .tree = tree };
+    strlist_add(&tree->locations, path);
+    return read_folder(&reading, fd, "", 0);
+}

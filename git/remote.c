@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Callbacks, budgets and error texts of one contact with a git server. */
+#include "git/remote.h"
+#include <git2/errors.h>
+#include <git2/remote.h>
+#include <string.h>
+#include "reconcile/base/auto.h"
+#include "reconcile/model/reason.h"
+
+struct err *remote_open(const struct repo_source *source, int64_t deadline_ms, struct remote *out)
+{
+    *out = (struct remote){ .source = source, .deadline_ms = deadline_ms };
+    return repo_url_parse(source->url, source->allow, &out->url);
+}
+
+void remote_done(struct remote *remote)
+{
+    repo_url_done(&remote->url);
+    err_free(remote->error);
+    *remote = (struct remote){ 0 };
+}
+
+int remote_fail(struct remote *remote, struct err *error)
+{
+    if (remote->error) {
+        err_free(error);
+    } else {
+        remote->error = error;
+    }
+    return -1;
+}
+
+bool remote_count(struct remote *remote, int64_t bytes)
+{
+    remote->received += bytes;
+    int64_t limit = remote->source->limits.pack_bytes;
+    if (remote->received <= limit) {
+        return true;
+    }
+    (void)remote_fail(
+        remote, err_new(ERR_TERMINAL, REASON_SOURCE_TOO_LARGE,
+                        "the repository sends more than %lld bytes (limit of one fetch): keep "
+                        "migrations in a repository of their own, or raise the limit",
+                        (long long)limit));
+    return false;
+}
+
+static int on_progress(const git_indexer_progress *stats, void *payload)
+{
+    struct remote *remote = payload;
+    int64_t limit = remote->source->limits.objects;
+    if ((int64_t)stats->total_objects > limit) {
+        return remote_fail(remote, err_new(ERR_TERMINAL, REASON_SOURCE_TOO_LARGE,
+                                           "the repository sends %u objects; the limit is %lld",
+                                           stats->total_objects, (long long)limit));
+    }
+    /* Our http transport counts every byte itself; ssh and file are counted here. */
+    bool counted =
+        remote->url.scheme == REPO_SCHEME_HTTPS || remote->url.scheme == REPO_SCHEME_HTTP;
+    int64_t fresh = (int64_t)stats->received_bytes - remote->received;
+    return counted || fresh <= 0 || remote_count(remote, fresh) ? 0 : -1;
+}
+
+void remote_callbacks(struct remote *remote, struct git_remote_callbacks *out)
+{
+    (void)git_remote_init_callbacks(out, GIT_REMOTE_CALLBACKS_VERSION);
+    out->payload = remote;
+    out->transfer_progress = on_progress;
+    out->credentials = ssh_credentials;
+    out->certificate_check = ssh_certificate;
+    if (remote->url.scheme == REPO_SCHEME_HTTPS || remote->url.scheme == REPO_SCHEME_HTTP) {
+        out->transport = http_transport;
+    }
+}
+
+static bool contains(const char *text, const char *part)
+{
+    return strstr(text, part) != NULL;
+}
+
+/* libgit2 names its limits only by text. */
+static bool is_limit_text(const char *text)
+{
+    return contains(text, "too large") || contains(text, "object limit") ||
+           contains(text, "maximum object");
+}
+
+static struct err *ssh_explained(const struct remote *remote, const char *text)
+{
+    if (contains(text, "exchange encryption keys") || contains(text, "handshake")) {
+        return err_new(ERR_TRANSIENT, REASON_SOURCE_UNAVAILABLE,
+                       "%s: the server may offer an RSA host key or algorithms only that this "
+                       "libssh2 does not know; ed25519 and ecdsa work",
+                       text);
+    }
+    if (contains(text, "passphrase") || contains(text, "private key") ||
+        contains(text, "Unable to extract public key") || contains(text, "PEM")) {
+        return err_new(ERR_TERMINAL, REASON_SECRET_INVALID,
+                       "the key in identity cannot be used (wrong passphrase or format): %s", text);
+    }
+    if (remote->ssh_verified) {
+        return err_new(ERR_TRANSIENT, REASON_SOURCE_UNAVAILABLE,
+                       "%s: repository not found or no access", text);
+    }
+    return err_new(ERR_TRANSIENT, REASON_SOURCE_UNAVAILABLE, "%s", text);
+}
+
+struct err *remote_error(struct remote *remote, int code)
+{
+    if (remote->error) {
+        return TAKE(remote->error);
+    }
+    const git_error *last = git_error_last();
+    const char *text = last && last->message ? last->message : "unknown failure";
+    if (is_limit_text(text)) {
+        return err_new(ERR_TERMINAL, REASON_SOURCE_TOO_LARGE, "%s: an object may have %lld bytes",
+                       text, (long long)remote->source->limits.object_bytes);
+    }
+    if (code == GIT_EAUTH) {
+        return err_new(ERR_TRANSIENT, REASON_ACCESS_DENIED, "%s", text);
+    }
+    if (code == GIT_ECERTIFICATE) {
+        return err_new(ERR_TRANSIENT, REASON_HOST_KEY_MISMATCH, "%s", text);
+    }
+    if (remote->url.scheme == REPO_SCHEME_SSH) {
+        return ssh_explained(remote, text);
+    }
+    return err_new(ERR_TRANSIENT, REASON_SOURCE_UNAVAILABLE, "%s", text);
+}
