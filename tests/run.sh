@@ -68,6 +68,13 @@ wants() {
     return 1
 }
 
+wants_script() {
+    local one
+    for one in "${labels[@]}"; do [ "$one" != "$(basename "$(dirname "$1")")" ] || return 0; done
+    for one in "${scripts[@]}"; do [ "$one" != "$1" ] || return 0; done
+    return 1
+}
+
 # ---- counting ---------------------------------------------------------------------------------
 
 # One more failure that no test could report itself.
@@ -86,10 +93,10 @@ unable() {
     fi
 }
 
-# tally NAME CODE LOG: count the lines of one script or program; whatever does not add up is a
+# tally NAME CODE LOG START: count the lines of one script or program; whatever does not add up is a
 # failure. A line per script, and everything about what failed.
 tally() {
-    local name=$1 code=$2 log=$3 good bad skips plan lines extra=''
+    local name=$1 code=$2 log=$3 start=$4 good bad skips plan lines extra=''
     bad=$(grep -c '^not ok\b' "$log" || true)
     skips=$(grep -c '^ok\b.*# SKIP' "$log" || true)
     good=$(($(grep -c '^ok\b' "$log" || true) - skips))
@@ -124,7 +131,7 @@ tally() {
         failure "$name: $extra"
         tail -n 40 "$log" | sed 's/^/  | /'
     fi
-    say "  $name: $good passed, $bad failed, $skips skipped"
+    say "  $name: $good passed, $bad failed, $skips skipped, $((SECONDS - start)) s"
 }
 
 # ---- the machine ------------------------------------------------------------------------------
@@ -231,20 +238,37 @@ sweep() {
 
 time_limit() { sed -n '1,15s/^# timeout: *\([0-9]*\)$/\1/p' "$1" | head -n 1 | grep . || echo 300; }
 
+# Only if a script that will run asks for it: 254 MB the first time.
+fetch_flyway() {
+    local script wanted=()
+    for script in "$source_root"/tests/integration/*.sh; do
+        if wants_script "$script" && grep -q flyway_need "$script"; then wanted+=("$script"); fi
+    done
+    [ ${#wanted[@]} != 0 ] || return 0
+    # shellcheck source=tests/support/cache.sh
+    . "$source_root/tests/support/cache.sh"
+    # shellcheck source=tests/support/flyway.sh
+    . "$source_root/tests/support/flyway.sh"
+    if ! { install_packages flyway && flyway_fetch; } >"$logs/flyway.log" 2>&1; then
+        tail -n 5 "$logs/flyway.log"
+        notes+=("Flyway could not be fetched (log: build/test-logs/flyway.log)")
+    fi
+}
+
 # ---- labels -----------------------------------------------------------------------------------
 
 run_unit() {
     [ "$(stat -c %a /dev/shm 2>/dev/null)" = 1777 ] ||
         say "# /dev/shm is not world-writable: Criterion will not start" >&2
-    local name seconds log code
+    local name seconds log code start
     while read -r name seconds; do
         [ -n "$name" ] || continue
         log=$logs/unit-$name.log
-        code=0
+        code=0 start=$SECONDS
         run_as_user "$seconds" "$stage_source" bash -c \
             '. tests/support/tap.sh; criterion "$1"; done_testing' bash \
             "$stage_source/build/debug/tests/$name" >"$log" 2>&1 || code=$?
-        tally "unit/$name" "$code" "$log"
+        tally "unit/$name" "$code" "$log" "$start"
     done <"$source_root/build/debug/tests/unit.list"
 }
 
@@ -267,8 +291,7 @@ run_script() {
             timeout -k 60 "$(time_limit "$file")" bash "$file"
         ) >"$log" 2>&1 </dev/null || code=$?
     fi
-    tally "$name" "$code" "$log"
-    say "    $((SECONDS - start)) s"
+    tally "$name" "$code" "$log" "$start"
 }
 
 run_scripts() {
@@ -342,6 +365,7 @@ trap 'finish_badly "tests/run.sh ended early"' EXIT
 prepare_machine
 build_all
 stage
+fetch_flyway
 for label in "${labels[@]}"; do run_label "$label"; done
 for script in "${scripts[@]}"; do run_script "$(basename "$(dirname "$script")")" "$script"; done
 finish
