@@ -122,6 +122,7 @@ struct err *job_folder_read(const char *jobs_dir, const char *name, struct job_e
     const char *plan_name = json_get_string(plan, "name");
     const char *database = json_get_string(json_get(root, "database"), "name");
     const char *commit = json_get_string(root, "commit");
+    const char *token = json_get_string(root, "retryToken");
     entry.job.attempt = json_get_int64(root, "attempt", 0);
     if (!uid || !namespace_ || !plan_name || !database || entry.job.attempt < 1 ||
         strlen(name) > JOB_NAME_MAX) {
@@ -129,6 +130,7 @@ struct err *job_folder_read(const char *jobs_dir, const char *name, struct job_e
     }
     snprintf(entry.job.name, sizeof entry.job.name, "%s", name);
     snprintf(entry.job.commit, sizeof entry.job.commit, "%s", commit ? commit : "");
+    snprintf(entry.job.retry_token, sizeof entry.job.retry_token, "%s", token ? token : "");
     entry.job.database = mem_strdup(database);
     entry.plan_uid = mem_strdup(uid);
     entry.namespace_ = mem_strdup(namespace_);
