@@ -1,3 +1,0 @@
-/* SPDX-License-Identifier: Apache-2.0 */
-/* placeholder until the folder has code */
-typedef int step_empty;

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the parts of one decision share. Internal to step/. */
+#pragma once
+#include "reconcile/base/auto.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/model/reason.h"
+#include "reconcile/step/step.h"
+
+enum judged_kind { /* one database, by its newest facts, its Job and the wanted tree */
+    J_UNKNOWN,     /* not looked at, or not compared with the wanted tree yet */
+    J_STALE,       /* its Job ended after the newest look */
+    J_UP_TO_DATE,  /* equal to the plan and ours */
+    J_PENDING,     /* may get a Job */
+    J_WAITS,       /* its next file waits for another database (after=) */
+    J_LIVE,        /* has a Job that has not ended */
+    J_BACKOFF,     /* an attempt ended without success; again later */
+    J_UNREACHABLE, /* the newest look failed, and may succeed by itself */
+    J_REFUSED,     /* nothing may run before somebody changes something */
+    J_FAILED,      /* its migration failed or its outcome is unknown */
+};
+
+struct judged {
+    enum judged_kind kind;
+    const char *reason; /* NULL: nothing to report */
+    char *message;      /* owned; about this database, without its name */
+    int64_t pending;    /* files to apply */
+    enum ownership ownership;
+    bool consistent;  /* J_UNREACHABLE: its newest success said up to date */
+    bool timed_out;   /* J_UNREACHABLE for longer than spec.timeout: counts as failed */
+    bool starts_late; /* J_LIVE: RunnerNotStarted */
+    bool unrecorded;  /* J_FAILED: the database does not know of it yet */
+    int32_t member;   /* wave */
+};
+
+enum say { /* the one summary that Ready, Reconciling and Stalled show */
+    SAY_NONE,
+    SAY_READY,
+    SAY_KEEP, /* nothing speaks against what the last status said */
+    SAY_PROGRESS,
+    SAY_WAIT,
+    SAY_RETRY,
+    SAY_STALLED,
+};
+
+struct step {
+    const struct observed *seen;
+    const struct mplan *plan;
+    const struct status *old;
+    struct status *next;
+    struct decision *out;
+    struct rollout_waves waves;
+    struct judged *judged; /* plan->database_count of them */
+    char retry_token[65];  /* hex */
+    bool retry_new;        /* the annotation differs from the last handled one */
+    bool spec_same;        /* the last status described this spec */
+    bool suspended;
+    const struct commit_view *commit; /* the one that databases are judged against; never NULL */
+    int64_t delta_ms; /* monotonic time since the last decision of this process; 0: none */
+    int64_t wake_ms;  /* earliest timer; -1: none */
+    bool again;       /* the next decision does not need a new observation */
+    enum say say;
+    const char *reason; /* with say */
+    char *message;      /* owned */
+    bool verdict_waits; /* a verdict is to be recorded and could not be yet */
+};
+
+/* ---- decide.c ---------------------------------------------------------------------------------- */
+
+/* Wants this effect on this database. True: it is part of the decision now; false: another kind
+ * comes first. One-at-a-time kinds take a single database. */
+bool step_want(struct step *s, enum effect effect, size_t index);
+void step_wake(struct step *s, int64_t after_ms);
+/* The first word counts, except that a stronger one (SAY_STALLED over all else) replaces a weaker. */
+void step_say(struct step *s, enum say say, const char *reason, char *message);
+void step_event(struct step *s, bool warning, const char *reason, char *message);
+/* Class of a reason; REASON_CLASS_RETRY for one that is not in the table. */
+enum reason_class step_class_of(const char *reason);
+/* retryInterval, doubled by every further try, at most 5 min or retryInterval if that is longer. */
+int64_t step_backoff_ms(const struct mplan *plan, int32_t tries);
+const char *step_annotation(const struct mplan *plan, const char *key); /* NULL: none or empty */
+bool step_ready_before(const struct step *s); /* the last status said Ready of this spec */
+
+/* ---- judge.c ----------------------------------------------------------------------------------- */
+
+void judge_databases(struct step *s);
+bool judged_live(const struct judged *judged);   /* J_LIVE */
+bool judged_failed(const struct judged *judged); /* counts for maxFailures */
+
+/* ---- target.c ---------------------------------------------------------------------------------- */
+
+/* Identity, owner, history's direction. True: *judged says why nothing may run. */
+bool judge_identity(struct step *s, size_t index, struct judged *judged);
+void accept_finish(struct step *s); /* lastHandledAccept */
+
+/* ---- attempt.c --------------------------------------------------------------------------------- */
+
+/* What the last Job and the last attempt to create one mean for a pending database. */
+void judge_attempt(struct step *s, size_t index, struct judged *judged);
+
+/* ---- requests.c -------------------------------------------------------------------------------- */
+
+void requests_before(struct step *s); /* requestedAt, retry */
+void requests_after(struct step *s);  /* resolve, accept-target */
+
+/* ---- source.c ---------------------------------------------------------------------------------- */
+
+/* Fetches, revisions, supersession. True: the roll-out that is on must come to rest first. */
+bool source_decide(struct step *s);
+
+/* ---- progress.c -------------------------------------------------------------------------------- */
+
+void rollout_decide(struct step *s, bool stopping);
+
+/* ---- words.c -------------------------------------------------------------------------------- */
+
+struct tally {
+    size_t live, failed, pending, up_to_date, unknown;
+    size_t first_failed; /* index; database_count: none */
+};
+struct tally step_count(const struct step *s);
+bool canary_on(const struct step *s);      /* the first wave of the roll-out is a canary's */
+bool stalled_before(const struct step *s); /* the last status said Stalled of this spec */
+void say_failures(struct step *s, const struct tally *tally);
+/* An unexpected target is held until a person says so, even when the old one is back. */
+bool say_target_held(struct step *s);
+/* Nothing has been heard that speaks against the last status (a restart, a commit just seen). */
+void say_unknown(struct step *s, const char *message);
+/* Missing or silent: kept while Ready and fewer than three failures, retried, Stalled at timeout. */
+void say_outage(struct step *s, const char *reason, const char *message, int32_t failures,
+                int64_t outage_ms);
+/* True: the wanted commit's trees are not here, and that is said. */
+bool say_source(struct step *s);
+/* What is only waited out, in waves up to this one. may_keep: an unreachable database that was up to
+ * date does not speak against Ready at once. True: said. */
+bool say_trouble(struct step *s, int32_t up_to_wave, bool may_keep);
+
+/* ---- gates.c ----------------------------------------------------------------------------------- */
+
+/* Soak and gates of the present wave. True: passed. False: said what is awaited or what failed. */
+bool wave_verify(struct step *s);
+void gates_reset(struct step *s);
+
+/* ---- report.c ---------------------------------------------------------------------------------- */
+
+void report_databases(struct step *s);
+void report_conditions(struct step *s);
+void report_history(struct step *s, bool succeeded, const char *message);
+/* "canary/orders: MESSAGE" */
+char *report_database_line(const struct step *s, size_t index);

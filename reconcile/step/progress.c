@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The roll-out: when it starts, which database is next, when a wave passes, when it ends. */
+#include "reconcile/step/inside.h"
+
+/* ---- start ------------------------------------------------------------------------------------- */
+
+/* The first wave must answer; others may join late. True: every database has been compared. */
+static bool all_compared(struct step *s)
+{
+    bool wait = false;
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        enum judged_kind kind = s->judged[i].kind;
+        wait = wait || kind == J_UNKNOWN || kind == J_STALE || kind == J_LIVE;
+    }
+    if (wait) {
+        say_unknown(s, "looking at the databases");
+    }
+    return !wait;
+}
+
+/* Only stragglers and newcomers of a tree that was verified before need no canary. */
+static bool is_catch_up(const struct step *s)
+{
+    if (s->next->last_applied_commit[0] == '\0') {
+        return false;
+    }
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        enum judged_kind kind = s->judged[i].kind;
+        const char *tree = s->next->databases[i].tree;
+        bool pending = kind == J_PENDING || kind == J_WAITS || kind == J_BACKOFF;
+        if (pending && tree[0] && !str_eq(tree, s->seen->databases[i].inputs)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void freeze_digest(struct step *s)
+{
+    AUTO(free_auto)
+    struct rollout_entry *entries = mem_array(s->plan->database_count, sizeof *entries);
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        const struct database_view *view = &s->seen->databases[i];
+        entries[i] = (struct rollout_entry){
+            .reachable = view->inspection == INSPECTION_OK,
+            .head = view->head,
+            .oids = view->oids,
+            .plan = view->plan,
+        };
+    }
+    rollout_digest(s->plan, entries, s->next->rollout.digest);
+    memcpy(s->next->plan_digest, s->next->rollout.digest, sizeof s->next->plan_digest);
+}
+
+static void freeze_members(struct step *s)
+{
+    int32_t last = (int32_t)s->waves.count - 1;
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        struct database_status *database = &s->next->databases[i];
+        bool late = s->judged[i].kind == J_UNREACHABLE;
+        database->member = s->next->rollout.catch_up ? 0 : late ? last : s->judged[i].member;
+        (void)snprintf(database->tree, sizeof database->tree, "%s", s->seen->databases[i].inputs);
+    }
+}
+
+/* A first wave that does not answer is waited for: else nobody would be the canary. */
+static bool first_wave_answers(const struct step *s)
+{
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        if (s->judged[i].member == 0 && s->judged[i].kind == J_UNREACHABLE) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void start(struct step *s, const struct tally *tally)
+{
+    struct rollout_status *rollout = &s->next->rollout;
+    rollout->catch_up = is_catch_up(s);
+    if (!rollout->catch_up && s->plan->strategy == STRATEGY_CANARY && !first_wave_answers(s)) {
+        if (!say_trouble(s, 0, false)) {
+            say_failures(s, tally); /* silent for longer than spec.timeout */
+        }
+        return;
+    }
+    if (!rollout->present) {
+        rollout->started_ms = s->seen->now_ms - s->seen->now_ms % 1000;
+        rollout->supersessions = 0;
+    }
+    rollout->present = true;
+    (void)snprintf(rollout->commit, sizeof rollout->commit, "%s", s->commit->commit);
+    free(rollout->revision);
+    rollout->revision = mem_strdup(s->commit->revision);
+    rollout->wave_index = 0;
+    rollout->phase = PHASE_APPLYING;
+    rollout->elapsed_ms = rollout->soak_since_ms = 0;
+    rollout_strategy_hash(s->plan, rollout->strategy);
+    freeze_digest(s);
+    freeze_members(s);
+    gates_reset(s);
+    s->again = true;
+    step_event(s, false, REASON_PROGRESSING,
+               mem_printf("roll-out of %.12s starts", rollout->commit));
+    step_say(s, SAY_PROGRESS, REASON_PROGRESSING,
+             mem_printf("roll-out of %.12s starts", rollout->commit));
+}
+
+/* ---- end --------------------------------------------------------------------------------------- */
+
+static void set_text(char **text, const char *with)
+{
+    free(*text);
+    *text = mem_strdup(with);
+}
+
+static void note_applied(struct step *s)
+{
+    struct status *next = s->next;
+    const struct commit_view *commit = s->commit;
+    (void)snprintf(next->last_applied_commit, sizeof next->last_applied_commit, "%s",
+                   commit->commit);
+    set_text(&next->last_applied_revision, commit->revision);
+    strlist_done(&next->covered_commits);
+    for (size_t i = 0; commit->covered && i < commit->covered->count && i < STATUS_COVERED; i++) {
+        strlist_add(&next->covered_commits, commit->covered->items[i]);
+    }
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        struct database_status *database = &next->databases[i];
+        (void)snprintf(database->tree, sizeof database->tree, "%s", s->seen->databases[i].inputs);
+        database->member = -1;
+    }
+}
+
+static char *ready_message(const struct step *s)
+{
+    const char *revision = s->commit->revision ? s->commit->revision : s->commit->commit;
+    struct buf ahead = BUF(512);
+    for (size_t i = 0; i < s->next->ahead.count; i++) {
+        buf_addf(&ahead, "%s%s", i == 0 ? "; ahead by " : ", ", s->next->ahead.items[i]);
+    }
+    char *message = mem_printf("%zu of %zu databases at %s%s", s->plan->database_count,
+                               s->plan->database_count, revision, buf_text(&ahead));
+    buf_done(&ahead);
+    return message;
+}
+
+static void note_ahead(struct step *s)
+{
+    strlist_done(&s->next->ahead);
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        const struct strlist *ahead = &s->seen->databases[i].plan->ahead;
+        for (size_t k = 0; k < ahead->count; k++) {
+            if (!strlist_has(&s->next->ahead, ahead->items[k])) {
+                strlist_add(&s->next->ahead, ahead->items[k]);
+            }
+        }
+    }
+}
+
+/* Every database is up to date: says it, unless the source has been silent for too long. */
+static void finish(struct step *s)
+{
+    const struct failure *poll = &s->seen->source.poll;
+    bool lost = s->old->last_applied_commit[0] == '\0' && !s->next->rollout.present;
+    note_applied(s);
+    note_ahead(s);
+    AUTO(free_auto) char *message = ready_message(s);
+    if (s->next->rollout.present) {
+        report_history(s, true, message);
+        free(TAKE(s->next->rollout.revision));
+        free(TAKE(s->next->rollout.wave));
+        s->next->rollout = (struct rollout_status){ 0 };
+    } else if (lost) {
+        step_event(s, false, REASON_RECOVERED_FROM_HISTORY,
+                   mem_printf("every database says that it is at %.12s", s->commit->commit));
+    }
+    if (poll->reason && poll->count >= STEP_FAILED_INSPECTIONS) {
+        say_outage(s, poll->reason, poll->message, poll->count, s->next->outage_ms);
+        return;
+    }
+    step_say(s, SAY_READY, REASON_RECONCILIATION_SUCCEEDED, TAKE(message));
+}
+
+/* ---- no roll-out is on ------------------------------------------------------------------------- */
+
+static void decide_idle(struct step *s)
+{
+    struct tally tally = step_count(s);
+    if (s->commit->rewrite == REWRITE_CHANGED) {
+        step_say(s, SAY_STALLED, REASON_HISTORY_REWRITTEN,
+                 mem_printf("%.12s does not descend from %.12s and changes applied files; push a "
+                            "commit that keeps them, or set spec.source.allowRewrite",
+                            s->commit->commit, s->next->last_applied_commit));
+        return;
+    }
+    if (tally.failed > (size_t)s->plan->max_failures) {
+        say_failures(s, &tally);
+    } else if (!all_compared(s)) {
+        return;
+    } else if (tally.pending > 0) {
+        start(s, &tally);
+    } else if (tally.failed > 0) {
+        say_failures(s, &tally);
+    } else if (tally.up_to_date == s->plan->database_count) {
+        finish(s); /* also of a roll-out whose newer commit needs no statement */
+    } else if (!say_trouble(s, INT32_MAX, true)) {
+        step_say(s, SAY_KEEP, REASON_PROGRESSING, mem_strdup("a database does not answer"));
+    }
+}
+
+/* ---- a roll-out is on -------------------------------------------------------------------------- */
+
+static bool wave_has_verified(const struct step *s, int32_t wave)
+{
+    bool any = false;
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        if (s->judged[i].member == wave) {
+            any = true;
+            if (s->judged[i].kind == J_UP_TO_DATE) {
+                return true;
+            }
+        }
+    }
+    return !any;
+}
+
+/* The first wave's failure, too many failures, or spec.timeout: nothing new starts. */
+static bool say_stop(struct step *s, const struct tally *tally)
+{
+    const struct rollout_status *rollout = &s->next->rollout;
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        if (canary_on(s) && s->judged[i].member == 0 && s->judged[i].kind == J_FAILED) {
+            struct tally first = *tally;
+            first.first_failed = i;
+            say_failures(s, &first);
+            return true;
+        }
+    }
+    if (tally->failed > (size_t)s->plan->max_failures) {
+        say_failures(s, tally);
+        return true;
+    }
+    bool left = tally->up_to_date + tally->failed < s->plan->database_count;
+    if (left && rollout->elapsed_ms >= s->plan->timeout_ms) {
+        step_say(s, SAY_STALLED, REASON_DEADLINE_EXCEEDED,
+                 mem_printf("wave %s: %zu of %zu databases up to date when spec.timeout passed",
+                            s->waves.items[rollout->wave_index].name, tally->up_to_date,
+                            s->plan->database_count));
+        return true;
+    }
+    return false;
+}
+
+/* True: the present wave and those before it have nothing left to apply. */
+static bool wave_applied(const struct step *s, int32_t wave)
+{
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        const struct judged *judged = &s->judged[i];
+        bool done = judged->kind == J_UP_TO_DATE || judged_failed(judged) ||
+                    (judged->kind == J_UNREACHABLE && judged->member < wave);
+        if (judged->member <= wave && !done) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A look that may tell of a failure is awaited first: it may be one too many. */
+static bool failure_may_come(const struct step *s)
+{
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        const struct result *result = s->seen->databases[i].job.result;
+        bool well =
+            result && (result->outcome == OUTCOME_DONE || result->outcome == OUTCOME_NOTHING_TO_DO);
+        if (s->judged[i].kind == J_UNKNOWN || (s->judged[i].kind == J_STALE && !well)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void create_next(struct step *s, const struct tally *tally)
+{
+    if (tally->live >= (size_t)s->plan->max_parallel || failure_may_come(s)) {
+        return;
+    }
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        const struct database_view *view = &s->seen->databases[i];
+        if (s->judged[i].kind != J_PENDING || view->busy || view->inspecting ||
+            s->judged[i].member > s->next->rollout.wave_index) {
+            continue;
+        }
+        if (step_want(s, EFFECT_CREATE_JOB, i)) {
+            int64_t last = view->job.attempt > view->epoch ? view->job.attempt : view->epoch;
+            s->out->attempt = last + 1;
+            s->out->ownership = s->judged[i].ownership;
+            (void)snprintf(s->out->commit, sizeof s->out->commit, "%s", s->next->rollout.commit);
+        }
+        return;
+    }
+}
+
+static void count_elapsed(struct step *s)
+{
+    struct rollout_status *rollout = &s->next->rollout;
+    bool runs = s->out->effect == EFFECT_CREATE_JOB;
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        runs = runs || judged_live(&s->judged[i]) || s->judged[i].kind == J_BACKOFF ||
+               s->judged[i].unrecorded;
+    }
+    if (runs && s->old->rollout.counting) {
+        rollout->elapsed_ms += s->delta_ms;
+    }
+    rollout->counting = runs;
+    if (runs) {
+        step_wake(s, s->plan->timeout_ms - rollout->elapsed_ms);
+    }
+}
+
+static void wake_for_starts(struct step *s)
+{
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        const struct job_view *job = &s->seen->databases[i].job;
+        if (s->judged[i].starts_late) {
+            (void)step_want(s, EFFECT_DELETE_JOB, i);
+        } else if (job->phase == JOB_WAITING) {
+            step_wake(s, s->plan->start_timeout_ms - job->age_ms);
+        }
+    }
+}
+
+static void say_applying(struct step *s)
+{
+    int32_t wave = s->next->rollout.wave_index;
+    size_t of = 0, done = 0, live = 0;
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        if (s->judged[i].member == wave) {
+            of++;
+            done += s->judged[i].kind == J_UP_TO_DATE;
+            live += judged_live(&s->judged[i]);
+        }
+    }
+    if (!say_trouble(s, wave, false)) {
+        step_say(s, SAY_PROGRESS, REASON_PROGRESSING,
+                 mem_printf("%.12s: wave %s: %zu of %zu databases up to date, %zu running",
+                            s->next->rollout.commit, s->waves.items[wave].name, done, of, live));
+    }
+}
+
+static void pass_wave(struct step *s, const struct tally *tally)
+{
+    struct rollout_status *rollout = &s->next->rollout;
+    if ((size_t)rollout->wave_index + 1 < s->waves.count) {
+        rollout->wave_index++;
+        rollout->phase = PHASE_APPLYING;
+        rollout->soak_since_ms = 0;
+        s->again = true;
+        step_say(s, SAY_PROGRESS, REASON_PROGRESSING,
+                 mem_printf("%.12s: wave %s starts", rollout->commit,
+                            s->waves.items[rollout->wave_index].name));
+    } else if (tally->failed > 0) {
+        say_failures(s, tally);
+    } else if (tally->up_to_date < s->plan->database_count) {
+        (void)say_trouble(s, INT32_MAX, false); /* verified in its wave, silent now */
+    } else {
+        finish(s);
+    }
+}
+
+static void decide_wave(struct step *s)
+{
+    struct tally tally = step_count(s);
+    struct rollout_status *rollout = &s->next->rollout;
+    int32_t wave = rollout->wave_index;
+    rollout->phase = PHASE_APPLYING;
+    if (say_stop(s, &tally)) {
+        return;
+    }
+    if (!wave_applied(s, wave)) {
+        create_next(s, &tally);
+        say_applying(s);
+        return;
+    }
+    if (canary_on(s) && wave == 0 && !wave_has_verified(s, wave)) {
+        say_failures(s,
+                     &tally); /* tolerated elsewhere, but a canary that never sang proves nothing */
+        return;
+    }
+    if (wave_verify(s)) {
+        pass_wave(s, &tally);
+    }
+}
+
+static void decide_on(struct step *s)
+{
+    struct rollout_status *rollout = &s->next->rollout;
+    struct tally tally = step_count(s);
+    wake_for_starts(s);
+    bool restart = tally.unknown > 0 && stalled_before(s) && !s->retry_new;
+    if (restart) { /* what is not known yet cannot lift a Stalled */
+        say_unknown(s, "looking at the databases");
+    } else {
+        decide_wave(s);
+    }
+    if (!rollout->present) {
+        return; /* it ended well */
+    }
+    count_elapsed(s);
+    set_text(&rollout->wave, s->waves.items[rollout->wave_index].name);
+    bool stalled = s->say == SAY_STALLED || (s->say == SAY_KEEP && stalled_before(s));
+    if (stalled) {
+        rollout->phase = PHASE_FAILED;
+    }
+    if (s->say == SAY_STALLED) {
+        report_history(s, false, s->message);
+    }
+}
+
+/* Somebody still writes to a database what was found or said: the end comes after that. */
+static void soften(struct step *s)
+{
+    bool busy = s->verdict_waits;
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        busy = busy || s->judged[i].unrecorded;
+    }
+    if (s->say == SAY_STALLED && busy && s->next->rollout.elapsed_ms < s->plan->timeout_ms) {
+        s->say = SAY_RETRY;
+    }
+}
+
+static void decide_source_and_rest(struct step *s)
+{
+    if (say_source(s) || say_target_held(s)) {
+        return;
+    }
+    if (s->next->rollout.present && s->next->rollout.digest[0]) {
+        decide_on(s);
+    } else {
+        decide_idle(s);
+    }
+}
+
+void rollout_decide(struct step *s, bool stopping)
+{
+    if (stopping) {
+        step_say(s, SAY_PROGRESS, REASON_PROGRESSING,
+                 mem_strdup("a newer commit or spec takes over; running Jobs finish first"));
+        s->next->rollout.counting = false;
+        return;
+    }
+    decide_source_and_rest(s);
+    soften(s);
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a decision says of failures, of what is missing and of what is not known. */
+#include "reconcile/step/inside.h"
+
+struct tally step_count(const struct step *s)
+{
+    struct tally tally = { .live = s->seen->stray_jobs, .first_failed = s->plan->database_count };
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        const struct judged *judged = &s->judged[i];
+        tally.live += judged_live(judged);
+        tally.up_to_date += judged->kind == J_UP_TO_DATE;
+        tally.unknown += judged->kind == J_UNKNOWN || judged->kind == J_STALE;
+        tally.pending +=
+            judged->kind == J_PENDING || judged->kind == J_WAITS || judged->kind == J_BACKOFF;
+        if (judged_failed(judged)) {
+            tally.failed++;
+            bool worse = tally.first_failed < s->plan->database_count &&
+                         judged->kind > s->judged[tally.first_failed].kind;
+            if (tally.first_failed == s->plan->database_count || worse) {
+                tally.first_failed = i; /* J_FAILED over J_REFUSED over J_UNREACHABLE */
+            }
+        }
+    }
+    return tally;
+}
+
+/* ---- words for what cannot go on --------------------------------------------------------------- */
+
+bool canary_on(const struct step *s)
+{
+    return s->plan->strategy == STRATEGY_CANARY && s->next->rollout.present &&
+           !s->next->rollout.catch_up;
+}
+
+/* Reason of a failed database as the plan's: a Job's failure in the first wave is the canary's. */
+static const char *failure_reason(const struct step *s, size_t index)
+{
+    const struct judged *judged = &s->judged[index];
+    if (judged->kind == J_UNREACHABLE) {
+        return REASON_DEADLINE_EXCEEDED;
+    }
+    bool first = canary_on(s) && judged->member == 0;
+    return first && str_eq(judged->reason, REASON_MIGRATION_FAILED) ? REASON_CANARY_FAILED
+                                                                    : judged->reason;
+}
+
+static char *retry_hint(const struct step *s)
+{
+    bool named = !str_eq(s->plan->namespace_, "default");
+    return mem_printf("fix forward with a new commit or retry with `sluice retry plan/%s%s%s`",
+                      s->plan->name, named ? " -n " : "", named ? s->plan->namespace_ : "");
+}
+
+/* "canary/orders: V14__x.sql:3: ...; fix forward ..." and how many more. */
+static char *failures_message(const struct step *s, const struct tally *tally)
+{
+    const struct judged *judged = &s->judged[tally->first_failed];
+    AUTO(free_auto) char *line = report_database_line(s, tally->first_failed);
+    AUTO(free_auto) char *hint = NULL;
+    AUTO(free_auto) char *more = NULL;
+    if (judged->kind == J_FAILED && !str_eq(judged->reason, REASON_OUTCOME_UNKNOWN)) {
+        hint = retry_hint(s);
+    }
+    if (tally->failed > 1) {
+        more = mem_printf(" (and %zu more failed)", tally->failed - 1);
+    }
+    return mem_printf("%s%s%s%s", line, more ? more : "", hint ? "; " : "", hint ? hint : "");
+}
+
+void say_failures(struct step *s, const struct tally *tally)
+{
+    step_say(s, SAY_STALLED, failure_reason(s, tally->first_failed), failures_message(s, tally));
+}
+
+/* An unexpected target is held until a person says so, even when the old one is back. */
+static bool target_held(const struct step *s)
+{
+    const struct condition *stalled = &s->old->conditions[CONDITION_STALLED];
+    const char *commit = s->seen->source.newest.commit;
+    const char *accept = step_annotation(s->plan, ANNOTATION_ACCEPT);
+    bool moved = commit[0] && !str_eq(commit, s->old->last_attempted_commit);
+    bool token = s->retry_new || (accept && !str_eq(accept, s->old->last_handled_accept));
+    return stalled->status == CONDITION_TRUE && str_eq(stalled->reason, REASON_TARGET_CHANGED) &&
+           s->spec_same && !moved && !token;
+}
+
+bool say_target_held(struct step *s)
+{
+    if (target_held(s)) {
+        step_say(s, SAY_STALLED, REASON_TARGET_CHANGED,
+                 mem_strdup(s->old->conditions[CONDITION_STALLED].message));
+        return true;
+    }
+    return false;
+}
+
+/* ---- words for what is missing ----------------------------------------------------------------- */
+
+bool stalled_before(const struct step *s)
+{
+    return s->old->conditions[CONDITION_STALLED].status == CONDITION_TRUE && s->spec_same;
+}
+
+/* Nothing has been heard that speaks against the last status (a restart, a commit just seen). */
+void say_unknown(struct step *s, const char *message)
+{
+    bool seen_before =
+        s->commit->commit[0] == '\0' || str_eq(s->commit->commit, s->old->last_attempted_commit);
+    bool keep = step_ready_before(s) || (stalled_before(s) && seen_before && !s->retry_new);
+    step_say(s, keep ? SAY_KEEP : SAY_PROGRESS, REASON_PROGRESSING, mem_strdup(message));
+}
+
+void say_outage(struct step *s, const char *reason, const char *message, int32_t failures,
+                int64_t outage_ms)
+{
+    bool kept = step_ready_before(s) && failures < STEP_FAILED_INSPECTIONS;
+    bool held = stalled_before(s) && s->commit->commit[0] == '\0' && !s->retry_new &&
+                !str_eq(s->old->conditions[CONDITION_STALLED].reason, REASON_DEADLINE_EXCEEDED);
+    if (outage_ms >= s->plan->timeout_ms) {
+        step_say(s, SAY_STALLED, REASON_DEADLINE_EXCEEDED,
+                 mem_printf("not there within spec.timeout: %s", message));
+    } else if (kept || held) {
+        step_say(s, SAY_KEEP, reason, mem_strdup(message));
+        step_wake(s, s->plan->timeout_ms - outage_ms);
+    } else {
+        step_say(s, SAY_RETRY, reason, mem_strdup(message));
+        step_wake(s, s->plan->timeout_ms - outage_ms);
+    }
+}
+
+/* True: the wanted commit's trees are not here, and that is said. */
+bool say_source(struct step *s)
+{
+    const struct commit_view *commit = s->commit;
+    const struct failure *poll = &s->seen->source.poll;
+    if (s->plan->database_count == 0) {
+        say_outage(s, REASON_NO_DATABASES, "spec.databases is empty", STEP_FAILED_INSPECTIONS,
+                   s->next->outage_ms);
+        return true;
+    }
+    if (commit->fetch == FETCH_DONE) {
+        return false;
+    }
+    if (commit->fetch == FETCH_FAILED && commit->fetch_failure.reason) {
+        const struct failure *failure = &commit->fetch_failure;
+        if (step_class_of(failure->reason) != REASON_CLASS_RETRY) {
+            step_say(s, SAY_STALLED, failure->reason, mem_strdup(failure->message));
+        } else {
+            say_outage(s, failure->reason, failure->message, failure->count, s->next->outage_ms);
+        }
+        return true;
+    }
+    if (commit->commit[0] == '\0' && poll->reason) {
+        say_outage(s, poll->reason, poll->message, poll->count, s->next->outage_ms);
+        return true;
+    }
+    say_unknown(s, commit->commit[0] ? "fetching the commit" : "waiting for the source");
+    return true;
+}
+
+/* Back-off, an unreachable database, a Job that does not start. */
+static bool in_trouble(const struct judged *judged)
+{
+    return judged->kind == J_BACKOFF || judged->starts_late ||
+           (judged->kind == J_UNREACHABLE && !judged->timed_out);
+}
+
+static void say_one_trouble(struct step *s, size_t index, bool may_keep)
+{
+    const struct judged *judged = &s->judged[index];
+    AUTO(free_auto) char *line = report_database_line(s, index);
+    if (judged->kind != J_UNREACHABLE) {
+        step_say(s, SAY_RETRY, judged->reason, TAKE(line));
+        return;
+    }
+    bool kept = may_keep && judged->consistent;
+    say_outage(s, judged->reason, line,
+               kept ? s->seen->databases[index].failure.count : STEP_FAILED_INSPECTIONS,
+               s->next->databases[index].outage_ms);
+}
+
+bool say_trouble(struct step *s, int32_t up_to_wave, bool may_keep)
+{
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        if (s->judged[i].member > up_to_wave || !in_trouble(&s->judged[i])) {
+            continue;
+        }
+        say_one_trouble(s, i, may_keep);
+        if (s->say != SAY_KEEP) {
+            return true;
+        }
+        s->say = SAY_NONE; /* a later database may be in real trouble */
+        free(TAKE(s->message));
+    }
+    return false;
+}
