@@ -1,16 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One file -> classified statements for one engine (flyway.md 5 and 6, reliability.md 4.6-4.7). PURE. */
+/* One file -> classified statements for one engine (flyway.md 5 and 6, reliability.md 4.6-4.7). PURE.
+ *
+ * A statement begins at its first character that is neither blank nor comment and ends with its last
+ * token: comments before and behind it are not sent. Its sha256 covers that range of the raw file.
+ *
+ * PostgreSQL. Inside a transaction everything is class T, SET and RESET are S. What cannot run in one
+ * (CREATE/DROP INDEX CONCURRENTLY, VACUUM, CREATE DATABASE, ...) makes the file non-transactional:
+ * N, R or X. Such a file may hold S statements beside, nothing else, unless it says transaction=none:
+ * then each statement is a step, those that can run in a transaction get one each, and CALL and DO
+ * (X), REINDEX and CLUSTER (R) run outside, because only there they may commit.
+ *
+ * MySQL/MariaDB. S SET USE PREPARE, LOCK/UNLOCK TABLES (to be skipped: a notice says so) · T DML · A DDL of
+ * one object, judged by the fingerprints of `objects` · R ANALYZE, OPTIMIZE, GRANT, CREATE OR REPLACE
+ * of a view or program, temporary tables, rebuilding ALTERs · X everything else. DROP TABLE, VIEW or
+ * SEQUENCE of several objects becomes a statement for each, with the same sha256 and source range.
+ * script->transactional is true when all are T or S. */
 #pragma once
 #include "reconcile/base/err.h"
 #include "reconcile/migration/placeholder.h"
 #include "reconcile/model/migration.h"
 
-/* Replace, split, classify, decide transactional or not. Refused, ERR_TERMINAL with
- * "path:line:column: ...":
+/* Replace, split, classify, decide transactional or not. server_version as the server counts
+ * (150020, 101119, 80036); 0: unknown, taken as new. Refused, ERR_TERMINAL with "path:line:column: ...":
  *   InvalidMigration               unterminated quote, comment, dollar quote, block or parenthesis; COPY
- *                                  without \. ; psql meta-command; mixed transactional and not (offers
- *                                  transaction=none); RELEASE_LOCK, KILL and friends; PREPARE TRANSACTION
- *   TransactionControlInMigration  BEGIN/START TRANSACTION/COMMIT/END/ROLLBACK/ABORT at top level */
+ *                                  without \. ; psql meta-command; a directive behind the head; mixed
+ *                                  transactional and not (offers transaction=none); RELEASE_LOCK, KILL,
+ *                                  DISCARD ALL and friends; PREPARE TRANSACTION; XA
+ *   TransactionControlInMigration  BEGIN/START TRANSACTION/COMMIT/END/ROLLBACK/ABORT at top level,
+ *                                  SET autocommit */
 struct err *script_parse(enum engine engine, int32_t server_version, const struct migration *m,
                          const struct placeholders *p, struct script *out) ERR_MUST_USE;
 

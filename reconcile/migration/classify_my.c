@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* MySQL and MariaDB: DDL commits by itself, so each statement is a step with a class of its own. */
+#include "reconcile/migration/classify_my.h"
+
+#include "reconcile/base/auto.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/migration/placeholder.h"
+
+#define MY_TRANSACTION_ADVICE                                                                      \
+    " in a migration: every statement is committed together with its journal row; delete it"
+
+static struct err *classify_words(struct classify *x, struct cursor *c, struct statement *s);
+
+static struct err *step(struct statement *s, enum step_class class, enum step_verb verb)
+{
+    statement_is(s, class, verb);
+    return NULL;
+}
+
+static struct err *refuse_control(struct classify *x, const char *what)
+{
+    return REFUSE(x, REASON_TRANSACTION_CONTROL, "%s" MY_TRANSACTION_ADVICE, what);
+}
+
+static struct err *refuse_word(struct classify *x, const char *what, const char *why)
+{
+    return REFUSE(x, REASON_INVALID_MIGRATION, "%s in a migration %s: remove it", what, why);
+}
+
+/* ---- SET --------------------------------------------------------------------------------------- */
+
+struct assignment {           /* one "name = value" of a SET list */
+    struct token name;        /* the last word of a dotted name */
+    bool global;              /* GLOBAL, PERSIST, PERSIST_ONLY */
+    bool user_variable;       /* @name */
+    struct token first, last; /* of the value; first is TOKEN_END when it is empty */
+};
+
+static bool take_scope(struct cursor *c, bool *global)
+{
+    static const char *const wide[] = { "GLOBAL", "PERSIST", "PERSIST_ONLY", NULL };
+
+    *global = cursor_is_one_of(c, wide);
+    if (*global || cursor_is(c, "SESSION") || cursor_is(c, "LOCAL")) {
+        cursor_next(c);
+        return true;
+    }
+    return false;
+}
+
+/* False: the list is at its end. */
+static bool next_assignment(struct cursor *c, struct assignment *out)
+{
+    *out = (struct assignment){ 0 };
+    if (cursor_at_end(c)) {
+        return false;
+    }
+    if (cursor_take_symbol(c, '@')) {
+        out->user_variable = !cursor_take_symbol(c, '@');
+        struct cursor dotted = *c;
+        if (!out->user_variable && take_scope(&dotted, &out->global) &&
+            cursor_take_symbol(&dotted, '.')) {
+            *c = dotted;
+        }
+    } else {
+        (void)take_scope(c, &out->global);
+    }
+    out->name = c->tok;
+    cursor_next(c);
+    while (cursor_take_symbol(c, '.')) {
+        out->name = c->tok;
+        cursor_next(c);
+    }
+    (void)cursor_take_symbol(c, ':');
+    (void)cursor_take_symbol(c, '=');
+    out->first = c->tok;
+    while (!cursor_at_end(c) && !cursor_is_symbol(c, ',')) {
+        out->last = c->tok;
+        if (cursor_is_symbol(c, '(')) {
+            cursor_skip_parens(c);
+        } else {
+            cursor_next(c);
+        }
+    }
+    (void)cursor_take_symbol(c, ',');
+    return true;
+}
+
+static struct err *set_transaction(struct classify *x, struct cursor *c, struct statement *s)
+{
+    for (; !cursor_at_end(c); cursor_next(c)) {
+        if (cursor_take_all(c, "READ ONLY")) {
+            return REFUSE(x, REASON_INVALID_MIGRATION,
+                          "a read-only transaction cannot record the migration: remove READ ONLY");
+        }
+    }
+    return step(s, STEP_SESSION, VERB_SET);
+}
+
+static struct err *set_list(struct classify *x, struct cursor *c, struct statement *s)
+{
+    struct assignment a;
+    bool global = false;
+
+    while (next_assignment(c, &a)) {
+        global = global || a.global;
+        if (a.user_variable) {
+            continue;
+        }
+        if (token_is(&c->lx, a.name, "autocommit") || token_is(&c->lx, a.name, "completion_type")) {
+            AUTO(free_auto) char *what =
+                mem_printf("SET %.*s", (int)(a.name.end - a.name.start), c->lx.text + a.name.start);
+            return refuse_control(x, what);
+        }
+    }
+    return step(s, global ? STEP_REPEATABLE : STEP_SESSION, VERB_SET);
+}
+
+static struct err *rule_set(struct classify *x, struct cursor *c, struct statement *s)
+{
+    static const char *const whole[] = { "NAMES", "CHARSET", "ROLE", NULL };
+    struct cursor scoped = *c;
+    bool global = false;
+
+    if (cursor_is(c, "PASSWORD") || cursor_is(c, "DEFAULT")) {
+        return step(s, STEP_OTHER, VERB_OTHER);
+    }
+    if (cursor_is_one_of(c, whole) || cursor_take_all(c, "CHARACTER SET") ||
+        cursor_take_all(c, "RESOURCE GROUP")) {
+        return step(s, STEP_SESSION, VERB_SET);
+    }
+    if (cursor_take(c, "STATEMENT")) { /* SET STATEMENT a=1, b=2 FOR statement */
+        while (!cursor_at_end(c) && !cursor_take(c, "FOR")) {
+            cursor_next(c);
+        }
+        return classify_words(x, c, s);
+    }
+    (void)take_scope(&scoped, &global);
+    if (cursor_take(&scoped, "TRANSACTION")) {
+        TRY(set_transaction(x, &scoped, s));
+        s->class = global ? STEP_REPEATABLE : STEP_SESSION;
+        return NULL;
+    }
+    return set_list(x, c, s);
+}
+
+static bool names_mode(const struct lexer *lx, const struct assignment *a, const char *const *modes)
+{
+    AUTO(free_auto) char *value =
+        mem_strndup(lx->text + a->first.start, a->last.end - a->first.start);
+
+    for (; *modes; modes++) {
+        if (strcasestr(value, *modes)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* sql_mode decides what '\' and '"' mean. A value that is not written out (@OLD_SQL_MODE, DEFAULT)
+ * puts back what was. */
+void follow_settings_my(const struct classify *x, struct lexer *lexer)
+{
+    static const char *const no_backslash[] = { "NO_BACKSLASH_ESCAPES", NULL };
+    static const char *const ansi[] = { "ANSI",  "ORACLE",     "MSSQL", "DB2",
+                                        "MAXDB", "POSTGRESQL", NULL };
+    static const char *const added[] = { "@@", NULL };
+    struct cursor c = cursor_make(x->lexer, x->start, x->end);
+    struct assignment a;
+
+    if (!cursor_take(&c, "SET")) {
+        return;
+    }
+    while (next_assignment(&c, &a)) {
+        if (a.user_variable || a.global || !token_is(&c.lx, a.name, "sql_mode") ||
+            a.last.kind == TOKEN_END) {
+            continue;
+        }
+        bool keeps = names_mode(&c.lx, &a, added);
+        lexer->backslash = !names_mode(&c.lx, &a, no_backslash) && (lexer->backslash || !keeps);
+        lexer->ansi_quotes = names_mode(&c.lx, &a, ansi) || (lexer->ansi_quotes && keeps);
+    }
+}
+
+/* ---- other statements -------------------------------------------------------------------------- */
+
+static struct err *rule_session(struct classify *x, struct cursor *c, struct statement *s)
+{
+    (void)x;
+    (void)c;
+    return step(s, STEP_SESSION, VERB_SET);
+}
+
+static struct err *rule_prepared(struct classify *x, struct cursor *c, struct statement *s)
+{
+    (void)x;
+    (void)c;
+    s->touches_session = true;
+    return step(s, STEP_SESSION, VERB_OTHER);
+}
+
+static struct err *rule_dml(struct classify *x, struct cursor *c, struct statement *s)
+{
+    (void)x;
+    for (; !cursor_at_end(c); cursor_next(c)) {
+        if (cursor_is(c, "OUTFILE") || cursor_is(c, "DUMPFILE")) {
+            return step(s, STEP_OTHER, VERB_DML);
+        }
+    }
+    return step(s, STEP_TRANSACTIONAL, VERB_DML);
+}
+
+static struct err *rule_repeat(struct classify *x, struct cursor *c, struct statement *s)
+{
+    (void)x;
+    (void)c;
+    return step(s, STEP_REPEATABLE, VERB_OTHER);
+}
+
+/* ANALYZE UPDATE ... (MariaDB) runs the statement. */
+static struct err *rule_analyze(struct classify *x, struct cursor *c, struct statement *s)
+{
+    static const char *const tables[] = { "TABLE", "TABLES", "LOCAL", "NO_WRITE_TO_BINLOG", NULL };
+
+    (void)x;
+    return step(s, cursor_is_one_of(c, tables) ? STEP_REPEATABLE : STEP_OTHER, VERB_OTHER);
+}
+
+static struct err *rule_flush(struct classify *x, struct cursor *c, struct statement *s)
+{
+    for (; !cursor_at_end(c); cursor_next(c)) {
+        if (cursor_take_all(c, "READ LOCK") || cursor_take_all(c, "FOR EXPORT")) {
+            return refuse_word(x, "FLUSH TABLES with a lock", "would lock out its own journal");
+        }
+    }
+    return step(s, STEP_REPEATABLE, VERB_OTHER);
+}
+
+static struct err *rule_revoke(struct classify *x, struct cursor *c, struct statement *s)
+{
+    (void)x;
+    bool if_exists = cursor_take_all(c, "IF EXISTS");
+    return step(s, if_exists ? STEP_REPEATABLE : STEP_OTHER, VERB_OTHER);
+}
+
+static struct err *rule_load(struct classify *x, struct cursor *c, struct statement *s)
+{
+    if (cursor_take(c, "INDEX")) {
+        return step(s, STEP_REPEATABLE, VERB_OTHER);
+    }
+    for (; !cursor_at_end(c) && !cursor_is(c, "INTO"); cursor_next(c)) {
+        if (cursor_is(c, "LOCAL")) {
+            return refuse_word(x, "LOAD DATA LOCAL", "would read a file of the runner");
+        }
+    }
+    return step(s, STEP_OTHER, VERB_OTHER);
+}
+
+static struct err *rule_lock(struct classify *x, struct cursor *c, struct statement *s)
+{
+    if (!cursor_is(c, "TABLE") && !cursor_is(c, "TABLES")) {
+        return refuse_word(x, "LOCK", "would lock out its own journal");
+    }
+    return step(s, STEP_SESSION, VERB_LOCK_TABLES);
+}
+
+static struct err *rule_unlock(struct classify *x, struct cursor *c, struct statement *s)
+{
+    (void)x;
+    bool tables = cursor_is(c, "TABLE") || cursor_is(c, "TABLES");
+    return tables ? step(s, STEP_SESSION, VERB_UNLOCK_TABLES) : step(s, STEP_OTHER, VERB_OTHER);
+}
+
+static struct err *rule_begin(struct classify *x, struct cursor *c, struct statement *s)
+{
+    return cursor_take_all(c, "NOT ATOMIC") ? step(s, STEP_OTHER, VERB_OTHER)
+                                            : refuse_control(x, "BEGIN");
+}
+
+static struct err *rule_start(struct classify *x, struct cursor *c, struct statement *s)
+{
+    return cursor_is(c, "TRANSACTION") ? refuse_control(x, "START TRANSACTION")
+                                       : step(s, STEP_OTHER, VERB_OTHER);
+}
+
+static struct err *rule_commit(struct classify *x, struct cursor *c, struct statement *s)
+{
+    (void)c;
+    (void)s;
+    return refuse_control(x, "COMMIT");
+}
+
+static struct err *rule_savepoint(struct classify *x, struct cursor *c, struct statement *s)
+{
+    (void)c;
+    (void)s;
+    return refuse_word(x, "a savepoint", "has no transaction of several statements to stand in");
+}
+
+static struct err *rule_rollback(struct classify *x, struct cursor *c, struct statement *s)
+{
+    (void)cursor_take(c, "WORK");
+    return cursor_is(c, "TO") ? rule_savepoint(x, c, s) : refuse_control(x, "ROLLBACK");
+}
+
+static struct err *rule_xa(struct classify *x, struct cursor *c, struct statement *s)
+{
+    (void)c;
+    (void)s;
+    return refuse_word(x, "XA", "cannot be recorded with its file");
+}
+
+static struct err *rule_kill(struct classify *x, struct cursor *c, struct statement *s)
+{
+    (void)c;
+    (void)s;
+    return refuse_word(x, "KILL", "may end the session that holds the lock");
+}
+
+static struct err *rule_stop(struct classify *x, struct cursor *c, struct statement *s)
+{
+    (void)c;
+    (void)s;
+    return refuse_word(x, "a shutdown", "ends the server under it");
+}
+
+static const struct rule {
+    const char *word; /* the statement's first; all others are class X */
+    struct err *(*apply)(struct classify *x, struct cursor *c, struct statement *s);
+} rules[] = {
+    { "CREATE", my_create },         { "DROP", my_drop },           { "ALTER", my_alter },
+    { "RENAME", my_rename },         { "TRUNCATE", my_truncate },   { "SET", rule_set },
+    { "USE", rule_session },         { "PREPARE", rule_prepared },  { "DEALLOCATE", rule_prepared },
+    { "SELECT", rule_dml },          { "INSERT", rule_dml },        { "REPLACE", rule_dml },
+    { "UPDATE", rule_dml },          { "DELETE", rule_dml },        { "WITH", rule_dml },
+    { "VALUES", rule_dml },          { "TABLE", rule_dml },         { "OPTIMIZE", rule_repeat },
+    { "CHECK", rule_repeat },        { "CHECKSUM", rule_repeat },   { "REPAIR", rule_repeat },
+    { "SHOW", rule_repeat },         { "DESCRIBE", rule_repeat },   { "DESC", rule_repeat },
+    { "EXPLAIN", rule_repeat },      { "GRANT", rule_repeat },      { "ANALYZE", rule_analyze },
+    { "FLUSH", rule_flush },         { "REVOKE", rule_revoke },     { "LOAD", rule_load },
+    { "LOCK", rule_lock },           { "UNLOCK", rule_unlock },     { "BEGIN", rule_begin },
+    { "START", rule_start },         { "COMMIT", rule_commit },     { "ROLLBACK", rule_rollback },
+    { "SAVEPOINT", rule_savepoint }, { "RELEASE", rule_savepoint }, { "XA", rule_xa },
+    { "KILL", rule_kill },           { "SHUTDOWN", rule_stop },     { "RESTART", rule_stop },
+};
+
+static struct err *classify_words(struct classify *x, struct cursor *c, struct statement *s)
+{
+    if (cursor_is_symbol(c, '(')) { /* (SELECT ...) UNION ... */
+        return rule_dml(x, c, s);
+    }
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        if (cursor_take(c, rules[i].word)) {
+            return rules[i].apply(x, c, s);
+        }
+    }
+    return step(s, STEP_OTHER, VERB_OTHER);
+}
+
+/* The body of a stored program is only stored here, not run. */
+static bool stores_program(const struct statement *s)
+{
+    static const char *const types[] = { "trigger", "procedure", "function", "event" };
+
+    for (size_t i = 0; s->object_count > 0 && i < sizeof types / sizeof *types; i++) {
+        if (strcmp(s->objects[0].type, types[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The run's own lock is one of the session's named locks. */
+static struct err *refuse_locks(struct classify *x)
+{
+    static const char *const functions[] = { "GET_LOCK", "RELEASE_LOCK", "RELEASE_ALL_LOCKS",
+                                             NULL };
+    struct cursor c = cursor_make(x->lexer, x->start, x->end);
+
+    for (; !cursor_at_end(&c); cursor_next(&c)) {
+        if (c.tok.kind == TOKEN_WORD && cursor_is_one_of(&c, functions)) {
+            struct token word = c.tok;
+            cursor_next(&c);
+            if (cursor_is_symbol(&c, '(')) {
+                return REFUSE(
+                    x, REASON_INVALID_MIGRATION,
+                    "%.*s() in a migration could release the lock that protects this run: "
+                    "remove it",
+                    (int)(word.end - word.start), c.lx.text + word.start);
+            }
+        }
+    }
+    return NULL;
+}
+
+struct err *classify_my(struct classify *x, struct statement *s)
+{
+    struct cursor c = cursor_make(x->lexer, x->start, x->end);
+
+    TRY(classify_words(x, &c, s));
+    s->in_transaction_ok = s->class == STEP_TRANSACTIONAL || s->class == STEP_SESSION;
+    return stores_program(s) ? NULL : refuse_locks(x);
+}

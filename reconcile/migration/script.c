@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One file to classified statements, and the decision how it runs. */
+#include "reconcile/migration/script.h"
+
+#include "reconcile/base/auto.h"
+#include "reconcile/base/buf.h"
+#include "reconcile/base/hash.h"
+#include "reconcile/base/limits.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/migration/classify.h"
+#include "reconcile/migration/split.h"
+
+struct reading { /* one script_parse() */
+    enum engine engine;
+    const struct migration *m;
+    struct script *script;
+    struct splitter splitter;
+    struct position at; /* in the raw file; moves forward with the statements */
+};
+
+static struct statement *statement_add(struct script *script, struct statement s)
+{
+    script->statements =
+        mem_grow(script->statements, &script->cap, script->count + 1, sizeof *script->statements);
+    script->statements[script->count] = s;
+    return &script->statements[script->count++];
+}
+
+/* A statement that is not in the script yet is released by making it one of another script. */
+static void statement_release(struct statement *s)
+{
+    struct script holder = { 0 };
+
+    (void)statement_add(&holder, *s);
+    script_done(&holder);
+    *s = (struct statement){ 0 };
+}
+
+static struct statement statement_make(struct reading *r, const struct piece *piece)
+{
+    const struct script *script = r->script;
+    const char *raw = (const char *)r->m->bytes;
+    size_t start = script_map_source(script, piece->code, false);
+    size_t end = script_map_source(script, piece->end, true);
+
+    position_advance(raw, r->m->size, &r->at, start);
+    struct statement s = {
+        .source_offset = start,
+        .source_length = end - start,
+        .line = r->at.line,
+        .column = r->at.column,
+        .text = mem_strndup(script->expanded + piece->code, piece->end - piece->code),
+        .text_length = piece->end - piece->code,
+        .expanded_offset = piece->code,
+    };
+    sha256(raw + start, end - start, s.sha256);
+    if (piece->has_copy) {
+        s.copy_length = piece->copy_end - piece->copy_start;
+        s.copy_data = mem_strndup(script->expanded + piece->copy_start, s.copy_length);
+    }
+    return s;
+}
+
+/* DROP TABLE a, b -> DROP TABLE a; DROP TABLE b: the text around the list stays, so IF EXISTS,
+ * CASCADE and a conditional comment do too. */
+static void add_each_object(struct reading *r, struct statement *whole, const struct classify *x)
+{
+    const char *text = r->script->expanded;
+    size_t list_end = x->spans[x->span_count - 1].end;
+    const char *raw = (const char *)r->m->bytes;
+
+    for (size_t i = 0; i < x->span_count; i++) {
+        const struct name_span *span = &x->spans[i];
+        AUTO(buf_done) struct buf part = BUF(LIMIT_EXPANDED);
+        buf_add(&part, text + x->start, x->spans[0].start - x->start);
+        buf_add(&part, text + span->start, span->end - span->start);
+        buf_add(&part, text + list_end, x->end - list_end);
+
+        struct statement s = *whole;
+        position_advance(raw, r->m->size, &r->at, script_map_source(r->script, span->start, false));
+        s.line = r->at.line;
+        s.column = r->at.column;
+        s.text_length = part.len;
+        s.text = buf_take(&part);
+        s.objects = mem_array(1, sizeof *s.objects);
+        s.objects[0] = whole->objects[i];
+        s.object_count = 1;
+        whole->objects[i] = (struct object_ref){ 0 };
+        (void)statement_add(r->script, s);
+    }
+    statement_release(whole);
+}
+
+static void add_notice(struct reading *r, const struct statement *s)
+{
+    if (s->verb == VERB_LOCK_TABLES) {
+        AUTO(free_auto) char *text =
+            mem_printf("%s:%d: LOCK TABLES is skipped", r->m->path, s->line);
+        strlist_add(&r->script->notices, text);
+    }
+}
+
+static struct err *read_piece(struct reading *r, const struct piece *piece)
+{
+    struct classify x = {
+        .m = r->m,
+        .script = r->script,
+        .lexer = &r->splitter.c.lx,
+        .start = piece->code,
+        .end = piece->end,
+    };
+    if (r->script->count >= LIMIT_STATEMENTS) {
+        return REFUSE(&x, REASON_INVALID_MIGRATION, "more than %d statements in one file",
+                      LIMIT_STATEMENTS);
+    }
+    struct statement s = statement_make(r, piece);
+    struct lexer *lexer = &r->splitter.c.lx;
+    bool pg = r->engine == ENGINE_POSTGRESQL;
+    struct err *e = pg ? classify_pg(&x, &s) : classify_my(&x, &s);
+    if (e) {
+        free(x.spans);
+        statement_release(&s);
+        return e;
+    }
+    if (s.verb == VERB_SET && s.class != STEP_NONE) {
+        pg ? follow_settings_pg(&x, lexer) : follow_settings_my(&x, lexer);
+    }
+    add_notice(r, &s);
+    if (x.span_count > 1) {
+        add_each_object(r, &s, &x);
+    } else {
+        (void)statement_add(r->script, s);
+    }
+    free(x.spans);
+    return NULL;
+}
+
+/* The first words of a statement, for a message. */
+static char *title(const struct statement *s)
+{
+    size_t length = 0;
+    int words = 0;
+
+    while (length < s->text_length && length < 48 && words < 3) {
+        if (strchr(" \t\r\n(", s->text[length]) && ++words == 3) {
+            break;
+        }
+        length++;
+    }
+    char *text = mem_strndup(s->text, str_utf8_cut(s->text, s->text_length, length));
+    for (char *p = text; *p; p++) {
+        *p = strchr("\t\r\n", *p) ? ' ' : *p;
+    }
+    return text;
+}
+
+static struct err *refuse_mixed(const struct migration *m, const struct statement *outside,
+                                const struct statement *inside)
+{
+    AUTO(free_auto) char *what = title(outside);
+    AUTO(free_auto) char *other = title(inside);
+
+    return ERR_AT(m, outside->source_offset, REASON_INVALID_MIGRATION,
+                  "%s cannot run in a transaction, but %s in line %d needs one: split the file, or "
+                  "begin it with the line -- sluice: transaction=none",
+                  what, other, inside->line);
+}
+
+/* What is meant for the present transaction means nothing where every statement has its own. */
+static struct err *check_steps(const struct migration *m, const struct script *script)
+{
+    for (size_t i = 0; i < script->count; i++) {
+        const struct statement *s = &script->statements[i];
+        bool scoped = s->class == STEP_TRANSACTIONAL &&
+                      (s->verb == VERB_SET || s->verb == VERB_SET_TRANSACTION);
+        if (scoped) {
+            AUTO(free_auto) char *what = title(s);
+            return ERR_AT(m, s->source_offset, REASON_INVALID_MIGRATION,
+                          "%s has no effect here: the statements of this file share no transaction",
+                          what);
+        }
+    }
+    return NULL;
+}
+
+static struct err *decide_pg(const struct migration *m, struct script *script)
+{
+    const struct statement *outside = NULL;
+    const struct statement *inside = NULL;
+
+    for (size_t i = 0; i < script->count; i++) {
+        const struct statement *s = &script->statements[i];
+        if (!outside && !s->in_transaction_ok) {
+            outside = s;
+        }
+        if (!inside && s->class == STEP_TRANSACTIONAL) {
+            inside = s;
+        }
+    }
+    script->transactional = !outside && !m->directives.transaction_none;
+    if (script->transactional) {
+        return NULL;
+    }
+    TRY(check_steps(m, script));
+    return outside && inside && !m->directives.transaction_none ? refuse_mixed(m, outside, inside)
+                                                                : NULL;
+}
+
+static void decide_my(const struct migration *m, struct script *script)
+{
+    script->transactional = !m->directives.transaction_none;
+    for (size_t i = 0; i < script->count; i++) {
+        enum step_class class = script->statements[i].class;
+        script->transactional =
+            script->transactional && (class == STEP_TRANSACTIONAL || class == STEP_SESSION);
+    }
+}
+
+static struct err *read_all(struct reading *r)
+{
+    for (;;) {
+        struct piece piece;
+        bool more = false;
+        TRY(split_next(&r->splitter, &piece, &more));
+        if (!more) {
+            break;
+        }
+        if (piece.end > piece.code) {
+            TRY(read_piece(r, &piece));
+        }
+    }
+    if (r->engine == ENGINE_POSTGRESQL) {
+        return decide_pg(r->m, r->script);
+    }
+    decide_my(r->m, r->script);
+    return NULL;
+}
+
+struct err *script_parse(enum engine engine, int32_t server_version, const struct migration *m,
+                         const struct placeholders *p, struct script *out)
+{
+    struct script script = { 0 };
+    TRY(placeholders_apply(m, p, &script));
+    struct reading r = {
+        .engine = engine,
+        .m = m,
+        .script = &script,
+        .splitter = splitter_make(engine, server_version, m, &script),
+        .at = POSITION_START,
+    };
+    struct err *e = read_all(&r);
+
+    if (e) {
+        script_done(&script);
+        return e;
+    }
+    *out = script;
+    return NULL;
+}
+
+void script_locate(const struct script *script, const struct migration *m,
+                   const struct statement *s, int position, int *line, int *column)
+{
+    size_t at = s->expanded_offset;
+
+    for (int left = position; left > 1 && at < script->expanded_length; left--) {
+        do {
+            at++;
+        } while (((unsigned char)script->expanded[at] & 0xC0) == 0x80);
+    }
+    struct position found =
+        position_find((const char *)m->bytes, m->size, script_map_source(script, at, false));
+    *line = found.line;
+    *column = found.column;
+}

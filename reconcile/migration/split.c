@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What both dialects' splitters share. */
+#include "reconcile/migration/split.h"
+
+#include "reconcile/migration/placeholder.h"
+
+struct splitter splitter_make(enum engine engine, int32_t server_version, const struct migration *m,
+                              const struct script *script)
+{
+    return (struct splitter){
+        .c = { .lx =
+                   lexer_make(engine, server_version, script->expanded, script->expanded_length) },
+        .m = m,
+        .script = script,
+    };
+}
+
+struct err *split_next(struct splitter *sp, struct piece *out, bool *more)
+{
+    *more = sp->c.lx.pos < sp->c.lx.length;
+    if (!*more) {
+        return NULL;
+    }
+    struct piece piece = { .begin = sp->c.lx.pos };
+    TRY(sp->c.lx.engine == ENGINE_POSTGRESQL ? split_next_pg(sp, &piece)
+                                             : split_next_my(sp, &piece));
+    piece.next = sp->c.lx.pos;
+    *out = piece;
+    return NULL;
+}
+
+struct err *split_check_directive(struct splitter *sp, bool code)
+{
+    size_t at = sp->c.lx.directive_at;
+
+    sp->c.lx.directive_at = LEXER_NOWHERE;
+    if (at != LEXER_NOWHERE && sp->seen_code) {
+        return SPLIT_ERR(sp, at, "a directive must stand before the first statement of the file");
+    }
+    sp->seen_code = sp->seen_code || code;
+    return NULL;
+}
