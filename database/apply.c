@@ -6,6 +6,7 @@
 #include "reconcile/base/auto.h"
 #include "reconcile/base/clock.h"
 #include "reconcile/base/mem.h"
+#include "reconcile/migration/script.h"
 #include "reconcile/model/reason.h"
 
 #define LOCK_POLL_FIRST_MS 50
@@ -141,6 +142,9 @@ static void prepare_placeholders(struct run *run)
     struct tm local;
     localtime_r(&now, &local);
     strftime(run->timestamp, sizeof run->timestamp, "%Y-%m-%d %H:%M:%S", &local);
+    if (run->request->timestamp) {
+        snprintf(run->timestamp, sizeof run->timestamp, "%s", run->request->timestamp);
+    }
     run->working_directory = getcwd(NULL, 0);
     run->placeholders = (struct placeholders){
         .replacement = run->request->migrations->placeholder_replacement,
@@ -190,6 +194,20 @@ static bool has_open_steps(const struct run *run)
     return false;
 }
 
+// Every file is read to its end before the first one runs: a bad fifth file changes nothing.
+static struct err *check_scripts(const struct run *run, const struct apply_list *list)
+{
+    const struct identity *id = &run->db->identity;
+    for (size_t i = 0; i < list->count; i++) {
+        AUTO(script_done) struct script script = { 0 };
+        if (!list->items[i].baseline_marker) {
+            TRY(script_parse(id->engine, id->server_version, list->items[i].file,
+                             &run->placeholders, &script));
+        }
+    }
+    return NULL;
+}
+
 static struct err *apply_locked(struct run *run)
 {
     const struct apply_request *request = run->request;
@@ -199,6 +217,7 @@ static struct err *apply_locked(struct run *run)
         !has_open_steps(run)) {
         return NULL;
     }
+    TRY(check_scripts(run, &list));
     apply_list_done(&list);
     TRY(run_lease(run));
     TRY(run_refresh(run)); // after the bump nobody of an older epoch can add a row

@@ -14,6 +14,9 @@
 
 struct db;
 
+/* Once, before there are threads: forgets PG* variables, which libpq would obey. db_open() does it too. */
+void db_init(void);
+
 struct cancel { /* level-triggered: once set it stays */
     int fd;     /* eventfd, readable when cancelled; -1: never */
 };

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// The PostgreSQL adapter's table.
+#include "database/pgdb.h"
+
+const struct engine_ops pgdb_ops = {
+    .open = pgdb_open,
+    .close = pgdb_close,
+    .identify = pgdb_identify,
+    .inspect = pgdb_inspect,
+    .gate = pgdb_gate,
+    .try_lock = pgdb_try_lock,
+    .lock_holder = pgdb_lock_holder,
+    .terminate_holder = pgdb_terminate_holder,
+    .take_lease = pgdb_take_lease,
+    .settle = pgdb_settle,
+    .apply = pgdb_apply,
+    .append = pgdb_append,
+};

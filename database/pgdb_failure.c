@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a server's error to file, line and column; what is written down about it; what is tried again.
+#include "database/pgdb.h"
+#include "reconcile/base/auto.h"
+#include "reconcile/base/clock.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/migration/script.h"
+#include "reconcile/model/reason.h"
+
+#define RETRY_FIRST_MS 250
+#define RETRY_MAX_MS 10000
+#define MESSAGE_MAX 1024
+
+void pgdb_failure_done(struct pgdb_failure *failure)
+{
+    pgdb_fault_done(&failure->fault);
+    *failure = (struct pgdb_failure){ 0 };
+}
+
+// What stands in the message instead of the server's words when we ended the statement ourselves.
+static const char *stop_text(const char *stopped)
+{
+    if (str_eq(stopped, REASON_INTERRUPTED)) {
+        return "interrupted";
+    }
+    if (str_eq(stopped, REASON_DEADLINE_EXCEEDED)) {
+        return "execution.deadline is over";
+    }
+    return NULL;
+}
+
+struct err *pgdb_statement_err(struct run *run, const struct migration *file,
+                               const struct script *script, int statement, const char *where,
+                               const struct pgdb_fault *fault)
+{
+    const struct pgdb *pg = pgdb_of(run->db);
+    enum err_kind kind;
+    const char *reason;
+    pgdb_fault_judge(fault, pg->stopped, &kind, &reason);
+    const char *text = stop_text(pg->stopped);
+    text = text ? text : fault->message ? fault->message : "the connection is lost";
+    const char *code = stop_text(pg->stopped) ? "" : fault->sqlstate;
+    const char *blocked = str_eq(reason, REASON_LOCK_TIMEOUT) ? pg->blocker : NULL;
+    AUTO(free_auto) char *tail =
+        blocked ? mem_printf("%s, held by %s", text, blocked) : mem_strdup(text);
+    if (statement == 0) {
+        run_failed(run, file, 0, 1, 1, fault->sqlstate, 0);
+        return err_new(kind, reason, "%s: %s: %s%s%s", file->path, where, code, code[0] ? " " : "",
+                       tail);
+    }
+    int line = 0, column = 0;
+    script_locate(script, file, &script->statements[statement - 1], fault->position, &line,
+                  &column);
+    run_failed(run, file, statement, line, column, fault->sqlstate, 0);
+    return err_new(kind, reason, "%s:%d:%d: statement %d: %s%s%s", file->path, line, column,
+                   statement, code, code[0] ? " " : "", tail);
+}
+
+static const char *part_text(enum pgdb_part part)
+{
+    switch (part) {
+    case PART_BEGIN:
+        return "could not begin";
+    case PART_GUARD:
+        return "could not check the lease";
+    case PART_CONSTRAINTS:
+        return "a deferred constraint at the end of the file";
+    case PART_VERIFY:
+        return "verify=";
+    case PART_RESET:
+        return "could not reset the session after the file";
+    case PART_ROWS:
+        return "could not write the history row";
+    case PART_COMMIT:
+        return "could not commit";
+    case PART_STATEMENT:
+        break;
+    }
+    return "";
+}
+
+// 42501 and the like while we write our own rows are about our own tables, not the file.
+static bool is_own(enum pgdb_part part)
+{
+    return part == PART_BEGIN || part == PART_GUARD || part == PART_RESET || part == PART_ROWS;
+}
+
+struct err *pgdb_failure_err(struct run *run, const struct pgdb_group *group,
+                             const struct pgdb_failure *failure)
+{
+    const struct pgdb *pg = pgdb_of(run->db);
+    const struct migration *file = group->item->file;
+    const struct pgdb_fault *fault = &failure->fault;
+    const char *where = part_text(failure->part);
+    const char *name = file ? file->path : "baseline marker";
+    const char *word = is_own(failure->part) ? pgdb_fence_word(fault) : NULL;
+    if (failure->part == PART_ROWS && str_eq(fault->sqlstate, "23505")) {
+        word = "moved"; // the primary key of the history: somebody else's row
+    }
+    if (word) {
+        return err_wrap(pgdb_fence_err(run, word), "%s", name);
+    }
+    if (failure->verify_false) {
+        run_failed(run, file, 0, 1, 1, NULL, 0);
+        return err_new(ERR_TERMINAL, REASON_MIGRATION_FAILED,
+                       "%s: verify= is not true after the file: rolled back", name);
+    }
+    const bool ours = !file || (is_own(failure->part) && !fault->lost && !pg->stopped &&
+                                !pgdb_judge(fault->sqlstate));
+    if (ours || (is_own(failure->part) && str_eq(fault->sqlstate, "42501"))) {
+        return err_wrap(pgdb_fault_err(fault, pg->stopped, where), "%s", name);
+    }
+    const int statement = failure->part == PART_STATEMENT ? failure->statement + 1 : 0;
+    return pgdb_statement_err(run, file, &group->script, statement, where, fault);
+}
+
+// ---- the failed row -----------------------------------------------------------------------------
+
+static bool is_of_the_file(const struct err *e)
+{
+    return str_eq(e->reason, REASON_MIGRATION_FAILED) ||
+           str_eq(e->reason, REASON_TRANSACTION_CONTROL);
+}
+
+struct err *pgdb_record_failed(struct run *run, const struct migration *file, int32_t rank,
+                               const struct script *script, const struct pgdb_fault *fault,
+                               struct err *e)
+{
+    struct pgdb *pg = pgdb_of(run->db);
+    if (!file || !is_of_the_file(e) || fault->lost) {
+        return e;
+    }
+    const int step = run->result->failed.statement;
+    const struct statement *s = step > 0 ? &script->statements[step - 1] : NULL;
+    AUTO(journal_row_done) struct journal_row row = { 0 };
+    run->script = script;
+    journal_row_prepare(run, file, rank, step, s, JOURNAL_FAILED, NULL, &row);
+    run->script = NULL;
+    row.line = run->result->failed.line;
+    row.error_code = fault->sqlstate[0] ? mem_strdup(fault->sqlstate) : NULL;
+    const char *text = fault->message ? fault->message : e->message;
+    row.message = mem_strndup(text, str_utf8_cut(text, strlen(text), MESSAGE_MAX));
+    journal_row_rehash(run, &row);
+    // If it cannot be written, the controller does it; the failure itself is the answer.
+    pg->uncancellable = true;
+    err_free(pgdb_append(run, &row));
+    pg->uncancellable = false;
+    return e;
+}
+
+// ---- trying again -------------------------------------------------------------------------------
+
+static bool is_retryable(const struct err *e)
+{
+    return str_eq(e->reason, REASON_LOCK_TIMEOUT) || str_eq(e->reason, REASON_DEADLOCK);
+}
+
+struct err *pgdb_retry_wait(struct run *run, const struct migration *file, struct pgdb_retry *retry,
+                            struct err *e)
+{
+    const int64_t now = clock_mono_ms();
+    if (!is_retryable(e)) {
+        return e;
+    }
+    if (retry->since_ms == 0) {
+        retry->since_ms = now;
+        retry->pause_ms = RETRY_FIRST_MS;
+    }
+    const int64_t pause = jitter_ms(retry->pause_ms);
+    if (now + pause - retry->since_ms > run->request->execution->lock_retry_for_ms) {
+        return e;
+    }
+    run_notice(run, "%s; trying %s again in %lld ms", e->message, file ? file->script : "",
+               (long long)pause);
+    err_free(e);
+    retry->pause_ms = retry->pause_ms * 2 < RETRY_MAX_MS ? retry->pause_ms * 2 : RETRY_MAX_MS;
+    return run_pause(run, pause);
+}

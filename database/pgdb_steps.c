@@ -1,0 +1,480 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files outside a transaction: every statement is a journalled step (reliability.md 4.6).
+#include <libpq-fe.h>
+#include "database/pgdb.h"
+#include "reconcile/base/auto.h"
+#include "reconcile/base/clock.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/model/reason.h"
+
+#define SESSION_COMMANDS 8
+
+struct steps { // one file at work
+    struct run *run;
+    struct pgdb *pg;
+    const struct apply_item *item;
+    const struct migration *file;
+    const struct script *script;
+    int32_t rank;
+    int64_t open_seq; // the last step's intent, which the history row's transaction closes; 0: none
+    int64_t begun_ms, since_ms;
+};
+
+const struct journal_row *pgdb_step_row(const struct journal *journal, const struct migration *file,
+                                        int32_t step)
+{
+    for (size_t i = journal->count; i > 0; i--) {
+        const struct journal_row *row = &journal->rows[i - 1];
+        if (!journal_row_is_of(row, file)) {
+            continue;
+        }
+        if (row->step == 0 && row->state == JOURNAL_DONE) {
+            return NULL; // an earlier run of a repeatable: what came before is over
+        }
+        if (row->step == step) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+// ---- the session --------------------------------------------------------------------------------
+
+static const char reset_settings_sql[] =
+    "SELECT pg_catalog.set_config('application_name', $1, false)";
+
+struct err *pgdb_session_leave(struct run *run)
+{
+    struct pgdb *pg = pgdb_of(run->db);
+    const char *values[] = { pg->name };
+    const struct pgdb_command commands[] = {
+        { .sql = "RESET SESSION AUTHORIZATION" },
+        { .sql = "RESET ROLE" },
+        { .sql = "RESET ALL" },
+        { reset_settings_sql, false, 1, values },
+    };
+    AUTO(pgdb_fault_done) struct pgdb_fault fault = { 0 };
+    const char *stopped = pg->stopped;
+    const bool before = pg->uncancellable;
+    int failed = 0;
+    pg->uncancellable = true; // four settings: the next wait is soon enough
+    const bool ok = pgdb_batch(pg, commands, 4, NULL, &fault, &failed);
+    pg->uncancellable = before;
+    struct err *e = ok ? NULL : pgdb_fault_err(&fault, pg->stopped, "could not reset the session");
+    pg->stopped = stopped;
+    return e;
+}
+
+static const char enter_sql[] = "SELECT pg_catalog.set_config('search_path', $1, false),"
+                                " pg_catalog.set_config('lock_timeout', $2, false),"
+                                " pg_catalog.set_config('statement_timeout', $3, false)";
+static const char check_sql[] =
+    "SELECT pg_catalog.set_config('client_connection_check_interval', '5000', false)";
+
+struct err *pgdb_session_enter(struct run *run, const struct migration *file,
+                               const struct script *script, size_t index)
+{
+    struct pgdb *pg = pgdb_of(run->db);
+    char lock_timeout[24], statement_timeout[24];
+    snprintf(lock_timeout, sizeof lock_timeout, "%lld", (long long)pgdb_lock_timeout(run, file));
+    snprintf(statement_timeout, sizeof statement_timeout, "%lld",
+             (long long)pgdb_statement_timeout(run, file));
+    const char *values[] = { pg->search_path, lock_timeout, statement_timeout };
+    AUTO(free_auto)
+    struct pgdb_command *commands = mem_array(index + SESSION_COMMANDS, sizeof *commands);
+    AUTO(free_auto) size_t *from = mem_array(index + SESSION_COMMANDS, sizeof *from);
+    int count = 0;
+    commands[count++] = (struct pgdb_command){ enter_sql, false, 3, values };
+    if (pg->linux_server && run->db->identity.server_version >= 140000) {
+        commands[count++] = (struct pgdb_command){ .sql = check_sql };
+    }
+    for (size_t i = 0; i < index; i++) {
+        if (script->statements[i].class == STEP_SESSION) {
+            from[count] = i + 1;
+            commands[count++] = (struct pgdb_command){ .sql = script->statements[i].text };
+        }
+    }
+    if (index < script->count && script->statements[index].concurrently) {
+        // It would also end the wait for old snapshots and leave an invalid index each time.
+        commands[count++] = (struct pgdb_command){ .sql = "SET lock_timeout = 0" };
+    }
+    AUTO(pgdb_fault_done) struct pgdb_fault fault = { 0 };
+    int failed = 0;
+    if (pgdb_batch(pg, commands, count, NULL, &fault, &failed)) {
+        return NULL;
+    }
+    return pgdb_statement_err(run, file, script, (int)from[failed], "could not set up the session",
+                              &fault);
+}
+
+static struct err *enter(struct steps *p, size_t index)
+{
+    return pgdb_session_enter(p->run, p->file, p->script, index);
+}
+
+// Leaves even after an error, which stays the answer.
+static struct err *leave(struct steps *p, struct err *e)
+{
+    struct err *after = p->pg->conn ? pgdb_session_leave(p->run) : NULL;
+    if (e) {
+        err_free(after);
+        return e;
+    }
+    return after;
+}
+
+// ---- rows ---------------------------------------------------------------------------------------
+
+// Behind the journal's head, sent by `commands` with the others; see advance().
+static void make_row(struct steps *p, int32_t step, const struct statement *s,
+                     enum journal_state state, const char *pre_state, struct journal_row *row)
+{
+    journal_row_prepare(p->run, p->file, p->rank, step, s, state, pre_state, row);
+}
+
+static struct err *write_intent(struct steps *p, size_t index, const char *pre_state, int64_t *seq)
+{
+    AUTO(journal_row_done) struct journal_row row = { 0 };
+    make_row(p, (int32_t)index + 1, &p->script->statements[index], JOURNAL_INTENT, pre_state, &row);
+    TRY(pgdb_append(p->run, &row));
+    *seq = row.seq;
+    return NULL;
+}
+
+static struct err *fail_intent(struct steps *p, int64_t seq, const struct pgdb_fault *fault,
+                               struct err *e)
+{
+    const char *text = fault->message ? fault->message : e->message;
+    AUTO(free_auto) char *message = mem_strndup(text, str_utf8_cut(text, strlen(text), 1024));
+    p->pg->uncancellable = true;
+    err_free(pgdb_close_step(p->run, seq, JOURNAL_FAILED,
+                             fault->sqlstate[0] ? fault->sqlstate : NULL, message));
+    p->pg->uncancellable = false;
+    return e;
+}
+
+// ---- a statement that can run in a transaction --------------------------------------------------
+
+// Guard and the file's SETs; the transaction stays open.
+static struct err *begin(struct steps *p, size_t index)
+{
+    struct pgdb_guard guard;
+    AUTO(free_auto) char *guard_sql = pgdb_guard_sql(p->pg);
+    AUTO(free_auto) struct pgdb_command *commands = mem_array(index + 2, sizeof *commands);
+    AUTO(free_auto) size_t *from = mem_array(index + 2, sizeof *from);
+    pgdb_guard_fill(p->run, p->rank - 1, pgdb_lock_timeout(p->run, p->file),
+                    pgdb_statement_timeout(p->run, p->file), &guard);
+    int count = 0;
+    commands[count++] = (struct pgdb_command){ .sql = "BEGIN ISOLATION LEVEL READ COMMITTED" };
+    commands[count++] = (struct pgdb_command){ guard_sql, false, PGDB_GUARD_VALUES, guard.values };
+    for (size_t i = 0; i < index; i++) {
+        if (p->script->statements[i].class == STEP_SESSION) {
+            from[count] = i + 1;
+            commands[count++] = (struct pgdb_command){ .sql = p->script->statements[i].text };
+        }
+    }
+    AUTO(pgdb_fault_done) struct pgdb_fault fault = { 0 };
+    int failed = 0;
+    if (pgdb_batch(p->pg, commands, count, NULL, &fault, &failed)) {
+        return NULL;
+    }
+    const char *word = failed == 1 ? pgdb_fence_word(&fault) : NULL;
+    if (word) {
+        return err_wrap(pgdb_fence_err(p->run, word), "%s", p->file->path);
+    }
+    return pgdb_statement_err(p->run, p->file, p->script, (int)from[failed], "could not begin",
+                              &fault);
+}
+
+// Constraints, reset, the step's row, COMMIT.
+static struct err *commit(struct steps *p, size_t index)
+{
+    char lock_timeout[24];
+    snprintf(lock_timeout, sizeof lock_timeout, "%lld",
+             (long long)pgdb_lock_timeout(p->run, p->file));
+    AUTO(journal_row_done) struct journal_row row = { 0 };
+    struct pgdb_rows rows = { 0 };
+    make_row(p, (int32_t)index + 1, &p->script->statements[index], JOURNAL_DONE, NULL, &row);
+    pgdb_rows_fill(p->run, &row, NULL, -1, &rows);
+    AUTO(free_auto) char *after_sql = pgdb_after_sql(p->pg);
+    AUTO(free_auto) char *journal_sql = pgdb_journal_sql(p->pg);
+    const char *after[] = { lock_timeout, p->pg->name };
+    const struct pgdb_command commands[] = {
+        { .sql = "SET CONSTRAINTS ALL IMMEDIATE" },
+        { .sql = "RESET SESSION AUTHORIZATION" },
+        { .sql = "RESET ROLE" },
+        { .sql = "RESET ALL" },
+        { after_sql, false, PGDB_AFTER_VALUES, after },
+        { journal_sql, false, PGDB_JOURNAL_VALUES, rows.values },
+        { .sql = "COMMIT" },
+    };
+    AUTO(pgdb_fault_done) struct pgdb_fault fault = { 0 };
+    int failed = 0;
+    if (pgdb_batch(p->pg, commands, 7, NULL, &fault, &failed)) {
+        journal_advance(p->run, &row);
+        return NULL;
+    }
+    return pgdb_statement_err(p->run, p->file, p->script, (int)index + 1, "", &fault);
+}
+
+static struct err *run_inside(struct steps *p, size_t index)
+{
+    struct pgdb_retry retry = { 0 };
+    for (;;) {
+        TRY(run_check(p->run));
+        struct err *e = begin(p, index);
+        AUTO(pgdb_fault_done) struct pgdb_fault fault = { 0 };
+        if (!e) {
+            e = pgdb_run_statement(p->pg, &p->script->statements[index], &fault)
+                    ? commit(p, index)
+                    : pgdb_statement_err(p->run, p->file, p->script, (int)index + 1, "", &fault);
+        }
+        if (!e) {
+            return NULL;
+        }
+        pgdb_rollback(p->pg);
+        e = pgdb_record_failed(p->run, p->file, p->rank, p->script, &fault, e);
+        TRY(pgdb_retry_wait(p->run, p->file, &retry, e));
+    }
+}
+
+// ---- a statement that cannot --------------------------------------------------------------------
+
+static struct err *probe_before(struct steps *p, size_t index, char **pre_state)
+{
+    const struct statement *s = &p->script->statements[index];
+    if (s->class != STEP_NONTX) {
+        *pre_state = mem_strdup("[]");
+        return NULL;
+    }
+    TRY(enter(p, index));
+    return leave(p, pgdb_probe_before(p->pg, s, pre_state));
+}
+
+// An index that is there but invalid must not pass for success.
+static struct err *check_result(struct steps *p, size_t index, const char *pre_state)
+{
+    AUTO(free_auto) char *invalid = NULL;
+    const struct statement *s = &p->script->statements[index];
+    if (s->class != STEP_NONTX) {
+        return NULL;
+    }
+    TRY(pgdb_probe_invalid(p->pg, s, pre_state, &invalid));
+    if (!invalid) {
+        return NULL;
+    }
+    run_failed(p->run, p->file, (int)index + 1, s->line, s->column, NULL, 0);
+    return err_new(ERR_TERMINAL, REASON_MIGRATION_FAILED,
+                   "%s:%d:%d: statement %d: index %s is there but invalid: drop it first",
+                   p->file->path, s->line, s->column, (int)index + 1, invalid);
+}
+
+static struct err *blocked_err(struct steps *p, size_t index, struct err *e)
+{
+    if (!str_eq(p->pg->stopped, REASON_LOCK_TIMEOUT)) {
+        return e;
+    }
+    err_free(e);
+    const struct statement *s = &p->script->statements[index];
+    return err_new(ERR_TRANSIENT, REASON_LOCK_TIMEOUT,
+                   "%s:%d:%d: statement %d waited for %s for longer than %lld s", p->file->path,
+                   s->line, s->column, (int)index + 1,
+                   p->pg->blocker ? p->pg->blocker : "another transaction",
+                   (long long)(p->pg->block_limit_ms / 1000));
+}
+
+// One try. *done: the effect is there. After an error of the server's the leftovers are gone.
+static struct err *run_once(struct steps *p, size_t index, const char *pre_state,
+                            struct pgdb_fault *fault)
+{
+    const struct statement *s = &p->script->statements[index];
+    TRY(enter(p, index));
+    if (pgdb_run_statement(p->pg, s, fault)) {
+        return leave(p, check_result(p, index, pre_state));
+    }
+    struct err *e = pgdb_statement_err(p->run, p->file, p->script, (int)index + 1, "", fault);
+    if (fault->lost) {
+        return e;
+    }
+    e = blocked_err(p, index, e);
+    const char *stopped = p->pg->stopped;
+    const bool hurry = stopped && !str_eq(stopped, REASON_LOCK_TIMEOUT);
+    if (s->class == STEP_NONTX && !hurry) { // interrupted: the next run settles it
+        enum pgdb_probe left = PROBE_AGAIN;
+        struct err *cleaning = pgdb_probe_after(p->pg, s, pre_state, &left);
+        if (cleaning) {
+            run_notice(p->run, "%s", cleaning->message);
+            err_free(cleaning);
+        } else if (left == PROBE_DONE && s->verb == VERB_DETACH_PARTITION) {
+            err_free(e);
+            e = NULL;
+        }
+    }
+    return leave(p, e);
+}
+
+static bool may_retry(const struct statement *s)
+{
+    return s->class == STEP_NONTX || s->class == STEP_REPEATABLE;
+}
+
+static bool is_failure(const struct err *e, const struct pgdb_fault *fault)
+{
+    return str_eq(e->reason, REASON_MIGRATION_FAILED) && !fault->lost;
+}
+
+static struct err *run_outside(struct steps *p, size_t index, bool last)
+{
+    const struct statement *s = &p->script->statements[index];
+    AUTO(free_auto) char *pre_state = NULL;
+    struct pgdb_retry retry = { 0 };
+    int64_t seq = 0;
+    TRY(probe_before(p, index, &pre_state));
+    TRY(write_intent(p, index, pre_state, &seq));
+    p->pg->block_limit_ms = p->run->request->execution->lock_retry_for_ms;
+    for (;;) {
+        AUTO(pgdb_fault_done) struct pgdb_fault fault = { 0 };
+        struct err *e = run_once(p, index, pre_state, &fault);
+        if (!e) {
+            break;
+        }
+        if (is_failure(e, &fault)) {
+            return fail_intent(p, seq, &fault, e);
+        }
+        // Blocked for all of lockRetryFor already: no second helping.
+        const bool spent = str_eq(p->pg->stopped, REASON_LOCK_TIMEOUT);
+        TRY(spent || !may_retry(s) ? e : pgdb_retry_wait(p->run, p->file, &retry, e));
+    }
+    p->pg->block_limit_ms = 0;
+    if (last) {
+        p->open_seq = seq;
+        return NULL;
+    }
+    return pgdb_close_step(p->run, seq, JOURNAL_DONE, NULL, NULL);
+}
+
+// ---- the file -----------------------------------------------------------------------------------
+
+// Was this step done by an earlier attempt? Its text must be the same then.
+static struct err *is_done(const struct steps *p, size_t index, bool *out)
+{
+    const struct statement *s = &p->script->statements[index];
+    const struct journal_row *row =
+        pgdb_step_row(&p->run->seen.journal, p->file, (int32_t)index + 1);
+    *out = row && (row->state == JOURNAL_DONE || row->state == JOURNAL_INFERRED ||
+                   (row->state == JOURNAL_RESOLVED && row->verdict == VERDICT_APPLIED));
+    char hex[SHA256_HEX_LEN + 1];
+    hex_format(s->sha256, SHA256_LEN, hex);
+    if (*out && !str_eq(row->statement_sha256, hex)) {
+        return err_new(
+            ERR_TERMINAL, REASON_CHECKSUM_MISMATCH,
+            "%s:%d:%d: statement %d was changed after an earlier attempt had applied it: "
+            "restore it, and put the change into a new file",
+            p->file->path, s->line, s->column, (int)index + 1);
+    }
+    return NULL;
+}
+
+static size_t last_step(const struct script *script)
+{
+    for (size_t i = script->count; i > 0; i--) {
+        if (script->statements[i - 1].class != STEP_SESSION) {
+            return i - 1;
+        }
+    }
+    return 0;
+}
+
+static struct err *check_verify(struct steps *p)
+{
+    bool pass = false;
+    if (!p->file->directives.verify) {
+        return NULL;
+    }
+    TRY(enter(p, p->script->count));
+    TRY(leave(p, pgdb_verify(p->pg, p->file, &pass)));
+    if (pass) {
+        return NULL;
+    }
+    const struct pgdb_fault none = { 0 };
+    run_failed(p->run, p->file, 0, 1, 1, NULL, 0);
+    struct err *e = err_new(ERR_TERMINAL, REASON_MIGRATION_FAILED,
+                            "%s: verify= is not true after the file", p->file->path);
+    return pgdb_record_failed(p->run, p->file, p->rank, p->script, &none, e);
+}
+
+static bool in_history(const struct steps *p)
+{
+    const struct history *history = &p->run->seen.history;
+    const struct history_row *row = history->count > 0 ? &history->rows[history->count - 1] : NULL;
+    return row && row->rank == p->rank && row->success;
+}
+
+// Closes the last step, writes the file's own row and the history row.
+static struct err *finish(struct steps *p)
+{
+    AUTO(journal_row_done) struct journal_row row = { 0 };
+    struct pgdb_rows rows = { 0 };
+    make_row(p, 0, NULL, JOURNAL_DONE, NULL, &row);
+    pgdb_rows_fill(p->run, &row, p->item, clock_mono_ms() - p->begun_ms, &rows);
+    AUTO(free_auto) char *rows_sql = pgdb_rows_sql(p->pg);
+    AUTO(free_auto) char *close_sql =
+        mem_printf("UPDATE %s SET state = 'done', finished = pg_catalog.clock_timestamp()"
+                   " WHERE history_table = $1 AND seq = $2::bigint AND state = 'intent'",
+                   p->pg->journal);
+    char seq[24];
+    snprintf(seq, sizeof seq, "%lld", (long long)p->open_seq);
+    const char *values[] = { p->pg->base.table, seq };
+    const struct pgdb_command commands[] = {
+        { .sql = "SET LOCAL timezone = 'UTC'" },
+        { close_sql, false, 2, values },
+        { rows_sql, false, PGDB_ROWS_VALUES, rows.values },
+    };
+    struct err *e = pgdb_fenced(p->run, commands, 3, "could not write the history row");
+    if (!e) {
+        journal_advance(p->run, &row);
+        return NULL;
+    }
+    if (p->pg->conn && PQstatus(p->pg->conn) != CONNECTION_BAD) {
+        return err_wrap(e, "%s", p->file->path);
+    }
+    struct err *unresolved = pgdb_resolve(p->run);
+    if (unresolved || !in_history(p)) {
+        err_free(unresolved);
+        return err_wrap(e, "%s", p->file->path);
+    }
+    err_free(e);
+    return NULL;
+}
+
+struct err *pgdb_steps_run(struct run *run, const struct apply_item *item,
+                           const struct script *script)
+{
+    struct steps p = {
+        .run = run,
+        .pg = pgdb_of(run->db),
+        .item = item,
+        .file = item->file,
+        .script = script,
+        .rank = run->rank + 1,
+        .begun_ms = clock_mono_ms(),
+        .since_ms = clock_mono_ms(),
+    };
+    const size_t last = last_step(script);
+    for (size_t i = 0; i < script->count; i++) {
+        const struct statement *s = &script->statements[i];
+        bool done = false;
+        if (s->class == STEP_SESSION) {
+            continue; // set up again before each statement
+        }
+        TRY(is_done(&p, i, &done));
+        if (done) {
+            continue;
+        }
+        TRY(run_check(run));
+        TRY(s->class == STEP_TRANSACTIONAL ? run_inside(&p, i) : run_outside(&p, i, i == last));
+        pgdb_tell_statement(run, p.file, (int)i + 1, &p.since_ms);
+    }
+    TRY(check_verify(&p));
+    return finish(&p);
+}
