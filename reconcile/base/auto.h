@@ -9,7 +9,7 @@
 
 /* Turn a plain destructor void fn(T *) into fn_auto, which AUTO() accepts. */
 #define DEFINE_AUTO(T, fn)                                                                         \
-    static inline void fn##_auto(T **p)                                                            \
+    __attribute__((unused)) static inline void fn##_auto(T **p)                                    \
     {                                                                                              \
         if (*p) {                                                                                  \
             fn(*p);                                                                                \

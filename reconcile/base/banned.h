@@ -11,5 +11,7 @@
 #include SLUICE_FOREIGN_FIRST
 #endif
 
+/* With clang the checked sprintf of glibc is a macro, which cannot be poisoned as it stands. */
+#undef sprintf
 #pragma GCC poison atoi atol atoll strtol strtoll strtoul strtoull sscanf strtok sprintf vsprintf
 #pragma GCC poison strcpy strcat strncpy strncat gmtime localtime ctime asctime popen

@@ -21,8 +21,9 @@ else
         "$(grep -E -A4 'error|warning|CMake Error' "$log" | head -n 60)"
 fi
 
+# One file a process: with several, 14 takes every va_list but the first for uninitialised.
 code=0
-product_sources | grep '\.c$' | xargs -P "$(nproc)" -n 4 clang-tidy --quiet -p build/clang \
+product_sources | grep '\.c$' | xargs -P "$(nproc)" -n 1 clang-tidy --quiet -p build/clang \
     >"$log" 2>/dev/null || code=$?
 if [ $code = 0 ]; then
     pass "clang-tidy finds nothing"

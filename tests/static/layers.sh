@@ -128,7 +128,7 @@ while IFS= read -r line; do
     count=$((count + 1))
     problem=$(check_include "$file" "$header")
     [ -z "$problem" ] || problems+="$file:$number: $header: $problem"$'\n'
-done < <(product_sources | xargs grep -nE '^[[:space:]]*#[[:space:]]*include')
+done < <(product_sources | xargs grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]*[<"]')
 if [ -z "$problems" ] && [ $count -gt 0 ]; then
     pass "all $count includes follow the arrows"
 else
