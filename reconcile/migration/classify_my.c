@@ -29,11 +29,11 @@ static struct err *refuse_word(struct classify *x, const char *what, const char 
 
 /* ---- SET --------------------------------------------------------------------------------------- */
 
-struct assignment {           /* one "name = value" of a SET list */
-    struct token name;        /* the last word of a dotted name */
-    bool global;              /* GLOBAL, PERSIST, PERSIST_ONLY */
-    bool user_variable;       /* @name */
-    struct token first, last; /* of the value; first is TOKEN_END when it is empty */
+struct assignment {                /* one "name = value" of a SET list */
+    struct token name;             /* the last word of a dotted name */
+    bool global;                   /* GLOBAL, PERSIST, PERSIST_ONLY */
+    bool user_variable;            /* @name */
+    size_t value_start, value_end; /* equal: there is none */
 };
 
 static bool take_scope(struct cursor *c, bool *global)
@@ -73,14 +73,15 @@ static bool next_assignment(struct cursor *c, struct assignment *out)
     }
     (void)cursor_take_symbol(c, ':');
     (void)cursor_take_symbol(c, '=');
-    out->first = c->tok;
+    out->value_start = c->tok.start;
+    out->value_end = c->tok.start;
     while (!cursor_at_end(c) && !cursor_is_symbol(c, ',')) {
-        out->last = c->tok;
         if (cursor_is_symbol(c, '(')) {
             cursor_skip_parens(c);
         } else {
             cursor_next(c);
         }
+        out->value_end = c->last_end;
     }
     (void)cursor_take_symbol(c, ',');
     return true;
@@ -147,7 +148,7 @@ static struct err *rule_set(struct classify *x, struct cursor *c, struct stateme
 static bool names_mode(const struct lexer *lx, const struct assignment *a, const char *const *modes)
 {
     AUTO(free_auto) char *value =
-        mem_strndup(lx->text + a->first.start, a->last.end - a->first.start);
+        mem_strndup(lx->text + a->value_start, a->value_end - a->value_start);
 
     for (; *modes; modes++) {
         if (strcasestr(value, *modes)) {
@@ -173,7 +174,7 @@ void follow_settings_my(const struct classify *x, struct lexer *lexer)
     }
     while (next_assignment(&c, &a)) {
         if (a.user_variable || a.global || !token_is(&c.lx, a.name, "sql_mode") ||
-            a.last.kind == TOKEN_END) {
+            a.value_end == a.value_start) {
             continue;
         }
         bool keeps = names_mode(&c.lx, &a, added);
