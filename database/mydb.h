@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The MariaDB/MySQL session: connect, query, quote. Internal to database/mydb_*.c.
+ * A struct mydb belongs to the runner's thread; mydb_cancel.c has a thread of its own that only
+ * looks at what it was given under a lock. */
+#pragma once
+#include "database/engine.h"
+#include "database/mydb_rules.h"
+#include "reconcile/base/auto.h"
+#include "reconcile/base/buf.h"
+
+struct mydb_result; /* the library's */
+struct mydb_watch;
+
+#define MYDB_SQL_MAX ((size_t)64 * 1024 * 1024) /* one statement of ours or of a file */
+
+struct mydb_failure { /* what the server or the library said last */
+    unsigned code;    /* errno; 0: none */
+    char sqlstate[6];
+    char text[512];
+};
+
+struct mydb_head { /* the journal's newest row */
+    int64_t seq;
+    char hash[SHA256_HEX_LEN + 1];
+};
+
+struct mydb {
+    struct db base;
+    struct db_options options;
+    const struct target *target; /* lives as long as the session */
+    void *conn;                  /* MYSQL *; NULL: no session */
+    int generation;              /* counts sessions: settings of a file do not survive a new one */
+    bool mariadb;
+    int32_t version; /* 101119, 90704 */
+    char *lock_name; /* owned; NULL before the first try */
+    bool locked;
+    char tag
+        [80]; /* "sluice <target8>/<epoch>/<nonce8>" with comment signs, in front of a statement */
+    struct mydb_failure failure;
+    int64_t affected;
+
+    bool plain_identity; /* an older MariaDB without server_uid */
+    char *start_mode;    /* sql_mode that files begin with; owned */
+
+    /* What a file's SET and USE may have changed (mydb_session.c). */
+    struct {
+        char *sql_mode, *client, *results, *database; /* owned; as the last look saw them */
+        bool looked;                                  /* false: as the session began */
+        bool foreign;                 /* our own statements need our own settings around them */
+        bool dirty;                   /* to be set back before the next file */
+        bool variables;               /* user variables may be set */
+        int64_t lock_s, statement_ms; /* limits as last set; -1: not set yet */
+    } session;
+
+    struct { /* tables of the schema whose engine has no transactions */
+        bool known;
+        bool innodb; /* new tables have transactions unless they say otherwise */
+        struct strlist tables;
+    } loose;
+
+    struct mydb_watch *watch; /* NULL until the first statement of a file */
+
+    /* A finished file whose history row goes along with the next file's first step. */
+    struct {
+        struct strlist sql;
+        const struct migration *file;
+        int32_t rank;
+        struct mydb_head head; /* the journal's head with its rows */
+        bool set;
+    } pending;
+    struct mydb_head committed; /* the head that is certainly in the database */
+};
+
+static inline struct mydb *mydb_of(struct db *db)
+{
+    return (struct mydb *)(void *)db;
+}
+
+/* ---- mydb_connect.c: one login, by the runner or by the watchdog -------------------------- */
+
+/* ERR_TRANSIENT DatabaseUnavailable, ERR_TERMINAL AccessDenied, TLSVerificationFailed. */
+struct err *mydb_dial(const struct target *target, const struct db_options *options, void **out)
+    ERR_MUST_USE;
+struct err *mydb_open(const struct target *target, const struct db_options *options,
+                      struct db **out) ERR_MUST_USE;
+/* A new session in place of a lost one: same target, same settings, no lock. */
+struct err *mydb_reopen(struct mydb *m) ERR_MUST_USE;
+void mydb_close(struct db *db);
+struct err *mydb_identify(struct db *db) ERR_MUST_USE;
+/* The expression that names the server: equal on every connection to the same one. */
+const char *mydb_server_expression(const struct mydb *m);
+
+/* ---- mydb_query.c ------------------------------------------------------------------------- */
+
+/* Send one statement, throw away what it returns. 0, or the errno, with m->failure filled. */
+unsigned mydb_send(struct mydb *m, const char *sql, size_t length);
+/* A statement of our own; the error begins "could not WHAT". */
+struct err *mydb_exec(struct mydb *m, const char *what, const char *sql) ERR_MUST_USE;
+struct err *mydb_execf(struct mydb *m, const char *what, const char *fmt, ...) ERR_MUST_USE
+    __attribute__((format(printf, 3, 4)));
+/* A read of our own, the whole result in memory; release by mydb_result_free(). `out` NULL on error. */
+struct err *mydb_read(struct mydb *m, const char *what, const char *sql, struct mydb_result **out)
+    ERR_MUST_USE;
+/* The same without making an error of the server's refusal: 0 or the errno. */
+unsigned mydb_try_read(struct mydb *m, const char *sql, struct mydb_result **out);
+void mydb_result_free(struct mydb_result *result);
+DEFINE_AUTO(struct mydb_result, mydb_result_free)
+char **mydb_next(struct mydb_result *result); /* the next row's columns, borrowed; NULL: no more */
+size_t mydb_rows(struct mydb_result *result);
+size_t mydb_columns(struct mydb_result *result);
+/* An error from m->failure by the table of mydb_rules.c. */
+struct err *mydb_error(const struct mydb *m, const char *what) ERR_MUST_USE
+    __attribute__((returns_nonnull));
+/* Is the session still inside its transaction? Meaningful after a statement that succeeded. */
+bool mydb_in_transaction(const struct mydb *m);
+int64_t mydb_affected(const struct mydb *m); /* rows changed by the last statement that succeeded */
+bool mydb_lost(const struct mydb *m);        /* the last failure was the connection's end */
+
+/* Literals that mean the same under every sql_mode and character set. */
+void mydb_add_text(struct buf *sql, const char *text); /* NULL -> NULL */
+void mydb_add_ident(struct buf *sql, const char *name);
+/* `schema`.`table` */
+void mydb_add_table(struct buf *sql, const struct mydb *m, const char *table);
+int64_t mydb_int64(const char *text, int64_t fallback); /* of a result's column; NULL: fallback */
+
+/* ---- mydb_session.c: settings of the session and what files do to them -------------------- */
+
+struct err *mydb_session_init(struct mydb *m) ERR_MUST_USE;
+void mydb_session_started(struct mydb *m, const char *sql_mode);
+/* After a statement that may have changed the session. */
+struct err *mydb_session_look(struct mydb *m) ERR_MUST_USE;
+/* Around statements of our own whose text or result depends on settings. No trip when not needed. */
+struct err *mydb_own_begin(struct mydb *m) ERR_MUST_USE;
+struct err *mydb_own_end(struct mydb *m) ERR_MUST_USE;
+/* Everything back as the session began (flyway.md 6.5); no trip when nothing changed. */
+struct err *mydb_session_reset(struct mydb *m) ERR_MUST_USE;
+struct err *mydb_session_limits(struct mydb *m, int64_t lock_ms, int64_t statement_ms) ERR_MUST_USE;
+void mydb_session_done(struct mydb *m);
+/* The schema that an unqualified name means now. */
+const char *mydb_session_schema(const struct mydb *m);
+
+/* ---- mydb_lock.c -------------------------------------------------------------------------- */
+
+struct err *mydb_try_lock(struct db *db, bool *taken) ERR_MUST_USE;
+char *mydb_lock_holder(struct db *db, bool *old_sluice);
+struct err *mydb_terminate_holder(struct db *db) ERR_MUST_USE;
+/* "connection 12 of 'app'@'host', transaction open for 37 s": who may hold table locks; NULL: unknown */
+char *mydb_blocker(struct mydb *m);
+
+/* ---- mydb_inspect.c, mydb_gate.c, mydb_tables.c ------------------------------------------- */
+
+struct err *mydb_inspect(struct db *db, int64_t journal_after, struct inspection *out) ERR_MUST_USE;
+struct err *mydb_gate(struct db *db, const char *query, int64_t timeout_ms, struct gate_value *out)
+    ERR_MUST_USE;
+/* One row, one column, truth: for gates and verify=. AnalysisUnavailable: no answer. */
+struct err *mydb_ask(struct mydb *m, const char *query, struct gate_value *out) ERR_MUST_USE;
+struct err *mydb_take_lease(struct run *run) ERR_MUST_USE;
+struct err *mydb_bump_epoch(struct run *run)
+    ERR_MUST_USE; /* with a new nonce, in the same process */
+
+/* ---- mydb_fingerprint.c ------------------------------------------------------------------- */
+
+struct mydb_states { /* of the objects that one statement names */
+    struct mydb_state *items;
+    size_t count;
+};
+/* Reads the present state of every object of the statement. */
+struct err *mydb_fingerprint(struct mydb *m, const struct statement *s, struct mydb_states *out)
+    ERR_MUST_USE;
+/* The same objects again, as a recorded pre_state names them. */
+struct err *mydb_fingerprint_again(struct mydb *m, const struct mydb_states *before,
+                                   struct mydb_states *out) ERR_MUST_USE;
+char *mydb_states_format(const struct mydb_states *states); /* JSON of formats.md 1; owned */
+/* False: not such JSON, or a name that is not quoted as ours are. */
+bool mydb_states_parse(const char *text, struct mydb_states *out);
+void mydb_states_done(struct mydb_states *states);
+
+/* ---- mydb_cancel.c: the watchdog ---------------------------------------------------------- */
+
+enum mydb_kill {
+    MYDB_KILL_NONE,
+    MYDB_KILL_CANCEL,
+    MYDB_KILL_TIMEOUT,
+    MYDB_KILL_DEADLINE
+};
+
+struct err *mydb_watch_start(struct mydb *m, const struct cancel *cancel) ERR_MUST_USE;
+/* From now until the disarm the session runs a statement that may be killed. INT64_MAX: no limit. */
+void mydb_watch_arm(struct mydb *m, int64_t timeout_ms, int64_t deadline_ms);
+enum mydb_kill mydb_watch_disarm(struct mydb *m);
+void mydb_watch_stop(struct mydb *m);
+
+/* ---- the runner: mydb_write.c, mydb_steps.c, mydb_apply.c, mydb_settle.c ------------------ */
+
+enum {
+    MYDB_BEGIN = 1,
+    MYDB_COMMIT = 2
+};
+/* Our own rows in one transaction, fenced at its begin. BEGIN without COMMIT leaves it open. Retries
+ * row locks when it is a whole transaction. A lost connection at a COMMIT is resolved here: then
+ * *resolved is set (may be NULL: DatabaseUnavailable instead) and the session is a new one. */
+struct err *mydb_write(struct run *run, const struct strlist *sql, int flags, bool *resolved)
+    ERR_MUST_USE;
+void mydb_rollback(struct mydb *m);
+/* Reconnect, lock, bump the epoch, read: is the row that was the head when the COMMIT went out there? */
+struct err *mydb_resolve_commit(struct run *run, bool *committed) ERR_MUST_USE;
+struct err *mydb_fenced(struct run *run) ERR_MUST_USE __attribute__((returns_nonnull));
+/* The finished file before this one gets its history row. */
+struct err *mydb_flush(struct run *run) ERR_MUST_USE;
+void mydb_start_writing(struct run *run); /* what run->seen says is committed */
+void mydb_head_rewind(struct run *run);   /* after a rollback: to m->committed */
+
+char *mydb_sql_journal(const struct mydb *m, const struct journal_row *row, int64_t elapsed_ms);
+char *mydb_sql_close(const struct mydb *m, int64_t seq, enum journal_state state,
+                     const char *post_state, const char *error_code, const char *message);
+char *mydb_sql_history_delete(const struct mydb *m, int32_t rank);
+struct mydb_history {
+    int32_t rank;
+    const struct migration *file; /* NULL: the baseline marker */
+    int32_t checksum;
+    int64_t execution_ms;
+    bool success;
+};
+char *mydb_sql_history(const struct run *run, const struct mydb_history *row);
+
+struct err *mydb_settle(struct run *run) ERR_MUST_USE;
+struct err *mydb_apply(struct run *run, const struct apply_list *list) ERR_MUST_USE;
+struct err *mydb_append(struct run *run, struct journal_row *row) ERR_MUST_USE;

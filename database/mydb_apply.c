@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+// A run on MariaDB/MySQL: file after file, each finished one recorded along with the next one's first step.
+#include <inttypes.h>
+#include "database/mydb_file.h"
+#include "reconcile/base/clock.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/migration/script.h"
+#include "reconcile/model/reason.h"
+
+static struct err *parse(const struct run *run, const struct migration *file, struct script *out)
+{
+    const struct identity *id = &run->db->identity;
+    return script_parse(id->engine, id->server_version, file, &run->placeholders, out);
+}
+
+// Nothing begins before every file is known to be readable.
+static struct err *parse_all(const struct run *run, const struct apply_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        AUTO(script_done) struct script script = { 0 };
+        if (!list->items[i].baseline_marker) {
+            TRY(parse(run, list->items[i].file, &script));
+        }
+    }
+    return NULL;
+}
+
+// ---- the baseline marker ------------------------------------------------------------------------
+
+static struct err *apply_marker(struct run *run)
+{
+    struct mydb *m = mydb_of(run->db);
+    TRY(mydb_flush(run));
+    const int32_t rank = run->rank + 1;
+    const struct mydb_history history = { .rank = rank, .success = true };
+    AUTO(journal_row_done) struct journal_row row = { 0 };
+    journal_row_prepare(run, NULL, rank, 0, NULL, JOURNAL_DONE, NULL, &row);
+    AUTO(free_auto) char *marker = mydb_sql_history(run, &history);
+    AUTO(free_auto) char *journal = mydb_sql_journal(m, &row, 0);
+    AUTO(strlist_done) struct strlist sql = { 0 };
+    strlist_add(&sql, marker);
+    strlist_add(&sql, journal);
+    journal_advance(run, &row);
+    bool resolved = false;
+    TRY(mydb_write(run, &sql, MYDB_BEGIN | MYDB_COMMIT, &resolved));
+    run_applied(run, NULL, rank);
+    return NULL;
+}
+
+// ---- one file -----------------------------------------------------------------------------------
+
+static struct err *prepare_session(struct mydb_file *f)
+{
+    const struct execution_options *execution = f->run->request->execution;
+    const struct directives *directives = &f->file->directives;
+    TRY(mydb_session_reset(f->m));
+    f->m->session.variables |=
+        f->script.expanded && memchr(f->script.expanded, '@', f->script.expanded_length);
+    return mydb_session_limits(
+        f->m,
+        directives->lock_timeout_ms >= 0 ? directives->lock_timeout_ms : execution->lock_timeout_ms,
+        directives->statement_timeout_ms >= 0 ? directives->statement_timeout_ms
+                                              : execution->statement_timeout_ms);
+}
+
+static struct err *check_resume(const struct mydb_file *f)
+{
+    const struct statement *blocked = mydb_resume_blocked(&f->script, f->complete);
+    if (!blocked) {
+        return NULL;
+    }
+    return err_new(
+        ERR_TERMINAL, REASON_MIGRATION_FAILED,
+        "%s:%d:%d: statement %zu needs a value of the session (a variable, LAST_INSERT_ID, "
+        "a temporary table) that an interrupted attempt took with it: put the value in, or "
+        "move the rest into a new file",
+        f->file->path, blocked->line, blocked->column,
+        (size_t)(blocked - f->script.statements) + 1);
+}
+
+static void plan_transactions(struct mydb_file *f)
+{
+    for (size_t i = 0; i < f->script.count; i++) {
+        f->stepped |= f->complete[i] || !mydb_groups(&f->script.statements[i]);
+    }
+}
+
+// The rows wait for the next file's first transaction, unless nothing could tell what happened.
+static struct err *finish(struct mydb_file *f)
+{
+    struct mydb *m = f->m;
+    TRY(mydb_flush(f->run)); // a file of SETs alone: the one before may still wait
+    mydb_finish_rows(f, &m->pending.sql);
+    m->pending.set = true;
+    m->pending.file = f->file;
+    m->pending.rank = f->rank;
+    m->pending.head.seq = f->run->seen.journal.head_seq;
+    memcpy(m->pending.head.hash, f->run->seen.journal.head_hash, sizeof m->pending.head.hash);
+    const bool judged =
+        f->script.count > 0 && f->script.statements[f->script.count - 1].class == STEP_ATOMIC;
+    return judged ? NULL : mydb_flush(f->run);
+}
+
+static struct err *run_file(struct mydb_file *f)
+{
+    f->generation = f->m->generation;
+    TRY(mydb_progress_load(f));
+    TRY(check_resume(f));
+    plan_transactions(f);
+    TRY(prepare_session(f));
+    if (!f->accepted) {
+        TRY(mydb_run_statements(f));
+    }
+    if (f->finished) {
+        return NULL;
+    }
+    if (f->file->directives.verify && !f->accepted) {
+        struct err *e = mydb_verify(f);
+        if (e) {
+            return mydb_record_failure(f, f->script.count, 0, e);
+        }
+    }
+    return finish(f);
+}
+
+static void file_done(struct mydb_file *f)
+{
+    script_done(&f->script);
+    free(f->complete);
+    f->run->script = NULL;
+}
+
+static void tell_notices(const struct mydb_file *f)
+{
+    for (size_t i = 0; i < f->script.notices.count; i++) {
+        run_notice(f->run, "%s", f->script.notices.items[i]);
+    }
+}
+
+static struct err *apply_file(struct run *run, const struct apply_item *item, int index, int count)
+{
+    const struct progress *progress = run->request->progress;
+    AUTO(file_done) struct mydb_file f = { .run = run,
+                                           .m = mydb_of(run->db),
+                                           .item = item,
+                                           .file = item->file,
+                                           .started_ms = clock_mono_ms() };
+    TRY(parse(run, item->file, &f.script));
+    run->script = &f.script;
+    if (progress && progress->file_begin) {
+        progress->file_begin(progress->payload, f.file, index, count, (int)f.script.count);
+    }
+    tell_notices(&f);
+    struct err *e = run_file(&f);
+    if (progress && progress->file_end) {
+        progress->file_end(progress->payload, f.file, clock_mono_ms() - f.started_ms, e);
+    }
+    return e;
+}
+
+// ---- all files ----------------------------------------------------------------------------------
+
+static struct err *apply_items(struct run *run, const struct apply_list *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        TRY(run_check(run));
+        if (list->items[i].baseline_marker) {
+            TRY(apply_marker(run));
+        } else {
+            TRY(apply_file(run, &list->items[i], (int)i, (int)list->count));
+        }
+    }
+    return NULL;
+}
+
+void mydb_start_writing(struct run *run)
+{
+    struct mydb *m = mydb_of(run->db);
+    m->committed.seq = run->seen.journal.head_seq;
+    memcpy(m->committed.hash, run->seen.journal.head_hash, sizeof m->committed.hash);
+}
+
+struct err *mydb_apply(struct run *run, const struct apply_list *list)
+{
+    struct mydb *m = mydb_of(run->db);
+    mydb_start_writing(run);
+    TRY(parse_all(run, list));
+    TRY(mydb_watch_start(m, run->request->cancel));
+    struct err *e = apply_items(run, list);
+    // The last file, and the one before a failure, have happened whatever comes of the rest.
+    struct err *unflushed = m->conn ? mydb_flush(run) : NULL;
+    mydb_head_rewind(run);
+    mydb_watch_stop(m);
+    if (e) {
+        err_free(unflushed);
+        return e;
+    }
+    return unflushed;
+}

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+// One login to MariaDB or MySQL: verified TLS, nothing read from option files, no local files given away.
+#include <mysql.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "database/mydb.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/base/str.h"
+#include "reconcile/model/reason.h"
+
+#define KEEPALIVE_IDLE_S 30
+#define KEEPALIVE_INTERVAL_S 10
+#define KEEPALIVE_COUNT 3
+#define USER_TIMEOUT_MS 60000
+#define WRITE_TIMEOUT_S 60
+
+static pthread_once_t library_once = PTHREAD_ONCE_INIT;
+
+static void library_start(void)
+{
+    if (mysql_library_init(0, NULL, NULL)) {
+        abort(); // only out of memory
+    }
+}
+
+static unsigned whole_seconds(int64_t ms)
+{
+    const int64_t s = (ms + 999) / 1000;
+    return s < 1 ? 1 : s > 3600 ? 3600 : (unsigned)s;
+}
+
+// ---- TLS ----------------------------------------------------------------------------------------
+
+// The library verifies only against a file that it is given; there is no "system store" option.
+static const char *system_ca(void)
+{
+    static const char *const files[] = { "/etc/ssl/certs/ca-certificates.crt",
+                                         "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem" };
+    const char *named = getenv("SSL_CERT_FILE");
+    if (named && *named) {
+        return named;
+    }
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        if (access(files[i], R_OK) == 0) {
+            return files[i];
+        }
+    }
+    return NULL;
+}
+
+static bool verifies(enum tls_mode mode)
+{
+    return mode != TLS_REQUIRE && mode != TLS_DISABLE;
+}
+
+static void set_flag(MYSQL *conn, enum mysql_option option, bool on)
+{
+    const char flag = on ? 1 : 0; // my_bool here, bool there: one byte in both libraries
+    mysql_options(conn, option, &flag);
+}
+
+#ifdef MARIADB_PACKAGE_VERSION_ID
+static void set_tls_mode(MYSQL *conn, enum tls_mode mode)
+{
+    // verify-ca means no host name check; Connector/C has that only before 3.4, where the CA alone
+    // makes it check the chain. Later ones then check nothing: with those, and when the library is
+    // not the one of our headers, it is verify-full.
+    const bool chain_only = mode == TLS_VERIFY_CA && MARIADB_PACKAGE_VERSION_ID < 30400 &&
+                            mysql_get_client_version() / 100 == MARIADB_VERSION_ID / 100;
+    set_flag(conn, MYSQL_OPT_SSL_ENFORCE, mode != TLS_DISABLE);
+    set_flag(conn, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, verifies(mode) && !chain_only);
+}
+#else
+static void set_tls_mode(MYSQL *conn, enum tls_mode mode)
+{
+    unsigned value = SSL_MODE_VERIFY_IDENTITY;
+    value = mode == TLS_VERIFY_CA ? SSL_MODE_VERIFY_CA : value;
+    value = mode == TLS_REQUIRE ? SSL_MODE_REQUIRED : value;
+    value = mode == TLS_DISABLE ? SSL_MODE_DISABLED : value;
+    mysql_options(conn, MYSQL_OPT_SSL_MODE, &value);
+}
+#endif
+
+static struct err *set_tls(MYSQL *conn, const struct target *target)
+{
+    set_tls_mode(conn, target->socket ? TLS_DISABLE : target->tls);
+    if (target->socket || target->tls == TLS_DISABLE) {
+        return NULL;
+    }
+    if (verifies(target->tls)) {
+        const char *ca = target->ca_file ? target->ca_file : system_ca();
+        if (!ca || access(ca, R_OK) != 0) {
+            return err_new(
+                ERR_TERMINAL, REASON_TLS_VERIFICATION_FAILED,
+                "no certificate authority to verify the database server with: '%s' cannot "
+                "be read",
+                ca ? ca : "/etc/ssl/certs/ca-certificates.crt");
+        }
+        mysql_options(conn, MYSQL_OPT_SSL_CA, ca);
+    }
+    if (target->cert_file) {
+        mysql_options(conn, MYSQL_OPT_SSL_CERT, target->cert_file);
+        mysql_options(conn, MYSQL_OPT_SSL_KEY,
+                      target->key_file ? target->key_file : target->cert_file);
+    }
+    return NULL;
+}
+
+// ---- the login ----------------------------------------------------------------------------------
+
+static void set_socket_options(MYSQL *conn)
+{
+#ifdef MARIADB_PACKAGE_VERSION_ID
+    const int fd = (int)mysql_get_socket(conn);
+#else
+    const int fd = (int)conn->net.fd;
+#endif
+    // A long ALTER is silent for hours; a dead peer must still be noticed.
+    const int on = 1, idle = KEEPALIVE_IDLE_S, interval = KEEPALIVE_INTERVAL_S;
+    const int count = KEEPALIVE_COUNT, user = USER_TIMEOUT_MS;
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user, sizeof user);
+}
+
+static void set_options(MYSQL *conn, const struct target *target, const struct db_options *options)
+{
+    const unsigned connect = whole_seconds(options->connect_timeout_ms), write = WRITE_TIMEOUT_S;
+    mysql_options(conn, MYSQL_OPT_CONNECT_TIMEOUT, &connect);
+    mysql_options(conn, MYSQL_OPT_WRITE_TIMEOUT, &write);
+    if (options->read_only) { // a runner's DDL may take hours: there the watchdog looks after it
+        const unsigned read = whole_seconds(options->query_timeout_ms);
+        mysql_options(conn, MYSQL_OPT_READ_TIMEOUT, &read);
+    }
+    const unsigned infile = 0; // on by default in Connector/C: the server could read our files
+    mysql_options(conn, MYSQL_OPT_LOCAL_INFILE, &infile);
+    mysql_options(conn, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+    const unsigned protocol = target->socket ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
+    mysql_options(conn, MYSQL_OPT_PROTOCOL, &protocol); // else "localhost" means the socket
+    mysql_options4(conn, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", options->application);
+}
+
+static struct err *login_error(MYSQL *conn, const struct target *target)
+{
+    const unsigned code = mysql_errno(conn);
+    const struct mydb_error_class class = mydb_error_of_ours(code, mysql_error(conn));
+    AUTO(free_auto) char *label = target_label(target);
+    if (str_eq(class.reason, REASON_TLS_VERIFICATION_FAILED)) {
+        return err_new(class.kind, class.reason,
+                       "no verified TLS connection to %s (give the server's CA, or another TLS "
+                       "mode): %u %s",
+                       label, code, mysql_error(conn));
+    }
+    return err_new(class.kind, class.reason, "could not connect to %s: %u (%s) %s", label, code,
+                   mysql_sqlstate(conn), mysql_error(conn));
+}
+
+static struct err *login(MYSQL *conn, const struct target *target, const struct db_options *options)
+{
+    const char *database = target->schema ? target->schema : target->database;
+    set_options(conn, target, options);
+    TRY(set_tls(conn, target));
+    if (!mysql_real_connect(conn,
+                            target->socket ? NULL
+                            : target->host ? target->host
+                                           : "127.0.0.1",
+                            target->user, target->password.bytes ? target->password.bytes : "",
+                            database, (unsigned)target->port, target->socket, 0)) {
+        return login_error(conn, target);
+    }
+    if (!target->socket && target->tls != TLS_DISABLE && !mysql_get_ssl_cipher(conn)) {
+        AUTO(free_auto) char *label = target_label(target);
+        return err_new(ERR_TERMINAL, REASON_TLS_VERIFICATION_FAILED,
+                       "%s offers no TLS and tls mode '%s' asks for it", label,
+                       tls_mode_text(target->tls == TLS_UNSET ? TLS_VERIFY_FULL : target->tls));
+    }
+    if (!target->socket) {
+        set_socket_options(conn);
+    }
+    return NULL;
+}
+
+struct err *mydb_dial(const struct target *target, const struct db_options *options, void **out)
+{
+    pthread_once(&library_once, library_start);
+    if (!target->schema && !target->database) {
+        return err_new(ERR_TERMINAL, REASON_INVALID_SPEC,
+                       "no database named: write mysql://host/DATABASE");
+    }
+    MYSQL *conn = mysql_init(NULL);
+    if (!conn) {
+        abort(); // only out of memory
+    }
+    struct err *e = login(conn, target, options);
+    if (e) {
+        mysql_close(conn);
+        return e;
+    }
+    *out = conn;
+    return NULL;
+}
+
+// ---- the session --------------------------------------------------------------------------------
+
+static void hang_up(struct mydb *m)
+{
+    if (m->conn) {
+        mysql_close(m->conn);
+    }
+    m->conn = NULL;
+    m->locked = false;
+}
+
+static struct err *dial_session(struct mydb *m)
+{
+    TRY(mydb_dial(m->target, &m->options, &m->conn));
+    MYSQL *conn = m->conn;
+    m->generation++;
+    m->base.session_id = (int64_t)mysql_thread_id(conn);
+    m->version = (int32_t)mysql_get_server_version(conn);
+    m->mariadb = strstr(mysql_get_server_info(conn), "MariaDB") != NULL;
+    return mydb_session_init(m);
+}
+
+struct err *mydb_reopen(struct mydb *m)
+{
+    hang_up(m);
+    struct err *e = dial_session(m);
+    if (e) {
+        hang_up(m);
+    }
+    return e;
+}
+
+struct err *mydb_open(const struct target *target, const struct db_options *options,
+                      struct db **out)
+{
+    struct mydb *m = mem_alloc(sizeof *m);
+    m->target = target;
+    m->options = *options;
+    m->options.application = "sluice"; // the caller's text need not live as long
+    struct err *e = mydb_reopen(m);
+    if (e) {
+        mydb_session_done(m);
+        free(m);
+        return e;
+    }
+    *out = &m->base;
+    return NULL;
+}
+
+void mydb_close(struct db *db)
+{
+    struct mydb *m = mydb_of(db);
+    mydb_watch_stop(m);
+    hang_up(m);
+    mydb_session_done(m);
+    strlist_done(&m->pending.sql);
+    strlist_done(&m->loose.tables);
+    free(m->lock_name);
+    free(m);
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Running one statement of a file under the watchdog, and waiting for locks between tries.
+#include <inttypes.h>
+#include <ctype.h>
+#include "database/mydb_file.h"
+#include "reconcile/base/clock.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/model/reason.h"
+
+#define PATIENCE_FIRST_MS 200
+#define PATIENCE_MAX_MS 5000
+
+unsigned mydb_run_statement(struct mydb_file *f, size_t index, enum mydb_kill *killed)
+{
+    struct mydb *m = f->m;
+    const struct statement *s = &f->script.statements[index];
+    const int64_t start = clock_mono_ms();
+    const size_t tag = strlen(m->tag);
+    char *text = mem_alloc(tag + s->text_length + 1); // zeroed: a NUL stays behind
+    memcpy(text, m->tag, tag);
+    memcpy(text + tag, s->text, s->text_length);
+    // MariaDB has a limit for every statement, MySQL only for SELECT.
+    const bool ours = m->session.statement_ms > 0 && !m->mariadb;
+    mydb_watch_arm(m, ours ? m->session.statement_ms : INT64_MAX, run_remaining_ms(f->run));
+    const unsigned code = mydb_send(m, text, tag + s->text_length);
+    *killed = mydb_watch_disarm(m);
+    free(text);
+    if (*killed && !mydb_lost(m)) { // a late KILL must not hit what we send next
+        const struct mydb_failure kept = m->failure;
+        mydb_send(m, "DO 0", strlen("DO 0"));
+        m->failure = kept;
+    }
+    const struct progress *progress = f->run->request->progress;
+    if (!code && progress && progress->statement) {
+        progress->statement(progress->payload, f->file, (int)index + 1, clock_mono_ms() - start);
+    }
+    return code;
+}
+
+static const char *skip_space(const char *p)
+{
+    for (;;) {
+        p += strspn(p, " \t\r\n\f\v");
+        if (p[0] == '/' && p[1] == '*' && p[2] != '!') {
+            const char *end = strstr(p + 2, "*/");
+            p = end ? end + 2 : p + strlen(p);
+        } else if (*p == '#' || (p[0] == '-' && p[1] == '-')) {
+            p += strcspn(p, "\n");
+        } else {
+            return p;
+        }
+    }
+}
+
+bool mydb_starts_with(const struct statement *s, const char *word)
+{
+    const char *p = skip_space(s->text);
+    const size_t length = strlen(word);
+    for (size_t i = 0; i < length; i++) {
+        if (tolower((unsigned char)p[i]) != word[i]) {
+            return false;
+        }
+    }
+    return !isalnum((unsigned char)p[length]) && p[length] != '_';
+}
+
+void mydb_patience_init(const struct mydb_file *f, struct mydb_patience *p)
+{
+    *p = (struct mydb_patience){ .end_ms = clock_mono_ms() +
+                                           f->run->request->execution->lock_retry_for_ms,
+                                 .pause_ms = PATIENCE_FIRST_MS };
+}
+
+struct err *mydb_patience_wait(struct mydb_file *f, size_t index, struct mydb_patience *p)
+{
+    struct mydb *m = f->m;
+    struct err *lock = mydb_statement_error(f, index, MYDB_KILL_NONE);
+    const bool over = clock_mono_ms() >= p->end_ms;
+    AUTO(free_auto) char *blocker = over || !p->told ? mydb_blocker(m) : NULL;
+    const char *who = blocker ? blocker : "a session that this user may not see (grant PROCESS)";
+    if (over) {
+        struct err *e =
+            err_new(lock->kind, lock->reason, "%s; gave up after %" PRId64 " s, blocked by %s",
+                    lock->message, f->run->request->execution->lock_retry_for_ms / 1000, who);
+        err_free(lock);
+        return e;
+    }
+    if (!p->told) {
+        run_notice(f->run, "%s; trying again, blocked by %s", lock->message, who);
+        p->told = true;
+    }
+    err_free(lock);
+    TRY(run_pause(f->run, jitter_ms(p->pause_ms)));
+    p->pause_ms = p->pause_ms * 2 < PATIENCE_MAX_MS ? p->pause_ms * 2 : PATIENCE_MAX_MS;
+    return NULL;
+}

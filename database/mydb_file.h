@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One file at work on MariaDB/MySQL. Internal to mydb_apply.c, mydb_steps.c and their neighbours. */
+#pragma once
+#include "database/mydb.h"
+
+struct mydb_file {
+    struct run *run;
+    struct mydb *m;
+    const struct apply_item *item;
+    const struct migration *file;
+    struct script script; /* parsed; classes may be made stricter while running */
+    bool *complete;       /* per statement: applied by an earlier attempt or by this one; owned */
+    bool stepped;         /* more than one transaction: steps have rows of their own */
+    bool accepted;        /* a person said that the whole file is applied */
+    bool finished;        /* its rows went along with its last transaction */
+    int32_t rank;
+    bool replaces; /* a success=0 row of an earlier attempt has this rank */
+    int64_t started_ms;
+    int64_t open_seq; /* intent row of a statement that ended well and is not closed yet; 0: none */
+    int generation;   /* session at the start */
+};
+
+/* ---- mydb_progress.c ---------------------------------------------------------------------- */
+
+/* The newest row of each step that still counts for the file: after its last completion. `steps` has
+ * room for count + 1 rows, [0] for the file's own. True: some row counts. Rows of steps beyond count:
+ * *beyond is the first (ChecksumMismatch). */
+bool mydb_progress_rows(const struct inspection *seen, const struct migration *file, size_t count,
+                        const struct journal_row **steps, const struct journal_row **beyond);
+/* Fills complete, accepted, rank, replaces. ChecksumMismatch: an applied statement was changed. */
+struct err *mydb_progress_load(struct mydb_file *f) ERR_MUST_USE;
+
+/* ---- mydb_fail.c -------------------------------------------------------------------------- */
+
+/* "path:line:column: statement N: errno (SQLSTATE) message" from m->failure, classed for a file. */
+struct err *mydb_statement_error(struct mydb_file *f, size_t index, enum mydb_kill killed)
+    ERR_MUST_USE __attribute__((returns_nonnull));
+/* Records the failure of a statement (count: of verify=) that the file is to blame for: the open
+ * intent `seq` or a new row, and Flyway's success=0 row. Takes and returns e. */
+struct err *mydb_record_failure(struct mydb_file *f, size_t index, int64_t seq, struct err *e)
+    ERR_MUST_USE;
+
+/* ---- mydb_exec.c: statements of the file -------------------------------------------------- */
+
+/* Once, under the watchdog. 0 or the errno in m->failure; *killed tells who killed it. */
+unsigned mydb_run_statement(struct mydb_file *f, size_t index, enum mydb_kill *killed);
+/* The statement's words after comments, compared without case. */
+bool mydb_starts_with(const struct statement *s, const char *word);
+/* Waits before the next try for a lock; LockTimeout, Deadlock when execution.lockRetryFor is over. */
+struct mydb_patience {
+    int64_t end_ms, pause_ms;
+    bool told;
+};
+void mydb_patience_init(const struct mydb_file *f, struct mydb_patience *p);
+struct err *mydb_patience_wait(struct mydb_file *f, size_t index, struct mydb_patience *p)
+    ERR_MUST_USE;
+
+/* ---- mydb_engines.c ----------------------------------------------------------------------- */
+
+/* Makes DML on tables without transactions class X, from `index` to the end of its group. */
+struct err *mydb_engines_check(struct mydb_file *f, size_t index) ERR_MUST_USE;
+void mydb_engines_forget(struct mydb *m,
+                         const struct statement *s); /* it ran: may engines differ? */
+
+/* ---- mydb_steps.c ------------------------------------------------------------------------- */
+
+struct err *mydb_run_statements(struct mydb_file *f) ERR_MUST_USE;
+/* The rows that end the file. */
+void mydb_finish_rows(struct mydb_file *f, struct strlist *sql);
+struct err *mydb_verify(struct mydb_file *f)
+    ERR_MUST_USE; /* MigrationFailed: verify= is not true */
+struct err *mydb_session_gone(const struct mydb_file *f) ERR_MUST_USE;

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// How far earlier attempts at a file came, by the journal.
+#include <inttypes.h>
+#include "database/mydb_file.h"
+#include "reconcile/base/hash.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/migration/parse.h"
+#include "reconcile/model/reason.h"
+
+static bool history_is_of(const struct history_row *row, const struct migration *file)
+{
+    if (version_set(&file->version)) {
+        return row->has_version && version_compare(&row->version, &file->version) == 0;
+    }
+    AUTO(free_auto) char *description = description_stored(file->description);
+    return !row->version_text && str_eq(row->description, description);
+}
+
+// What came before a success, perhaps a real Flyway's, is over.
+static int32_t last_success(const struct history *history, const struct migration *file)
+{
+    for (size_t i = history->count; i > 0; i--) {
+        const struct history_row *row = &history->rows[i - 1];
+        if (row->success && history_is_of(row, file)) {
+            return row->rank;
+        }
+    }
+    return INT32_MIN;
+}
+
+bool mydb_progress_rows(const struct inspection *seen, const struct migration *file, size_t count,
+                        const struct journal_row **steps, const struct journal_row **beyond)
+{
+    const int32_t over = last_success(&seen->history, file);
+    bool any = false;
+    *beyond = NULL;
+    for (size_t i = 0; i < seen->journal.count; i++) {
+        const struct journal_row *row = &seen->journal.rows[i];
+        if (row->installed_rank <= over || !journal_row_is_of(row, file)) {
+            continue;
+        }
+        if (row->step == 0 && row->state == JOURNAL_DONE) {
+            memset(steps, 0, (count + 1) * sizeof *steps);
+            *beyond = NULL;
+            any = false;
+            continue;
+        }
+        any = true;
+        if (row->step < 0 || (size_t)row->step > count) {
+            *beyond = row;
+        } else {
+            steps[row->step] = row;
+        }
+    }
+    return any;
+}
+
+static bool is_complete(const struct journal_row *row)
+{
+    return row && (row->state == JOURNAL_DONE || row->state == JOURNAL_INFERRED ||
+                   (row->state == JOURNAL_RESOLVED && row->verdict == VERDICT_APPLIED));
+}
+
+static struct err *changed(const struct mydb_file *f, const struct journal_row *row, int line)
+{
+    return err_new(ERR_TERMINAL, REASON_CHECKSUM_MISMATCH,
+                   "%s:%d: statement %" PRId32
+                   " was applied by an interrupted attempt (journal row %" PRId64
+                   ") and is another one now: restore it and change only what comes after",
+                   f->file->path, line, row->step, row->seq);
+}
+
+static struct err *check_applied(const struct mydb_file *f, const struct journal_row *row,
+                                 const struct statement *s)
+{
+    char hex[SHA256_HEX_LEN + 1];
+    hex_format(s->sha256, SHA256_LEN, hex);
+    return row->statement_sha256 && !str_eq(row->statement_sha256, hex) ? changed(f, row, s->line)
+                                                                        : NULL;
+}
+
+static void choose_rank(struct mydb_file *f)
+{
+    const struct history *history = &f->run->seen.history;
+    const int32_t over = last_success(history, f->file);
+    f->rank = (f->m->pending.set ? f->m->pending.rank : f->run->rank) + 1;
+    for (size_t i = 0; i < history->count; i++) {
+        const struct history_row *row = &history->rows[i];
+        if (!row->success && row->rank > over && history_is_of(row, f->file)) {
+            f->rank = row->rank;
+            f->replaces = true;
+        }
+    }
+}
+
+struct err *mydb_progress_load(struct mydb_file *f)
+{
+    const size_t count = f->script.count;
+    AUTO(free_auto) const struct journal_row **steps = mem_array(count + 1, sizeof *steps);
+    const struct journal_row *beyond = NULL;
+    choose_rank(f);
+    f->complete = mem_array(count + 1, sizeof *f->complete);
+    mydb_progress_rows(&f->run->seen, f->file, count, steps, &beyond);
+    f->accepted = is_complete(steps[0]);
+    if (f->accepted) {
+        return NULL;
+    }
+    if (is_complete(beyond)) {
+        return changed(f, beyond, beyond->line);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (is_complete(steps[i + 1])) {
+            TRY(check_applied(f, steps[i + 1], &f->script.statements[i]));
+            f->complete[i] = true;
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// The SQL that writes history and journal rows.
+#include <inttypes.h>
+#include "database/mydb.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/migration/parse.h"
+
+#define MESSAGE_MAX 1024
+#define INSTALLED_BY_MAX 100
+
+static void add_comma_text(struct buf *sql, const char *text)
+{
+    buf_adds(sql, ", ");
+    mydb_add_text(sql, text);
+}
+
+char *mydb_sql_journal(const struct mydb *m, const struct journal_row *row, int64_t elapsed_ms)
+{
+    const char class[2] = { row->step_class, '\0' };
+    AUTO(buf_done) struct buf sql = BUF(MYDB_SQL_MAX);
+    buf_adds(&sql, "INSERT INTO ");
+    mydb_add_table(&sql, m, "sluice_journal");
+    buf_adds(&sql,
+             " (history_table, seq, format_version, installed_rank, kind, version, description, "
+             "script, step, line, statement_sha256, step_class, pre_state, post_state, state, "
+             "verdict, git_commit, file_sha256, placeholders_hmac, epoch, attempt, retry_token, "
+             "session_id, error_code, message, started, finished, row_hash) VALUES (");
+    mydb_add_text(&sql, m->base.table);
+    buf_addf(&sql, ", %" PRId64 ", %d, %" PRId32 ", '%s'", row->seq, DB_FORMAT, row->installed_rank,
+             migration_kind_text(row->kind));
+    add_comma_text(&sql, row->version);
+    add_comma_text(&sql, row->description);
+    add_comma_text(&sql, row->script);
+    buf_addf(&sql, ", %" PRId32 ", %" PRId32, row->step, row->line);
+    add_comma_text(&sql, row->statement_sha256);
+    add_comma_text(&sql, row->step_class ? class : NULL);
+    add_comma_text(&sql, row->pre_state);
+    add_comma_text(&sql, row->post_state);
+    add_comma_text(&sql, journal_state_text(row->state));
+    add_comma_text(&sql, row->verdict ? verdict_text(row->verdict) : NULL);
+    add_comma_text(&sql, row->git_commit);
+    add_comma_text(&sql, row->file_sha256);
+    add_comma_text(&sql, row->placeholders_hmac);
+    buf_addf(&sql, ", %" PRId64 ", %" PRId64, row->epoch, row->attempt);
+    add_comma_text(&sql, row->retry_token);
+    buf_addf(&sql, ", %" PRId64, row->session_id);
+    add_comma_text(&sql, row->error_code);
+    add_comma_text(&sql, row->message);
+    buf_addf(&sql, ", UTC_TIMESTAMP(6) - INTERVAL %" PRId64 " MICROSECOND, %s, '%s')",
+             elapsed_ms * 1000, row->state == JOURNAL_INTENT ? "NULL" : "UTC_TIMESTAMP(6)",
+             row->row_hash);
+    return buf_take(&sql);
+}
+
+char *mydb_sql_close(const struct mydb *m, int64_t seq, enum journal_state state,
+                     const char *post_state, const char *error_code, const char *message)
+{
+    AUTO(buf_done) struct buf sql = BUF(MYDB_SQL_MAX);
+    buf_adds(&sql, "UPDATE ");
+    mydb_add_table(&sql, m, "sluice_journal");
+    buf_addf(&sql, " SET state='%s', finished=UTC_TIMESTAMP(6)", journal_state_text(state));
+    if (post_state) {
+        buf_adds(&sql, ", post_state=");
+        mydb_add_text(&sql, post_state);
+    }
+    if (message) {
+        AUTO(free_auto) char *cut =
+            mem_strndup(message, str_utf8_cut(message, strlen(message), MESSAGE_MAX));
+        buf_adds(&sql, ", error_code=");
+        mydb_add_text(&sql, error_code);
+        buf_adds(&sql, ", message=");
+        mydb_add_text(&sql, cut);
+    }
+    buf_adds(&sql, " WHERE history_table=");
+    mydb_add_text(&sql, m->base.table);
+    buf_addf(&sql, " AND seq=%" PRId64 " AND state='intent'", seq);
+    return buf_take(&sql);
+}
+
+char *mydb_sql_history_delete(const struct mydb *m, int32_t rank)
+{
+    AUTO(buf_done) struct buf sql = BUF(4096);
+    buf_adds(&sql, "DELETE FROM ");
+    mydb_add_table(&sql, m, m->base.table);
+    buf_addf(&sql, " WHERE installed_rank=%" PRId32 " AND success=0", rank);
+    return buf_take(&sql);
+}
+
+// version, description, type, script and checksum of a file.
+static void add_file(struct buf *sql, const struct migration *file, int32_t checksum)
+{
+    AUTO(free_auto) char *description = description_stored(file->description);
+    AUTO(free_auto) char *script = script_stored(file->script);
+    add_comma_text(sql, version_set(&file->version) ? file->version.text : NULL);
+    add_comma_text(sql, description);
+    add_comma_text(sql, file->kind == MIGRATION_BASELINE ? "SQL_BASELINE" : "SQL");
+    add_comma_text(sql, script);
+    buf_addf(sql, ", %" PRId32, checksum);
+}
+
+static void add_marker(struct buf *sql, const struct migrations_options *options)
+{
+    AUTO(free_auto) char *description = description_stored(options->baseline_description);
+    add_comma_text(sql, options->baseline_version.text);
+    add_comma_text(sql, description);
+    add_comma_text(sql, "BASELINE");
+    add_comma_text(sql, description);
+    buf_adds(sql, ", NULL");
+}
+
+char *mydb_sql_history(const struct run *run, const struct mydb_history *row)
+{
+    const struct mydb *m = mydb_of(run->db);
+    const char *user = m->base.identity.user;
+    AUTO(free_auto) char *by =
+        mem_strndup(user, str_utf8_cut(user, strlen(user), INSTALLED_BY_MAX));
+    AUTO(buf_done) struct buf sql = BUF(65536);
+    buf_adds(&sql, "INSERT INTO ");
+    mydb_add_table(&sql, m, m->base.table);
+    buf_addf(&sql,
+             " (installed_rank, version, description, type, script, checksum, installed_by, "
+             "execution_time, success) VALUES (%" PRId32,
+             row->rank);
+    if (row->file) {
+        add_file(&sql, row->file, row->checksum);
+    } else {
+        add_marker(&sql, run->request->migrations);
+    }
+    add_comma_text(&sql, by);
+    buf_addf(&sql, ", %" PRId64 ", %d)", row->execution_ms, row->success);
+    return buf_take(&sql);
+}

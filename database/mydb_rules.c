@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pure rules of the MariaDB/MySQL adapter: grants, normal forms, what a session carries along.
+#include <ctype.h>
+#include <string.h>
+#include "database/mydb_rules.h"
+#include "reconcile/base/auto.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/base/str.h"
+
+// ---- who and what the server is -----------------------------------------------------------------
+
+bool mydb_setting_on(const char *value)
+{
+    return value && *value && !str_eq(value, "0") && !str_ieq(value, "off") &&
+           !str_ieq(value, "no");
+}
+
+bool mydb_grant_too_powerful(const char *grant)
+{
+    const char *scope = strstr(grant, " ON *.* TO ");
+    if (!str_starts(grant, "GRANT ") || !scope) {
+        return false;
+    }
+    const char *quoted = strpbrk(scope, "`'\""); // the account may hold any words
+    const char *last = quoted ? strrchr(quoted, *quoted) : scope;
+    if (strstr(last ? last : scope, " WITH GRANT OPTION")) {
+        return true;
+    }
+    static const char *const strong[] = { "SUPER", "FILE", "ALL PRIVILEGES" };
+    const char *p = grant + strlen("GRANT ");
+    while (p < scope) {
+        const char *comma = strstr(p, ", ");
+        const size_t length = (size_t)((comma && comma < scope ? comma : scope) - p);
+        for (size_t i = 0; i < sizeof strong / sizeof *strong; i++) {
+            if (length == strlen(strong[i]) && memcmp(p, strong[i], length) == 0) {
+                return true;
+            }
+        }
+        p += length + 2;
+    }
+    return false;
+}
+
+// ---- normal forms -------------------------------------------------------------------------------
+
+// p is at an opening quote: past the closing one. Doubled quotes and backslashes stay inside.
+static const char *skip_quoted(const char *p)
+{
+    const char quote = *p++;
+    for (; *p; p++) {
+        if (*p == '\\' && quote != '`' && p[1]) {
+            p++;
+        } else if (*p == quote && p[1] == quote) {
+            p++;
+        } else if (*p == quote) {
+            return p + 1;
+        }
+    }
+    return p;
+}
+
+static const char *table_options(const char *text)
+{
+    int depth = 0;
+    for (const char *p = text; *p;) {
+        if (*p == '\'' || *p == '`' || *p == '"') {
+            p = skip_quoted(p);
+            continue;
+        }
+        depth += *p == '(';
+        if (*p == ')' && --depth == 0) {
+            return p;
+        }
+        p++;
+    }
+    return text;
+}
+
+void mydb_normalize_table(const char *text, struct buf *out)
+{
+    static const char option[] = " AUTO_INCREMENT=";
+    const char *p = table_options(text);
+    buf_add(out, text, (size_t)(p - text));
+    while (*p) {
+        const char *start = p;
+        if (*p == '\'' || *p == '`' || *p == '"') {
+            p = skip_quoted(p);
+        } else if (str_starts(p, option)) {
+            p += strlen(option);
+            p += strspn(p, "0123456789");
+            continue;
+        } else {
+            p++;
+        }
+        buf_add(out, start, (size_t)(p - start));
+    }
+}
+
+static const char *quoted_part(const char *p)
+{
+    if (*p != '`' || p[1] == '`' || p[1] == '\0') {
+        return NULL;
+    }
+    const char *end = skip_quoted(p);
+    return end[-1] == '`' && end - p > 2 ? end : NULL;
+}
+
+bool mydb_name_is_quoted(const char *name)
+{
+    const char *p = quoted_part(name);
+    if (p && *p == '.') {
+        p = quoted_part(p + 1);
+    }
+    return p && *p == '\0';
+}
+
+// ---- what a session carries from one statement to the next ---------------------------------------
+
+// The statement in lower case, without comments, with strings emptied. Owned.
+static char *skeleton(const struct statement *s)
+{
+    char *out = mem_alloc(s->text_length + 1);
+    size_t n = 0;
+    for (const char *p = s->text; *p;) {
+        if (*p == '\'' || *p == '"') {
+            p = skip_quoted(p);
+            out[n++] = '\'';
+        } else if (*p == '#' || (p[0] == '-' && p[1] == '-' && (p[2] == '\0' || p[2] <= ' '))) {
+            p += strcspn(p, "\n");
+        } else if (p[0] == '/' && p[1] == '*' && p[2] != '!') {
+            const char *end = strstr(p + 2, "*/");
+            p = end ? end + 2 : p + strlen(p);
+            out[n++] = ' ';
+        } else {
+            out[n++] = (char)tolower((unsigned char)*p++);
+        }
+    }
+    return out;
+}
+
+static bool is_word_char(char c)
+{
+    return isalnum((unsigned char)c) || c == '_' || c == '$' || (unsigned char)c >= 0x80;
+}
+
+bool mydb_mentions(const struct statement *s, const char *name)
+{
+    AUTO(free_auto) char *text = skeleton(s);
+    AUTO(free_auto) char *word = str_lower(name);
+    const size_t length = strlen(word);
+    for (const char *p = text; length > 0 && (p = strstr(p, word)); p++) {
+        if ((p == text || !is_word_char(p[-1])) && !is_word_char(p[length])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool has_variable(const char *text)
+{
+    for (const char *p = text; (p = strchr(p, '@')); p++) {
+        const bool host = p > text && strchr("`'@_$", p[-1]); // 'user'@'host', @@setting
+        const bool word = p > text && isalnum((unsigned char)p[-1]);
+        if (!host && !word && p[1] != '@') {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool reads_last_result(const char *text)
+{
+    return strstr(text, "last_insert_id") || strstr(text, "row_count") ||
+           strstr(text, "found_rows");
+}
+
+// CREATE and DROP TEMPORARY TABLE: of the session, and without an implicit commit.
+bool mydb_is_temporary(const struct statement *s)
+{
+    return s->class == STEP_REPEATABLE && s->touches_session;
+}
+
+bool mydb_groups(const struct statement *s)
+{
+    if (s->verb == VERB_LOCK_TABLES || s->verb == VERB_UNLOCK_TABLES) {
+        return true; // skipped
+    }
+    if (s->class == STEP_TRANSACTIONAL || mydb_is_temporary(s)) {
+        return true;
+    }
+    if (s->class != STEP_SESSION) {
+        return false;
+    }
+    AUTO(free_auto) char *text = skeleton(s);
+    return !strstr(text, "autocommit") && !strstr(text, "transaction") && !strstr(text, "global");
+}
+
+// Does the complete part leave a value in user variables that running the SETs again does not restore?
+static bool leaves_value(const struct statement *s, bool complete)
+{
+    AUTO(free_auto) char *text = skeleton(s);
+    if (s->class == STEP_SESSION) {
+        return has_variable(text) && (reads_last_result(text) || strstr(text, "select"));
+    }
+    return complete && has_variable(text) && (strstr(text, ":=") || strstr(text, "into @"));
+}
+
+static bool is_step(const struct statement *s)
+{
+    return s->class != STEP_SESSION && s->verb != VERB_LOCK_TABLES && s->verb != VERB_UNLOCK_TABLES;
+}
+
+const struct statement *mydb_resume_blocked(const struct script *script, const bool *complete)
+{
+    size_t last = 0; // behind the last complete statement
+    for (size_t i = 0; i < script->count; i++) {
+        last = complete[i] ? i + 1 : last;
+    }
+    bool value = false, object = false, filled = false, inserted = false;
+    for (size_t i = 0; i < last; i++) {
+        const struct statement *s = &script->statements[i];
+        value |= leaves_value(s, complete[i]);
+        object |= mydb_is_temporary(s) && s->verb != VERB_DROP; // made again, but its rows are not
+        filled |= object && complete[i] && s->class == STEP_TRANSACTIONAL;
+    }
+    for (size_t i = 0; last > 0 && i < script->count; i++) {
+        const struct statement *s = &script->statements[i];
+        if (complete[i] || !is_step(s) || mydb_is_temporary(s)) {
+            continue;
+        }
+        AUTO(free_auto) char *text = skeleton(s);
+        if (filled || (value && has_variable(text)) || (!inserted && reads_last_result(text))) {
+            return s;
+        }
+        inserted |= s->class == STEP_TRANSACTIONAL;
+    }
+    return NULL;
+}

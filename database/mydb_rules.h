@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the MariaDB/MySQL adapter decides without a server: error classes, normal forms, recovery.
+ * No I/O. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include "reconcile/base/buf.h"
+#include "reconcile/base/err.h"
+#include "reconcile/model/migration.h"
+
+/* ---- errors ------------------------------------------------------------------------------- */
+
+struct mydb_error_class {
+    enum err_kind kind;
+    const char *reason;
+};
+/* A statement of ours (or the login) failed. An unknown code is DatabaseUnavailable, to be retried. */
+struct mydb_error_class mydb_error_of_ours(unsigned code, const char *message);
+/* A statement of a file failed. An unknown code is MigrationFailed. */
+struct mydb_error_class mydb_error_of_file(unsigned code, const char *message);
+bool mydb_error_is_lost(unsigned code);   /* the connection is gone, the outcome open */
+bool mydb_error_is_lock(unsigned code);   /* 1205, 1213: nothing of it happened, try again */
+bool mydb_error_is_absent(unsigned code); /* SHOW CREATE of what does not exist */
+
+/* Where a server's message puts the error: "... near 'x y' at line 3". False: it does not say.
+ * *position is the character (from 1) in `text`. */
+bool mydb_error_position(const char *message, const char *text, int *position);
+
+/* ---- who and what the server is ----------------------------------------------------------- */
+
+/* One line of SHOW GRANTS: SUPER, FILE, ALL PRIVILEGES or GRANT OPTION on *.*? */
+bool mydb_grant_too_powerful(const char *grant);
+bool mydb_setting_on(const char *value); /* of a system variable: not NULL, "", 0, OFF, NO */
+
+/* ---- fingerprints ------------------------------------------------------------------------- */
+
+#define MYDB_ABSENT "absent"
+#define MYDB_UNREADABLE "unreadable" /* rights are missing: nothing follows from it */
+
+struct mydb_state {                 /* one object; strings owned */
+    char *type;                     /* as in struct object_ref */
+    char *name;                     /* quoted, with schema: `s`.`t` */
+    char state[SHA256_HEX_LEN + 1]; /* 64 hex, absent, unreadable */
+};
+
+/* SHOW CREATE TABLE without AUTO_INCREMENT=n among the table's options: it moves by plain INSERTs. */
+void mydb_normalize_table(const char *text, struct buf *out);
+/* `a`, `a`.`b`: quoted as mydb_add_ident() does, nothing else. */
+bool mydb_name_is_quoted(const char *name);
+
+/* ---- recovery ----------------------------------------------------------------------------- */
+
+enum mydb_recovery {
+    MYDB_RECOVERY_AGAIN,   /* it did not happen, or a repeat does no harm */
+    MYDB_RECOVERY_DONE,    /* it happened: inferred */
+    MYDB_RECOVERY_UNKNOWN, /* a verdict is needed */
+};
+
+/* An attempt ended inside the statement: what happened (engine-notes.md 6.4)? By direction: `now`
+ * has the same objects as `before`, in the same order. VERB_NONE: the statement was changed since,
+ * then only the states speak. */
+enum mydb_recovery mydb_recover(enum step_class class, enum step_verb verb,
+                                const struct mydb_state *before, const struct mydb_state *now,
+                                size_t count);
+
+/* ---- what a session carries from one statement to the next --------------------------------- */
+
+/* May this statement stand in a transaction with its neighbours without ending it? */
+bool mydb_groups(const struct statement *s);
+bool mydb_is_temporary(
+    const struct statement *s); /* CREATE, DROP TEMPORARY TABLE: run on each resume */
+/* The statement's words hold this name (bare or quoted), outside strings and comments. */
+bool mydb_mentions(const struct statement *s, const char *name);
+/* Going on in the middle of a file: complete[i] says what is applied already. NULL, or the first
+ * statement that needs a value of the lost session (a user variable, LAST_INSERT_ID, a temporary
+ * table, a prepared statement) which running the rest does not bring back. */
+const struct statement *mydb_resume_blocked(const struct script *script, const bool *complete);

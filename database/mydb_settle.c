@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// What earlier attempts left open: judged with the old session gone, by direction (engine-notes.md 6.4).
+#include <inttypes.h>
+#include "database/mydb_file.h"
+#include "reconcile/base/clock.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/migration/script.h"
+#include "reconcile/model/reason.h"
+
+struct open_step {
+    struct run *run;
+    struct mydb *m;
+    const struct migration *file;
+    const struct journal_row *row; /* intent */
+    struct script script;
+    enum step_verb verb; /* VERB_NONE: the statement is another one now */
+    struct mydb_states before, now;
+};
+
+static void open_step_done(struct open_step *o)
+{
+    script_done(&o->script);
+    mydb_states_done(&o->before);
+    mydb_states_done(&o->now);
+}
+
+// ---- reading ------------------------------------------------------------------------------------
+
+static void find_verb(struct open_step *o)
+{
+    const struct identity *id = &o->run->db->identity;
+    AUTO(err_free_auto) struct err *unreadable =
+        script_parse(id->engine, id->server_version, o->file, &o->run->placeholders, &o->script);
+    const size_t step = (size_t)o->row->step;
+    if (unreadable || o->row->step < 1 || step > o->script.count) {
+        return; // the file was changed since; apply() will say so if that matters
+    }
+    const struct statement *s = &o->script.statements[step - 1];
+    char hex[SHA256_HEX_LEN + 1];
+    hex_format(s->sha256, SHA256_LEN, hex);
+    o->verb = str_eq(hex, o->row->statement_sha256) ? s->verb : VERB_NONE;
+}
+
+static struct err *read_states(struct open_step *o)
+{
+    if (!o->row->pre_state || !mydb_states_parse(o->row->pre_state, &o->before)) {
+        return NULL; // nothing to compare: class X, R and T have none
+    }
+    const int64_t end = clock_mono_ms() + o->run->request->execution->lock_retry_for_ms;
+    for (;;) {
+        struct err *e = mydb_fingerprint_again(o->m, &o->before, &o->now);
+        if (!e || !mydb_error_is_lock(o->m->failure.code) || clock_mono_ms() >= end) {
+            return e;
+        }
+        err_free(e);
+        TRY(run_pause(o->run, jitter_ms(500)));
+    }
+}
+
+// ---- verdicts -----------------------------------------------------------------------------------
+
+static struct err *infer(struct open_step *o)
+{
+    AUTO(free_auto) char *post = o->now.count > 0 ? mydb_states_format(&o->now) : NULL;
+    AUTO(free_auto) char *sql =
+        mydb_sql_close(o->m, o->row->seq, JOURNAL_INFERRED, post, NULL, NULL);
+    AUTO(strlist_done) struct strlist list = { 0 };
+    strlist_add(&list, sql);
+    run_notice(o->run, "%s:%" PRId32 ": statement %" PRId32 " of an interrupted attempt is applied",
+               o->file->path, o->row->line, o->row->step);
+    return mydb_write(o->run, &list, MYDB_BEGIN | MYDB_COMMIT, NULL);
+}
+
+// "`s`.`t` before 1f0c2a9b1234, now absent"
+static void add_states(const struct open_step *o, struct buf *text)
+{
+    for (size_t i = 0; i < o->now.count; i++) {
+        buf_addf(text, "; %s %s before %.12s, now %.12s", o->before.items[i].type,
+                 o->before.items[i].name, o->before.items[i].state, o->now.items[i].state);
+    }
+}
+
+static struct err *unknown(struct open_step *o, const char *why)
+{
+    AUTO(buf_done) struct buf states = BUF(600);
+    add_states(o, &states);
+    const bool version = version_set(&o->file->version);
+    run_failed(o->run, o->file, o->row->step, o->row->line, 1, NULL, 0);
+    return err_new(
+        ERR_TERMINAL, REASON_OUTCOME_UNKNOWN,
+        "%s:%" PRId32 ": statement %" PRId32 ": an attempt was interrupted inside it and "
+        "%s; look, then: sluice resolve --%s '%s' --step %" PRId32
+        " --verdict applied|not-applied --reason TEXT%s",
+        o->file->path, o->row->line, o->row->step, why, version ? "version" : "description",
+        version ? o->file->version.text : o->file->description, o->row->step, buf_text(&states));
+}
+
+static struct err *ask_verify(struct open_step *o)
+{
+    struct gate_value value = { 0 };
+    AUTO(err_free_auto) struct err *e = mydb_ask(o->m, o->file->directives.verify, &value);
+    if (e && mydb_lost(o->m)) {
+        return mydb_error(o->m, "run the verify= query");
+    }
+    if (e) {
+        AUTO(free_auto) char *why = mem_printf("its verify= failed: %s", e->message);
+        return unknown(o, why);
+    }
+    return value.pass ? infer(o) : NULL; // false: it runs again
+}
+
+static struct err *judge(struct open_step *o)
+{
+    find_verb(o);
+    TRY(read_states(o));
+    const enum step_class class = (enum step_class)o->row->step_class;
+    switch (mydb_recover(class, o->verb, o->before.items, o->now.items, o->now.count)) {
+    case MYDB_RECOVERY_DONE:
+        return infer(o);
+    case MYDB_RECOVERY_AGAIN:
+        return NULL;
+    case MYDB_RECOVERY_UNKNOWN:
+        break;
+    }
+    if (o->file->directives.verify) {
+        return ask_verify(o);
+    }
+    if (o->file->directives.idempotent) {
+        return NULL;
+    }
+    return unknown(o, class == STEP_OTHER
+                          ? "nothing on the server tells whether it ran"
+                          : "its objects are neither as before nor as it makes them");
+}
+
+// ---- all open steps -----------------------------------------------------------------------------
+
+static const struct migration *file_of(const struct run *run, const struct journal_row *row)
+{
+    const struct migration_set *files = run->request->files;
+    for (size_t i = 0; files && i < files->count; i++) {
+        if (journal_row_is_of(row, &files->items[i])) {
+            return &files->items[i];
+        }
+    }
+    return NULL;
+}
+
+// Still the newest word about its step, of a file that is not finished?
+static bool is_open(const struct run *run, const struct journal_row *row,
+                    const struct migration *file)
+{
+    const size_t room = (size_t)row->step + 1;
+    AUTO(free_auto) const struct journal_row **steps = mem_array(room + 1, sizeof *steps);
+    const struct journal_row *beyond = NULL;
+    mydb_progress_rows(&run->seen, file, room, steps, &beyond);
+    return steps[row->step] == row;
+}
+
+struct err *mydb_settle(struct run *run)
+{
+    mydb_start_writing(run);
+    bool wrote = false;
+    for (size_t i = 0; i < run->seen.journal.count; i++) {
+        const struct journal_row *row = &run->seen.journal.rows[i];
+        const struct migration *file = row->state == JOURNAL_INTENT ? file_of(run, row) : NULL;
+        if (!file || row->step < 0 || !is_open(run, row, file)) {
+            continue;
+        }
+        AUTO(open_step_done) struct open_step o = {
+            .run = run, .m = mydb_of(run->db), .file = file, .row = row
+        };
+        TRY(judge(&o));
+        wrote = true;
+    }
+    return wrote ? run_refresh(run) : NULL;
+}
+
+const struct engine_ops mydb_ops = {
+    .open = mydb_open,
+    .close = mydb_close,
+    .identify = mydb_identify,
+    .inspect = mydb_inspect,
+    .gate = mydb_gate,
+    .try_lock = mydb_try_lock,
+    .lock_holder = mydb_lock_holder,
+    .terminate_holder = mydb_terminate_holder,
+    .take_lease = mydb_take_lease,
+    .settle = mydb_settle,
+    .apply = mydb_apply,
+    .append = mydb_append,
+};

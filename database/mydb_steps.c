@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: Apache-2.0
+// The statements of one file: DDL by intent and fingerprint, DML in fenced transactions
+// (engine-notes.md 7).
+#include <inttypes.h>
+#include "database/mydb_file.h"
+#include "reconcile/base/clock.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/model/reason.h"
+
+struct err *mydb_session_gone(const struct mydb_file *f)
+{
+    if (f->generation == f->m->generation && f->m->conn) {
+        return NULL;
+    }
+    return err_new(
+        ERR_TRANSIENT, REASON_DATABASE_UNAVAILABLE,
+        "%s: the connection was lost inside the file; what was done is recorded, the next "
+        "run goes on from there",
+        f->file->path);
+}
+
+// ---- rows ---------------------------------------------------------------------------------------
+
+static void add_owned(struct strlist *list, char *sql)
+{
+    strlist_add(list, sql);
+    free(sql);
+}
+
+static void add_close(struct mydb_file *f, struct strlist *sql)
+{
+    if (f->open_seq > 0) {
+        add_owned(sql, mydb_sql_close(f->m, f->open_seq, JOURNAL_DONE, NULL, NULL, NULL));
+        f->open_seq = 0;
+    }
+}
+
+static void add_row(struct mydb_file *f, struct journal_row *row, struct strlist *sql)
+{
+    add_owned(sql, mydb_sql_journal(f->m, row, 0));
+    journal_advance(f->run, row);
+}
+
+// Rows of DML that ran in the open transaction.
+static void add_done_rows(struct mydb_file *f, size_t from, size_t to, struct strlist *sql)
+{
+    for (size_t i = from; i < to; i++) {
+        const struct statement *s = &f->script.statements[i];
+        if (f->complete[i] || s->class != STEP_TRANSACTIONAL) {
+            continue;
+        }
+        AUTO(journal_row_done) struct journal_row row = { 0 };
+        journal_row_prepare(f->run, f->file, f->rank, (int32_t)i + 1, s, JOURNAL_DONE, NULL, &row);
+        add_row(f, &row, sql);
+    }
+}
+
+static void set_complete(struct mydb_file *f, size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i++) {
+        f->complete[i] |= f->script.statements[i].class == STEP_TRANSACTIONAL;
+    }
+}
+
+void mydb_finish_rows(struct mydb_file *f, struct strlist *sql)
+{
+    add_close(f, sql);
+    if (f->replaces) {
+        add_owned(sql, mydb_sql_history_delete(f->m, f->rank));
+    }
+    const struct mydb_history history = { .rank = f->rank,
+                                          .file = f->file,
+                                          .checksum = f->item->checksum,
+                                          .execution_ms = clock_mono_ms() - f->started_ms,
+                                          .success = true };
+    add_owned(sql, mydb_sql_history(f->run, &history));
+    AUTO(journal_row_done) struct journal_row row = { 0 };
+    journal_row_prepare(f->run, f->file, f->rank, 0, NULL, JOURNAL_DONE, NULL, &row);
+    add_owned(sql, mydb_sql_journal(f->m, &row, history.execution_ms));
+    journal_advance(f->run, &row);
+}
+
+struct err *mydb_verify(struct mydb_file *f)
+{
+    struct gate_value value = { 0 };
+    AUTO(err_free_auto) struct err *e = mydb_ask(f->m, f->file->directives.verify, &value);
+    if (e && mydb_lost(f->m)) {
+        return mydb_error(f->m, "run the verify= query");
+    }
+    if (!e && value.pass) {
+        return NULL;
+    }
+    run_failed(f->run, f->file, 0, 1, 1, NULL, e ? (int)f->m->failure.code : 0);
+    return err_new(ERR_TERMINAL, REASON_MIGRATION_FAILED, "%s:1:1: verify= %s%s", f->file->path,
+                   e ? "failed: " : "is not true after the file: ", e ? e->message : value.text);
+}
+
+// ---- SET, USE -----------------------------------------------------------------------------------
+
+static struct err *run_setting(struct mydb_file *f, size_t index)
+{
+    enum mydb_kill killed = MYDB_KILL_NONE;
+    if (mydb_run_statement(f, index, &killed)) {
+        return mydb_record_failure(f, index, 0, mydb_statement_error(f, index, killed));
+    }
+    return mydb_session_look(f->m);
+}
+
+// ---- DML ----------------------------------------------------------------------------------------
+
+struct group {
+    size_t from, to; // statements
+    bool last;       // nothing follows: the file's own rows go along
+    bool temporary;  // CREATE TEMPORARY does not roll back: no second try in this session
+};
+
+static struct group find_group(const struct mydb_file *f, size_t from)
+{
+    const struct script *script = &f->script;
+    struct group g = { .from = from, .to = from };
+    while (g.to < script->count && !f->complete[g.to] && mydb_groups(&script->statements[g.to])) {
+        g.temporary |= mydb_is_temporary(&script->statements[g.to]);
+        g.to++;
+    }
+    g.last = g.to == script->count;
+    return g;
+}
+
+// The statement committed by itself (a stored function that does?): what ran so far is recorded at
+// once, and the rest goes on in a new transaction.
+static struct err *record_so_far(struct mydb_file *f, struct group *g, size_t index)
+{
+    AUTO(strlist_done) struct strlist sql = { 0 };
+    f->stepped = true;
+    add_done_rows(f, g->from, index + 1, &sql);
+    TRY(mydb_write(f->run, &sql, MYDB_BEGIN | MYDB_COMMIT, NULL));
+    set_complete(f, g->from, index + 1);
+    g->from = index + 1;
+    const struct strlist none = { 0 };
+    return mydb_write(f->run, &none, MYDB_BEGIN, NULL);
+}
+
+// *failed: the statement's index when the server refused one, with *killed.
+static struct err *run_members(struct mydb_file *f, struct group *g, size_t *failed,
+                               enum mydb_kill *killed)
+{
+    for (size_t i = g->from; i < g->to; i++) {
+        const struct statement *s = &f->script.statements[i];
+        if (s->verb == VERB_LOCK_TABLES || s->verb == VERB_UNLOCK_TABLES) {
+            continue;
+        }
+        TRY(run_check(f->run));
+        if (mydb_run_statement(f, i, killed)) {
+            *failed = i;
+            return NULL;
+        }
+        const bool ended = !mydb_in_transaction(f->m);
+        if (s->class == STEP_SESSION) {
+            TRY(mydb_session_look(f->m));
+        }
+        if (ended) {
+            TRY(record_so_far(f, g, i));
+        }
+    }
+    return NULL;
+}
+
+static struct err *commit_group(struct mydb_file *f, const struct group *g)
+{
+    AUTO(strlist_done) struct strlist sql = { 0 };
+    if (g->last && f->file->directives.verify) {
+        TRY(mydb_verify(f));
+    }
+    if (f->stepped) {
+        add_done_rows(f, g->from, g->to, &sql);
+    }
+    if (g->last) {
+        mydb_finish_rows(f, &sql);
+    }
+    bool resolved = false;
+    TRY(mydb_write(f->run, &sql, MYDB_COMMIT, &resolved));
+    set_complete(f, g->from, g->to);
+    f->finished = g->last;
+    if (g->last) {
+        run_applied(f->run, f->file, f->rank);
+        f->generation = f->m->generation;
+    }
+    return resolved && !g->last ? mydb_session_gone(f) : NULL;
+}
+
+static struct err *abandon(struct mydb_file *f, struct err *e)
+{
+    const struct mydb_failure kept = f->m->failure;
+    if (!mydb_lost(f->m)) {
+        mydb_rollback(f->m);
+    }
+    f->m->failure = kept;
+    mydb_head_rewind(f->run);
+    return e;
+}
+
+// One try. *again: a lock was in the way and nothing of the group remains.
+static struct err *try_group(struct mydb_file *f, struct group *g, struct mydb_patience *patience,
+                             bool *again)
+{
+    const struct strlist none = { 0 };
+    TRY(mydb_write(f->run, &none, MYDB_BEGIN, NULL));
+    size_t failed = SIZE_MAX;
+    enum mydb_kill killed = MYDB_KILL_NONE;
+    struct err *e = run_members(f, g, &failed, &killed);
+    if (!e && failed == SIZE_MAX) {
+        e = commit_group(f, g);
+        const bool blamed = e && str_eq(e->reason, REASON_MIGRATION_FAILED);
+        e = e && !f->finished ? abandon(f, e) : e;
+        return blamed ? mydb_record_failure(f, f->script.count, 0, e) : e;
+    }
+    if (e) {
+        return abandon(f, e);
+    }
+    e = abandon(f, mydb_statement_error(f, failed, killed));
+    if (mydb_error_is_lock(f->m->failure.code) && !killed && !g->temporary) {
+        err_free(e);
+        *again = true;
+        return mydb_patience_wait(f, failed, patience);
+    }
+    return mydb_record_failure(f, failed, 0, e);
+}
+
+static struct err *run_group(struct mydb_file *f, size_t from, size_t *next)
+{
+    struct group g = find_group(f, from);
+    *next = g.to;
+    // The step before ended well: that is recorded first, this transaction may roll back.
+    AUTO(strlist_done) struct strlist sql = { 0 };
+    add_close(f, &sql);
+    if (sql.count > 0) {
+        TRY(mydb_write(f->run, &sql, MYDB_BEGIN | MYDB_COMMIT, NULL));
+    }
+    TRY(mydb_flush(f->run));
+    TRY(mydb_session_gone(f));
+    struct mydb_patience patience;
+    mydb_patience_init(f, &patience);
+    for (;;) {
+        bool again = false;
+        struct err *e = try_group(f, &g, &patience, &again);
+        if (e || !again) {
+            return e;
+        }
+    }
+}
+
+// ---- DDL and what cannot be probed ---------------------------------------------------------------
+
+static struct err *read_before(struct mydb_file *f, size_t index, char **pre_state)
+{
+    AUTO(mydb_states_done) struct mydb_states states = { 0 };
+    struct mydb_patience patience;
+    mydb_patience_init(f, &patience);
+    for (;;) { // a rival's ALTER may hold even SHOW CREATE up
+        struct err *e = mydb_fingerprint(f->m, &f->script.statements[index], &states);
+        if (!e) {
+            *pre_state = mydb_states_format(&states);
+            return NULL;
+        }
+        if (!mydb_error_is_lock(f->m->failure.code)) {
+            return e;
+        }
+        err_free(e);
+        TRY(mydb_patience_wait(f, index, &patience));
+    }
+}
+
+// The statement never began (or never left us): said in a row of its own, so that nobody has to ask.
+static struct err *not_begun(struct mydb_file *f, size_t index, const char *why)
+{
+    AUTO(journal_row_done) struct journal_row row = { 0 };
+    journal_row_prepare(f->run, f->file, f->rank, (int32_t)index + 1, &f->script.statements[index],
+                        JOURNAL_RESOLVED, NULL, &row);
+    row.verdict = VERDICT_NOT_APPLIED;
+    row.message = mem_strndup(why, str_utf8_cut(why, strlen(why), 1024));
+    return mydb_append(f->run, &row);
+}
+
+static struct err *write_intent(struct mydb_file *f, size_t index, int64_t *seq)
+{
+    const struct statement *s = &f->script.statements[index];
+    AUTO(free_auto) char *pre_state = NULL;
+    TRY(read_before(f, index, &pre_state));
+    AUTO(strlist_done) struct strlist sql = { 0 };
+    add_close(f, &sql);
+    AUTO(journal_row_done) struct journal_row row = { 0 };
+    journal_row_prepare(f->run, f->file, f->rank, (int32_t)index + 1, s, JOURNAL_INTENT, pre_state,
+                        &row);
+    add_row(f, &row, &sql);
+    bool resolved = false;
+    TRY(mydb_write(f->run, &sql, MYDB_BEGIN | MYDB_COMMIT, &resolved));
+    if (resolved) { // the intent is there, the settings of the session are not: stop before the DDL
+        TRY(not_begun(f, index, "the connection was lost before the statement was sent"));
+        return mydb_session_gone(f);
+    }
+    *seq = row.seq;
+    return NULL;
+}
+
+// A lock wait that ends in 1205 or 1213 has done nothing if the statement takes its locks first.
+static bool locks_first(const struct statement *s)
+{
+    return s->class == STEP_ATOMIC || s->class == STEP_REPEATABLE ||
+           (s->verb != VERB_OTHER && s->verb != VERB_DML) || mydb_starts_with(s, "truncate");
+}
+
+static struct err *give_up(struct mydb_file *f, size_t index, struct err *e)
+{
+    if (f->script.statements[index].class == STEP_OTHER) {
+        AUTO(err_free_auto) struct err *unrecorded = not_begun(f, index, e->message);
+    }
+    return e;
+}
+
+static struct err *execute(struct mydb_file *f, size_t index, int64_t seq)
+{
+    const struct statement *s = &f->script.statements[index];
+    struct mydb_patience patience;
+    mydb_patience_init(f, &patience);
+    for (;;) {
+        enum mydb_kill killed = MYDB_KILL_NONE;
+        const unsigned code = mydb_run_statement(f, index, &killed);
+        if (!code) {
+            return NULL;
+        }
+        if (!mydb_error_is_lock(code) || killed || !locks_first(s)) {
+            struct err *e = mydb_statement_error(f, index, killed);
+            return mydb_record_failure(f, index, seq, e);
+        }
+        struct err *e = mydb_patience_wait(f, index, &patience);
+        if (e) {
+            return give_up(f, index, e);
+        }
+    }
+}
+
+static struct err *run_step(struct mydb_file *f, size_t index)
+{
+    const struct statement *s = &f->script.statements[index];
+    int64_t seq = 0;
+    TRY(write_intent(f, index, &seq));
+    TRY(mydb_session_gone(f));
+    TRY(execute(f, index, seq));
+    f->open_seq = seq;
+    f->complete[index] = true;
+    mydb_engines_forget(f->m, s);
+    if (s->class != STEP_OTHER) {
+        return NULL; // closed along with the next rows
+    }
+    AUTO(strlist_done) struct strlist sql = { 0 };
+    add_close(f, &sql); // nothing could tell later: closed at once
+    TRY(mydb_write(f->run, &sql, MYDB_BEGIN | MYDB_COMMIT, NULL));
+    return mydb_session_look(f->m);
+}
+
+// ---- all of them --------------------------------------------------------------------------------
+
+struct err *mydb_run_statements(struct mydb_file *f)
+{
+    for (size_t i = 0; i < f->script.count;) {
+        const struct statement *s = &f->script.statements[i];
+        TRY(run_check(f->run));
+        TRY(mydb_session_gone(f));
+        if (f->complete[i] || s->verb == VERB_LOCK_TABLES || s->verb == VERB_UNLOCK_TABLES) {
+            i++;
+            continue;
+        }
+        TRY(mydb_engines_check(f, i));
+        if (s->class == STEP_SESSION) {
+            TRY(run_setting(f, i++));
+        } else if (mydb_groups(s)) {
+            TRY(run_group(f, i, &i));
+        } else {
+            TRY(run_step(f, i++));
+        }
+    }
+    return NULL;
+}

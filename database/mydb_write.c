@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: Apache-2.0
+// Our own rows in fenced transactions of few trips, and what to do when the answer to a COMMIT is lost.
+#include <inttypes.h>
+#include "database/mydb.h"
+#include "reconcile/base/clock.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/model/reason.h"
+
+#define BLOCK_BYTES (512 * 1024) // of one compound statement; max_allowed_packet is 16 MiB or more
+#define RETRY_FIRST_MS 50
+#define RETRY_MAX_MS 1000
+#define TRIES_AFTER_CANCEL 5
+#define RESOLVE_MS 60000 // for a server to come back and the old session to end
+#define RESOLVE_PAUSE_MS 200
+
+#define FENCED_CODE 1644 // SIGNAL
+#define DUPLICATE_CODE 1062
+#define STALE_READ_CODE 1020 // MariaDB: a row changed since the snapshot, try again
+#define INTERRUPTED_CODE 1317
+
+struct err *mydb_fenced(struct run *run)
+{
+    run->result->outcome = OUTCOME_FENCED;
+    return err_new(ERR_CONFLICT, REASON_DATABASE_BUSY,
+                   "fenced at epoch %" PRId64 ": another runner took over this database, or this "
+                   "session lost the migration lock",
+                   run->epoch);
+}
+
+void mydb_rollback(struct mydb *m)
+{
+    mydb_send(m, "ROLLBACK", strlen("ROLLBACK")); // a lost connection has rolled back by itself
+}
+
+void mydb_head_rewind(struct run *run)
+{
+    const struct mydb *m = mydb_of(run->db);
+    run->seen.journal.head_seq = m->committed.seq;
+    memcpy(run->seen.journal.head_hash, m->committed.hash, sizeof m->committed.hash);
+}
+
+static void head_commit(struct run *run)
+{
+    struct mydb *m = mydb_of(run->db);
+    m->committed.seq = run->seen.journal.head_seq;
+    memcpy(m->committed.hash, run->seen.journal.head_hash, sizeof m->committed.hash);
+}
+
+// ---- the fence ----------------------------------------------------------------------------------
+
+// The lease row, locked to the end of the transaction, and the lock still on this session.
+static void add_fence_tables(struct buf *sql, const struct run *run)
+{
+    const struct mydb *m = mydb_of(run->db);
+    buf_adds(sql, " FROM ");
+    mydb_add_table(sql, m, "sluice_lease");
+    buf_adds(sql, " WHERE history_table=");
+    mydb_add_text(sql, m->base.table);
+    buf_addf(sql, " AND epoch=%" PRId64 " AND nonce='%s' AND IS_USED_LOCK('%s')=CONNECTION_ID()",
+             run->epoch, run->nonce, m->lock_name ? m->lock_name : "");
+}
+
+static void add_block_begin(struct buf *sql, const struct run *run)
+{
+    buf_adds(sql,
+             "DECLARE sluice_e BIGINT DEFAULT NULL; START TRANSACTION; SELECT epoch INTO sluice_e");
+    add_fence_tables(sql, run);
+    buf_adds(sql, " FOR UPDATE; IF sluice_e IS NULL THEN SIGNAL SQLSTATE '45000' SET "
+                  "MESSAGE_TEXT='sluice:fenced'; END IF; ");
+}
+
+static struct err *fail(struct run *run, const char *what)
+{
+    const struct mydb *m = mydb_of(run->db);
+    if ((m->failure.code == FENCED_CODE && strstr(m->failure.text, "sluice:fenced")) ||
+        m->failure.code == DUPLICATE_CODE) { // somebody else wrote that seq or rank
+        return mydb_fenced(run);
+    }
+    return mydb_error(m, what);
+}
+
+// ---- one transaction ----------------------------------------------------------------------------
+
+// MariaDB takes several statements as one compound statement: one trip, and no multi-statements.
+static struct err *send_blocks(struct run *run, const struct strlist *sql, int flags)
+{
+    struct mydb *m = mydb_of(run->db);
+    AUTO(buf_done) struct buf block = BUF(MYDB_SQL_MAX);
+    size_t next = 0;
+    bool first = true;
+    do {
+        buf_reset(&block);
+        buf_adds(&block, "BEGIN NOT ATOMIC ");
+        if (first && (flags & MYDB_BEGIN)) {
+            add_block_begin(&block, run);
+        }
+        while (next < sql->count && block.len < BLOCK_BYTES) {
+            buf_adds(&block, sql->items[next++]);
+            buf_adds(&block, "; ");
+        }
+        if (next == sql->count && (flags & MYDB_COMMIT)) {
+            buf_adds(&block, "COMMIT; ");
+        }
+        buf_adds(&block, "END");
+        TRY(buf_check(&block, REASON_INTERNAL, "the record of a step"));
+        if (mydb_send(m, block.data, block.len)) {
+            return fail(run, "record a step");
+        }
+        first = false;
+    } while (next < sql->count);
+    return NULL;
+}
+
+static struct err *check_fence(struct run *run)
+{
+    struct mydb *m = mydb_of(run->db);
+    AUTO(buf_done) struct buf sql = BUF(4096);
+    buf_adds(&sql, "SELECT epoch");
+    add_fence_tables(&sql, run);
+    buf_adds(&sql, " FOR UPDATE");
+    AUTO(mydb_result_free_auto) struct mydb_result *result = NULL;
+    TRY(mydb_read(m, "check the lease", buf_text(&sql), &result));
+    return mydb_rows(result) == 1 ? NULL : mydb_fenced(run);
+}
+
+static struct err *send_singly(struct run *run, const struct strlist *sql, int flags)
+{
+    struct mydb *m = mydb_of(run->db);
+    if (flags & MYDB_BEGIN) {
+        TRY(mydb_exec(m, "begin a transaction", "START TRANSACTION"));
+        TRY(check_fence(run));
+    }
+    for (size_t i = 0; i < sql->count; i++) {
+        if (mydb_send(m, sql->items[i], strlen(sql->items[i]))) {
+            return fail(run, "record a step");
+        }
+    }
+    return flags & MYDB_COMMIT ? mydb_exec(m, "commit", "COMMIT") : NULL;
+}
+
+static struct err *write_once(struct run *run, const struct strlist *sql, int flags)
+{
+    struct mydb *m = mydb_of(run->db);
+    TRY(mydb_own_begin(m));
+    TRY(m->mariadb ? send_blocks(run, sql, flags) : send_singly(run, sql, flags));
+    return mydb_own_end(m);
+}
+
+// A whole transaction of ours that met a lock is simply sent again.
+static bool may_repeat(const struct mydb *m, int flags)
+{
+    const unsigned code = m->failure.code;
+    return flags == (MYDB_BEGIN | MYDB_COMMIT) &&
+           (mydb_error_is_lock(code) || code == STALE_READ_CODE || code == INTERRUPTED_CODE);
+}
+
+static struct err *write_patiently(struct run *run, const struct strlist *sql, int flags)
+{
+    struct mydb *m = mydb_of(run->db);
+    const int64_t end = clock_mono_ms() + run->request->execution->lock_retry_for_ms;
+    int tries_left = INT32_MAX;
+    for (int64_t pause = RETRY_FIRST_MS;;
+         pause = pause * 2 < RETRY_MAX_MS ? pause * 2 : RETRY_MAX_MS) {
+        struct err *e = write_once(run, sql, flags);
+        if (!e) {
+            return NULL;
+        }
+        const bool again = may_repeat(m, flags) && clock_mono_ms() < end && tries_left-- > 0;
+        if (!mydb_lost(m)) {
+            const struct mydb_failure kept = m->failure;
+            mydb_rollback(m);
+            m->failure = kept;
+        }
+        if (!again) {
+            return e;
+        }
+        err_free(e);
+        // What is recorded here has happened already: a cancel leaves it a few more tries.
+        AUTO(err_free_auto) struct err *stop = run_pause(run, jitter_ms(pause));
+        tries_left = stop && tries_left > TRIES_AFTER_CANCEL ? TRIES_AFTER_CANCEL : tries_left;
+    }
+}
+
+// ---- with the history row that waits ------------------------------------------------------------
+
+static void pending_take(struct mydb *m, struct strlist *all)
+{
+    for (size_t i = 0; i < m->pending.sql.count; i++) {
+        strlist_add(all, m->pending.sql.items[i]);
+    }
+}
+
+static void pending_applied(struct run *run)
+{
+    struct mydb *m = mydb_of(run->db);
+    if (m->pending.set) {
+        run_applied(run, m->pending.file, m->pending.rank);
+    }
+    m->pending.set = false;
+    strlist_done(&m->pending.sql);
+}
+
+static struct err *resolve(struct run *run, struct err *lost, bool *resolved)
+{
+    bool committed = false;
+    struct err *e = mydb_resolve_commit(run, &committed);
+    if (e) {
+        err_free(e); // the first error names what happened, the second only why we do not know more
+        return lost;
+    }
+    if (!committed) {
+        return lost;
+    }
+    pending_applied(run);
+    if (!resolved) {
+        return lost;
+    }
+    *resolved = true;
+    err_free(lost);
+    return NULL;
+}
+
+struct err *mydb_write(struct run *run, const struct strlist *sql, int flags, bool *resolved)
+{
+    struct mydb *m = mydb_of(run->db);
+    AUTO(strlist_done) struct strlist all = { 0 };
+    if (flags == (MYDB_BEGIN | MYDB_COMMIT)) {
+        pending_take(m, &all);
+    }
+    for (size_t i = 0; i < sql->count; i++) {
+        strlist_add(&all, sql->items[i]);
+    }
+    struct err *e = write_patiently(run, &all, flags);
+    if (e && mydb_lost(m) && (flags & MYDB_COMMIT)) {
+        return resolve(run, e, resolved);
+    }
+    if (e) {
+        return e;
+    }
+    if (flags & MYDB_COMMIT) {
+        head_commit(run);
+        pending_applied(run);
+    }
+    return NULL;
+}
+
+struct err *mydb_flush(struct run *run)
+{
+    const struct mydb *m = mydb_of(run->db);
+    const struct strlist none = { 0 };
+    if (!m->pending.set) {
+        return NULL;
+    }
+    run->seen.journal.head_seq = m->pending.head.seq; // it may have been rewound after an error
+    memcpy(run->seen.journal.head_hash, m->pending.head.hash, sizeof m->pending.head.hash);
+    bool resolved = false; // a new session serves the next file as well
+    return mydb_write(run, &none, MYDB_BEGIN | MYDB_COMMIT, &resolved);
+}
+
+struct err *mydb_append(struct run *run, struct journal_row *row)
+{
+    const struct mydb *m = mydb_of(run->db);
+    AUTO(free_auto) char *sql = mydb_sql_journal(m, row, 0);
+    AUTO(strlist_done) struct strlist list = { 0 };
+    strlist_add(&list, sql);
+    journal_advance(run, row);
+    bool resolved = false;
+    return mydb_write(run, &list, MYDB_BEGIN | MYDB_COMMIT, &resolved);
+}
+
+// ---- unknown COMMIT -----------------------------------------------------------------------------
+
+static struct err *come_back(struct run *run, int64_t end)
+{
+    struct mydb *m = mydb_of(run->db);
+    for (;;) {
+        struct err *e = mydb_reopen(m);
+        if (!e || e->kind != ERR_TRANSIENT || clock_mono_ms() >= end) {
+            return e;
+        }
+        err_free(e);
+        TRY(run_pause(run, jitter_ms(RESOLVE_PAUSE_MS)));
+    }
+}
+
+// The old session holds the lock as long as it lives, so having it means that it is gone.
+static struct err *lock_again(struct run *run, int64_t end)
+{
+    for (;;) {
+        bool taken = false;
+        TRY(mydb_try_lock(run->db, &taken));
+        if (taken) {
+            return NULL;
+        }
+        if (clock_mono_ms() >= end) {
+            return err_new(ERR_TRANSIENT, REASON_WAITING_FOR_OLD_SESSION,
+                           "the lost session still holds the migration lock");
+        }
+        TRY(run_pause(run, jitter_ms(RESOLVE_PAUSE_MS)));
+    }
+}
+
+static bool has_row(const struct journal *journal, const struct mydb_head *head)
+{
+    for (size_t i = journal->count; i > 0; i--) {
+        const struct journal_row *row = &journal->rows[i - 1];
+        if (row->seq == head->seq) {
+            return strcmp(row->row_hash, head->hash) == 0;
+        }
+    }
+    return false;
+}
+
+struct err *mydb_resolve_commit(struct run *run, bool *committed)
+{
+    struct mydb *m = mydb_of(run->db);
+    struct mydb_head sent = { .seq = run->seen.journal.head_seq };
+    memcpy(sent.hash, run->seen.journal.head_hash, sizeof sent.hash);
+    const int64_t end = clock_mono_ms() + RESOLVE_MS;
+    run_notice(run, "the connection was lost at a COMMIT: looking whether it happened");
+    TRY(come_back(run, end));
+    TRY(lock_again(run, end));
+    TRY(mydb_bump_epoch(run));
+    TRY(run_refresh(run));
+    *committed = sent.seq > m->committed.seq && has_row(&run->seen.journal, &sent);
+    head_commit(run);
+    return NULL;
+}
