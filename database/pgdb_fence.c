@@ -59,11 +59,12 @@ static const char journal_insert[] =
     " step, line, statement_sha256, step_class, pre_state, state, verdict, git_commit,"
     " file_sha256, placeholders_hmac, epoch, attempt, retry_token, session_id, error_code,"
     " message, row_hash, started, finished)"
-    " VALUES ($1, $2::bigint, 1, $3::int, $4, $5, $6, $7, $8::int, $9::int, $10, $11, $12, $13,"
-    " $14, $15, $16, $17, $18::bigint, $19::bigint, $20, $21::bigint, $22, $23, $24,"
-    " CASE WHEN $13 = 'intent' THEN pg_catalog.clock_timestamp()"
+    " VALUES ($1::text, $2::bigint, 1, $3::int, $4::text, $5::text, $6::text, $7::text, $8::int,"
+    " $9::int, $10::text, $11::text, $12::text, $13::text, $14::text, $15::text, $16::text,"
+    " $17::text, $18::bigint, $19::bigint, $20::text, $21::bigint, $22::text, $23::text, $24::text,"
+    " CASE WHEN $13::text = 'intent' THEN pg_catalog.clock_timestamp()"
     " ELSE pg_catalog.transaction_timestamp() END,"
-    " CASE WHEN $13 = 'intent' THEN NULL ELSE pg_catalog.clock_timestamp() END)";
+    " CASE WHEN $13::text = 'intent' THEN NULL ELSE pg_catalog.clock_timestamp() END)";
 
 char *pgdb_journal_sql(const struct pgdb *pg)
 {
@@ -79,11 +80,13 @@ char *pgdb_rows_sql(const struct pgdb *pg)
     return mem_printf(
         "WITH h AS (INSERT INTO %s (installed_rank, version, description, type, script, checksum,"
         " installed_by, execution_time, success)"
-        " SELECT $3::int, $5, $6, $25, $7, $26::int, $27, coalesce($28::int,"
+        " SELECT $3::int, $5::text, $6::text, $25::text, $7::text, $26::int, $27::text,"
+        " coalesce($28::int,"
         " (pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()"
         " - pg_catalog.transaction_timestamp()) * 1000)::int),"
-        " (CASE WHEN EXISTS (SELECT 1 FROM %s WHERE history_table = $1 AND epoch = $18::bigint"
-        " AND nonce = $29 AND xmax = %s) THEN 't' ELSE 'sluice:txcontrol' END)::bool)"
+        " (CASE WHEN EXISTS (SELECT 1 FROM %s WHERE history_table = $1::text AND epoch = "
+        "$18::bigint"
+        " AND nonce = $29::text AND xmax = %s) THEN 't' ELSE 'sluice:txcontrol' END)::bool)"
         " INSERT INTO %s%s",
         pg->history, pg->lease, xid, pg->journal, journal_insert);
 }

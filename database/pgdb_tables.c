@@ -190,11 +190,11 @@ static const char insert_tail[] =
 static const char update_tail[] =
     " SET target_id = $2, server_identity = $3, epoch = $4::bigint, nonce = $5,"
     " attempt = $6::bigint, holder = $7, since = pg_catalog.clock_timestamp(),"
-    " owner_plan_uid = CASE WHEN $13 = 'owner' THEN $8 ELSE owner_plan_uid END,"
-    " owner_namespace = CASE WHEN $13 = 'owner' THEN $9 ELSE owner_namespace END,"
-    " owner_name = CASE WHEN $13 = 'owner' THEN $10 ELSE owner_name END,"
-    " owner_database = CASE WHEN $13 = 'owner' THEN $11 ELSE owner_database END,"
-    " owner_cluster = CASE WHEN $13 = 'owner' THEN $12 ELSE owner_cluster END"
+    " owner_plan_uid = CASE WHEN $13::text = 'owner' THEN $8::text ELSE owner_plan_uid END,"
+    " owner_namespace = CASE WHEN $13::text = 'owner' THEN $9::text ELSE owner_namespace END,"
+    " owner_name = CASE WHEN $13::text = 'owner' THEN $10::text ELSE owner_name END,"
+    " owner_database = CASE WHEN $13::text = 'owner' THEN $11::text ELSE owner_database END,"
+    " owner_cluster = CASE WHEN $13::text = 'owner' THEN $12::text ELSE owner_cluster END"
     " WHERE history_table = $1";
 
 static char *holder_text(const struct apply_request *request)
