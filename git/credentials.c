@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <string.h>
 #include "git/repo.h"
-#include "git/url.h"
 #include "reconcile/base/auto.h"
 #include "reconcile/base/hash.h"
 #include "reconcile/base/mem.h"
@@ -96,6 +95,8 @@ struct err *repo_credentials_parse(const struct kvlist *data, const char *url,
                                    struct repo_credentials *out)
 {
     AUTO(repo_credentials_done) struct repo_credentials parsed = { 0 };
+    TRY(repo_url_check(url,
+                       REPO_ALLOW_HTTP | REPO_ALLOW_FILE)); /* else which keys fit is a guess */
     const char *user = value(data, "username", NULL);
     parsed.username = user ? mem_strdup(user) : NULL;
     TRY(check_text("username", user));

@@ -93,10 +93,12 @@ static struct err *ssh_explained(const struct remote *remote, const char *text)
                        "libssh2 does not know; ed25519 and ecdsa work",
                        text);
     }
-    if (contains(text, "passphrase") || contains(text, "private key") ||
-        contains(text, "Unable to extract public key") || contains(text, "PEM")) {
+    if (contains(text, "Failed to authenticate") || contains(text, "private key")) {
+        /* A server that says no is GIT_EAUTH; what fails here fails on our side. */
         return err_new(ERR_TERMINAL, REASON_SECRET_INVALID,
-                       "the key in identity cannot be used (wrong passphrase or format): %s", text);
+                       "the key in identity cannot be used (another format, or a wrong passphrase "
+                       "in password): %s",
+                       text);
     }
     if (remote->ssh_verified) {
         return err_new(ERR_TRANSIENT, REASON_SOURCE_UNAVAILABLE,
@@ -124,6 +126,10 @@ struct err *remote_error(struct remote *remote, int code)
     }
     if (remote->url.scheme == REPO_SCHEME_SSH) {
         return ssh_explained(remote, text);
+    }
+    if (contains(text, "early EOF")) {
+        return err_new(ERR_TRANSIENT, REASON_SOURCE_UNAVAILABLE,
+                       "the server broke off in the middle of its answer");
     }
     return err_new(ERR_TRANSIENT, REASON_SOURCE_UNAVAILABLE, "%s", text);
 }

@@ -41,7 +41,8 @@ struct repo_credentials {
 /* The data of a source Secret (design.md 3): username+password | bearerToken |
  * identity+known_hosts(+password = passphrase); optional ca.crt, tls.crt, tls.key (caFile, certFile,
  * keyFile are accepted too). ERR_TERMINAL SecretInvalid naming the keys that clash or are missing
- * for the scheme of `url`. An empty list is fine for https, http and file. */
+ * for the scheme of `url`; InvalidSpec for a url of no scheme at all. An empty list is fine for
+ * https, http and file. */
 struct err *repo_credentials_parse(const struct kvlist *data, const char *url,
                                    struct repo_credentials *out) ERR_MUST_USE;
 void repo_credentials_done(struct repo_credentials *credentials);

@@ -42,24 +42,36 @@ static bool pem_bytes(const char *text, struct buf *out)
     return ok;
 }
 
-/* OpenSSH names the key type in the clear, also when the key is encrypted; PKCS #8 holds RSA's
- * object identifier. */
-static bool is_rsa_key(const char *text)
+struct key_facts {
+    bool rsa, encrypted;
+};
+
+static bool has(const struct buf *bytes, size_t head, const char *part, size_t length)
+{
+    return memmem(bytes->data, head < bytes->len ? head : bytes->len, part, length) != NULL;
+}
+
+/* OpenSSH names cipher and key type in the clear, also when the key is encrypted; PKCS #8 holds
+ * RSA's object identifier. */
+static struct key_facts key_facts(const char *text)
 {
     static const char rsa_oid[] = "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
     static const char ssh_rsa[] = "\0\0\0\x07ssh-rsa";
-    if (strstr(text, "-----BEGIN RSA PRIVATE KEY-----")) {
-        return true;
-    }
+    static const char no_cipher[] = "openssh-key-v1\0\0\0\0\x04none";
+    struct key_facts facts = {
+        .rsa = strstr(text, "-----BEGIN RSA PRIVATE KEY-----") != NULL,
+        .encrypted = strstr(text, "-----BEGIN ENCRYPTED PRIVATE KEY-----") ||
+                     strstr(text, "Proc-Type: 4,ENCRYPTED"),
+    };
     AUTO(buf_done) struct buf bytes = BUF(KEY_TEXT_MAX);
-    if (!pem_bytes(text, &bytes)) {
-        return false;
+    if (pem_bytes(text, &bytes) && bytes.len > 0) {
+        facts.rsa = facts.rsa || has(&bytes, 256, rsa_oid, sizeof rsa_oid - 1) ||
+                    has(&bytes, 256, ssh_rsa, sizeof ssh_rsa - 1);
+        facts.encrypted = facts.encrypted || (has(&bytes, 14, "openssh-key-v1", 14) &&
+                                              !has(&bytes, 32, no_cipher, sizeof no_cipher - 1));
+        secret_wipe(bytes.data, bytes.len);
     }
-    size_t head = bytes.len < 256 ? bytes.len : 256;
-    bool rsa = memmem(bytes.data, head, rsa_oid, sizeof rsa_oid - 1) ||
-               memmem(bytes.data, head, ssh_rsa, sizeof ssh_rsa - 1);
-    secret_wipe(bytes.data, bytes.len);
-    return rsa;
+    return facts;
 }
 
 /* libssh2 comes with libgit2; we do not link it, so ask the one that is loaded. */
@@ -90,7 +102,15 @@ static struct err *check_credentials(const struct repo_credentials *c)
                        "an ssh source needs identity (a private key) in its Secret");
     }
     const char *version = NULL;
-    if (secret_set(&c->identity) && is_rsa_key(c->identity.bytes) && !libssh2_signs_rsa(&version)) {
+    struct key_facts facts = { 0 };
+    if (secret_set(&c->identity)) {
+        facts = key_facts(c->identity.bytes);
+    }
+    if (facts.encrypted && !secret_set(&c->passphrase)) {
+        return err_new(ERR_TERMINAL, REASON_SECRET_INVALID,
+                       "identity is encrypted: put its passphrase into password of the Secret");
+    }
+    if (facts.rsa && !libssh2_signs_rsa(&version)) {
         return err_new(ERR_TERMINAL, REASON_SECRET_INVALID,
                        "identity is an RSA key, which libssh2 %s can sign with SHA-1 only and "
                        "servers refuse: use an ed25519 or ecdsa key, or libssh2 1.11 or newer",
