@@ -190,9 +190,9 @@ for server in pg mariadb; do
 
     db_create $server based
     rm -rf based && mkdir based
-    echo 'create table before (id int);' >based/V1__before.sql
-    echo 'create table after (id int);' >based/V2__after.sql
-    db_sql $server based 'create table before (id int)'
+    echo 'create table existing (id int);' >based/V1__existing.sql
+    echo 'create table newer (id int);' >based/V2__after.sql
+    db_sql $server based 'create table existing (id int)'
     run_expect "$server: a baseline by Sluice" 0 '' \
         "$SLUICE" migrate --url "$(db_uri $server based plain)" --dir based --baseline-on-migrate
     ok "$server: which Flyway accepts" flyway $server based "$PWD/based" validate migrate

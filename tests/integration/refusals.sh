@@ -111,7 +111,7 @@ for server in pg mariadb; do
     fresh_files
 
     db_create "$server" full
-    db_sql $server full 'create table before (id int)'
+    db_sql $server full 'create table existing (id int)'
     refused $server full "$server: a schema that is not empty and has no history" 6 '\(BaselineRequired\)' \
         "$SLUICE" migrate --url "$(db_uri $server full)" --dir sql
 
@@ -127,11 +127,11 @@ for server in pg mariadb; do
         "$SLUICE" migrate --url "${tcp//$SLUICE_TEST_CA/$SLUICE_TEST_OTHER_CA}" --dir sql
     refused $server shop "$server: nobody listens there" 9 '127.0.0.1:1[^0-9].*\(DatabaseUnavailable\)' \
         "$SLUICE" migrate --url "$(printf '%s' "$tcp" | sed 's/@localhost:[0-9]*/@127.0.0.1:1/')" --dir sql
-    refused $server shop "$server: a database that does not exist" '[459]' 'nosuch' \
+    refused $server shop "$server: a database that does not exist" "$([ $server = pg ] && echo 9 || echo 5)" 'nosuch' \
         "$SLUICE" migrate --url "$(printf '%s' "$tcp" | sed 's#/shop#/nosuch#')" --dir sql
 done
 
-run_expect "an unknown scheme in --url" 1 'oracle' "$SLUICE" migrate --url oracle://x/y --dir sql
+run_expect "an unknown scheme in --url" 1 'must begin with postgresql' "$SLUICE" migrate --url oracle://x/y --dir sql
 run_expect "no --url" 1 '--url' "$SLUICE" migrate --dir sql
 run_expect "no files" 1 '--dir' "$SLUICE" migrate --url "$url"
 run_expect "an unknown option" 1 '--bogus' "$SLUICE" migrate --bogus
