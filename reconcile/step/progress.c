@@ -163,6 +163,7 @@ static void finish(struct step *s)
 {
     const struct failure *poll = &s->seen->source.poll;
     bool lost = s->old->last_applied_commit[0] == '\0' && !s->next->rollout.present;
+    s->again = s->again || s->commit != &s->seen->source.newest; /* a queued commit is next */
     note_applied(s);
     note_ahead(s);
     AUTO(free_auto) char *message = ready_message(s);

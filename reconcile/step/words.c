@@ -96,6 +96,19 @@ bool say_target_held(struct step *s)
 
 /* ---- words for what is missing ----------------------------------------------------------------- */
 
+/* Has any database been heard to be not up to date? */
+static bool speaks_against(const struct step *s)
+{
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        enum judged_kind kind = s->judged[i].kind;
+        bool silent = kind == J_UNREACHABLE && s->judged[i].consistent;
+        if (kind != J_UNKNOWN && kind != J_STALE && kind != J_UP_TO_DATE && !silent) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool stalled_before(const struct step *s)
 {
     return s->old->conditions[CONDITION_STALLED].status == CONDITION_TRUE && s->spec_same;
@@ -106,8 +119,10 @@ void say_unknown(struct step *s, const char *message)
 {
     bool seen_before =
         s->commit->commit[0] == '\0' || str_eq(s->commit->commit, s->old->last_attempted_commit);
-    bool keep = step_ready_before(s) || (stalled_before(s) && seen_before && !s->retry_new);
-    step_say(s, keep ? SAY_KEEP : SAY_PROGRESS, REASON_PROGRESSING, mem_strdup(message));
+    bool ready = step_ready_before(s) && !speaks_against(s);
+    bool stalled = stalled_before(s) && seen_before && !s->retry_new;
+    step_say(s, ready || stalled ? SAY_KEEP : SAY_PROGRESS, REASON_PROGRESSING,
+             mem_strdup(message));
 }
 
 void say_outage(struct step *s, const char *reason, const char *message, int32_t failures,
