@@ -16,7 +16,11 @@ struct log_field {
     const char *text; /* NULL: number is meant */
     int64_t number;
 };
-#define LOG_S(k, v) ((struct log_field){ .key = (k), .text = (v) ? (v) : "" })
+static inline const char *log_text(const char *text) /* NULL is written as "" */
+{
+    return text ? text : "";
+}
+#define LOG_S(k, v) ((struct log_field){ .key = (k), .text = log_text(v) })
 #define LOG_I(k, v) ((struct log_field){ .key = (k), .number = (v) })
 
 void log_setup(int fd, enum log_level min); /* default: stderr, info. Any thread may log after. */
