@@ -337,9 +337,18 @@ struct err *db_look(const struct db_context *context, const struct db_args *args
     return db_inspect(db, 0, out);
 }
 
+/* Without the packager's part, as in "PostgreSQL 15.20 (Debian ...)", which clutters the line. */
+static size_t server_length(const char *server)
+{
+    const char *bracket = strstr(server, " (");
+
+    return bracket ? (size_t)(bracket - server) : strlen(server);
+}
+
 char *db_headline(const struct db_context *context, const struct identity *identity)
 {
-    return mem_printf("%s (%s), schema %s", context->label,
-                      identity->server_text ? identity->server_text : "server not known",
+    const char *server = identity->server_text ? identity->server_text : "server not known";
+
+    return mem_printf("%s (%.*s), schema %s", context->label, (int)server_length(server), server,
                       identity->schema ? identity->schema : "none");
 }
