@@ -4,9 +4,18 @@
 
 #include "controller/cli/cli.h"
 #include "controller/cli/commands.h"
+#include "git/repo.h"
 #include "reconcile/base/str.h"
 
 const struct command commands[] = {
+    { "migrate", "apply what is missing to one database", migrate_main, false },
+    { "plan", "show the statements that migrate would run", plan_main, false },
+    { "info", "show every migration with its state", info_main, false },
+    { "validate", "compare a database with the files", validate_main, false },
+    { "baseline", "make the history table of an existing database", baseline_main, false },
+    { "fetch-once", "one contact with a git server (internal)", repo_fetch_once_main, true },
+    { "controller", "run the controller", controller_main, false },
+    { "run", "apply one assignment of the controller (inside a Job)", run_main, false },
     { "version", "show the version of sluice and of its libraries", version_main, false },
     { "help", "show the commands, or one command's options", help_main, false },
 };

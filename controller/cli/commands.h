@@ -12,3 +12,12 @@ int validate_main(int argc, char **argv);
 int baseline_main(int argc, char **argv);
 /* `sluice resolve` without plan/NAME: the verdict goes straight into the database. */
 int resolve_database_main(int argc, char **argv);
+
+int run_main(int argc, char **argv);
+int controller_main(int argc, char **argv);
+int get_main(int argc, char **argv);
+int describe_main(int argc, char **argv);
+int wait_main(int argc, char **argv);
+int retry_main(int argc, char **argv);
+/* With plan/NAME a request to the controller, else resolve_database_main(). */
+int resolve_main(int argc, char **argv);

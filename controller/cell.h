@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the controller remembers of one plan while it runs: nothing here outlives the process, all of
+ * it is observed again after a restart. */
+#pragma once
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "controller/note.h"
+#include "controller/polls.h"
+#include "controller/trees.h"
+#include "reconcile/model/mplan.h"
+#include "reconcile/model/platform.h"
+#include "reconcile/model/status.h"
+#include "reconcile/plan/plan.h"
+#include "reconcile/step/step.h"
+
+struct snapshot { /* one decoded state of the object; immutable, counted */
+    atomic_int refs;
+    uint64_t serial;
+    char *print; /* uid, generation, deletion and annotations: equal = the same object */
+    struct mplan plan;
+    struct err *error; /* InvalidSpec: only metadata is usable */
+    char spec_hash[ROLLOUT_HASH_LEN + 1];
+    struct resolve_list resolve;
+    bool has_resolve;
+    struct err *resolve_error;
+};
+
+struct seen { /* one successful inspection; immutable, counted */
+    atomic_int refs;
+    uint64_t serial;
+    struct inspection inspection;
+    int64_t began_mono_ms, ended_mono_ms;
+};
+
+struct judgement {                  /* plan_make of one inspection against one tree */
+    uint64_t seen, trees, snapshot; /* serials that it was made from; 0: none */
+    char *assume;                   /* what was known of other databases; NULL: not asked */
+    char retry_token[65];
+    bool has_plan;
+    struct plan plan;
+    struct err *error;
+};
+
+struct database_cell {
+    char *name;
+    char *connection; /* what decides where it is: a change makes every fact void */
+    enum inspection_state state;
+    struct seen *seen;
+    struct note failure;
+    char *server;             /* limits count by it; "ns/secret" until the first connect */
+    bool inspecting;          /* wanted or under way */
+    bool submitted;           /* under way */
+    bool again;               /* asked for while one was under way */
+    int64_t due_mono_ms;      /* next scheduled look */
+    bool busy;                /* a record effect is under way, or not looked at since */
+    int64_t recorded_attempt; /* its failure is in the journal by our hand; 0: none */
+    struct note create, record;
+    struct judgement judgement;
+    /* inputs hashes by snapshot and trees */
+    uint64_t inputs_snapshot, inputs_trees, newest_trees;
+    char inputs[ROLLOUT_HASH_LEN + 1], newest_inputs[ROLLOUT_HASH_LEN + 1];
+};
+
+struct fetch_slot { /* one commit that is wanted */
+    char commit[REPO_COMMIT_LEN];
+    char *revision; /* for people: "main@sha1:..." */
+    enum fetch_state state;
+    struct note failure;
+    struct trees *trees;
+};
+
+struct gate_cell {
+    char *wave, *name;
+    int32_t round;
+    bool running;
+    struct gate_answer answer;
+    const char *logged; /* static: the newest answer in the log */
+    int64_t taken_mono_ms;
+};
+
+struct ended_job { /* when this process first saw that it had ended */
+    char name[JOB_NAME_MAX + 1];
+    int64_t mono_ms;
+    bool present; /* in the newest list */
+};
+
+struct cell {
+    char *key, *namespace_, *name;
+    atomic_int refs;
+    pthread_mutex_t lock; /* over everything below */
+    bool gone;
+    char uid[37];
+    struct snapshot *snapshot;
+    struct status status; /* the last one decided */
+    struct status stored; /* the last one written */
+    bool status_known, dirty;
+    int64_t written_mono_ms;
+    struct note write_failure, read_failure;
+    /* source */
+    char *source; /* what a commit is of: url, ref, revision, secret; a change makes commits void */
+    struct poll_answer poll;
+    struct note source_failure; /* before a poll was possible: Secret, url */
+    struct fetch_slot newest, rollout;
+    /* databases, in the spec's order */
+    struct database_cell *databases;
+    size_t database_count;
+    int inspections;        /* under way */
+    struct strlist secrets; /* "Secret/name" or "ConfigMap/name" that changed since the last pass */
+    struct gate_cell *gates;
+    size_t gate_count, gate_cap;
+    struct ended_job *ended;
+    size_t ended_count, ended_cap;
+    bool jobs_listed;         /* once in this process: what ends from now on is news */
+    int64_t deleting_mono_ms; /* 0: not deleting */
+    char *logged;             /* newest Ready as it was logged */
+};
+
+struct cells {
+    pthread_mutex_t lock;
+    struct cell **items;
+    size_t count;
+    size_t cap;
+};
+
+void cells_init(struct cells *cells);
+void cells_done(struct cells *cells);
+/* With a reference; made when absent. */
+struct cell *cells_get(struct cells *cells, const char *namespace_, const char *name);
+struct cell *cells_find(struct cells *cells, const char *key); /* NULL: none */
+void cells_drop(struct cells *cells, struct cell *cell);
+/* Marks a changed Secret or ConfigMap for every plan of the namespace; adds their keys to `tell`. */
+void cells_note_object(struct cells *cells, enum platform_kind kind, const char *namespace_,
+                       const char *name, struct strlist *tell);
+void cells_each(struct cells *cells, void (*visit)(void *payload, struct cell *cell),
+                void *payload);
+struct cell *cell_ref(struct cell *cell);
+void cell_unref(struct cell *cell);
+char *cell_key(const char *namespace_, const char *name); /* "ns/name"; owned */
+
+/* All with the lock held. */
+void cell_reset(struct cell *cell); /* another object of that name: forget everything */
+void cell_take_snapshot(struct cell *cell, struct snapshot *snapshot);    /* takes the reference */
+struct database_cell *cell_database(struct cell *cell, const char *name); /* NULL: none */
+struct gate_cell *cell_gate(struct cell *cell, const char *wave, const char *name); /* made */
+int64_t cell_ended_since(struct cell *cell, const char *job, int64_t now_mono_ms);
+void slot_clear(struct fetch_slot *slot);
+
+/* Decodes; the object is borrowed. Never fails: error is in the snapshot. */
+struct snapshot *snapshot_new(const struct json *object);
+char *snapshot_print(const struct json *object);
+struct snapshot *snapshot_ref(struct snapshot *snapshot);
+void snapshot_unref(struct snapshot *snapshot);
+static inline void snapshot_unref_auto(struct snapshot **p)
+{
+    snapshot_unref(*p);
+}
+struct seen *seen_new(struct inspection *inspection, int64_t began_mono_ms); /* takes it over */
+struct seen *seen_ref(struct seen *seen);
+void seen_unref(struct seen *seen);
+void judgement_clear(struct judgement *judgement);

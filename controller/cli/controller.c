@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `sluice controller`: flags to a config, a platform, and the run. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "controller/cli/cli.h"
+#include "controller/cli/commands.h"
+#include "controller/controller.h"
+#include "git/repo.h"
+#include "local/local.h"
+#include "reconcile/base/auto.h"
+#include "reconcile/base/file.h"
+#include "reconcile/base/log.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/model/reason.h"
+
+struct controller_values {
+    const char *standalone, *allow, *namespace_, *metrics, *health, *hook, *log_level;
+    int64_t min_interval_ms, workers;
+};
+
+#define ROW(name, type, value, help, field)                                                        \
+    {                                                                                              \
+        name, 0, type, value, help, offsetof(struct controller_values, field)                      \
+    }
+static const struct option_row controller_rows[] = {
+    ROW("standalone", OPTION_TEXT, "DIR", "folder of manifests; state goes to DIR/.sluice",
+        standalone),
+    ROW("allow-source-scheme", OPTION_TEXT, "LIST", "also http and/or file, comma-separated",
+        allow),
+    ROW("namespace", OPTION_TEXT, "NS", "only plans of this namespace", namespace_),
+    ROW("min-interval", OPTION_DURATION, "TIME",
+        "floor of every poll and inspection interval (default 30s)", min_interval_ms),
+    ROW("workers", OPTION_NUMBER, "N", "plans worked on at once (default 8)", workers),
+    ROW("metrics-addr", OPTION_TEXT, "ADDR", "/metrics (default :8080; port 0: any; off)", metrics),
+    ROW("health-addr", OPTION_TEXT, "ADDR", "/healthz, /readyz (default :9440)", health),
+    ROW("hook-addr", OPTION_TEXT, "ADDR", "/hook/NAMESPACE/PLAN (default :9292)", hook),
+    ROW("log-level", OPTION_TEXT, "LEVEL", "debug, info, warn or error (default info)", log_level),
+};
+
+static const struct cli_spec controller_spec = {
+    .command = "controller",
+    .synopsis = "--standalone DIR",
+    .about =
+        "Runs the controller on a folder of MigrationPlan, Secret and ConfigMap manifests, the"
+        " same\nthat kubectl apply takes. Addresses without a host bind 127.0.0.1. Log lines on"
+        " stderr are JSON.",
+    .rows = controller_rows,
+    .row_count = sizeof controller_rows / sizeof *controller_rows,
+};
+
+/* ---- values -------------------------------------------------------------------------------------- */
+
+static struct err *parse_schemes(const char *list, unsigned *out)
+{
+    AUTO(free_auto) char *copy = mem_strdup(list ? list : "");
+    char *rest = copy;
+    const char *word;
+
+    while ((word = strsep(&rest, ","))) {
+        if (str_eq(word, "http")) {
+            *out |= REPO_ALLOW_HTTP;
+        } else if (str_eq(word, "file")) {
+            *out |= REPO_ALLOW_FILE;
+        } else if (*word && !str_eq(word, "https") && !str_eq(word, "ssh")) {
+            return err_new(ERR_TERMINAL, REASON_USAGE,
+                           "controller --allow-source-scheme: \"%s\" is not http or file", word);
+        }
+    }
+    return NULL;
+}
+
+static struct err *parse_level(const char *word, enum log_level *out)
+{
+    static const char *const levels[] = { "debug", "info", "warn", "error" };
+
+    *out = LOG_INFO;
+    for (size_t i = 0; word && i < sizeof levels / sizeof *levels; i++) {
+        if (str_eq(word, levels[i])) {
+            *out = (enum log_level)i;
+            return NULL;
+        }
+    }
+    return word ? err_new(ERR_TERMINAL, REASON_USAGE,
+                          "controller --log-level: \"%s\" is not debug, info, warn or error", word)
+                : NULL;
+}
+
+static const char *address(const char *given, const char *standard)
+{
+    if (given && (str_eq(given, "off") || str_eq(given, "0"))) {
+        return NULL;
+    }
+    return given ? given : standard;
+}
+
+static struct err *config_make(const struct controller_values *v, struct config *out)
+{
+    if (!v->standalone) {
+        return err_new(ERR_TERMINAL, REASON_USAGE,
+                       "controller: --standalone DIR is needed, the folder of manifests");
+    }
+    if (v->workers > 256) {
+        return err_new(ERR_TERMINAL, REASON_USAGE, "controller --workers: at most 256");
+    }
+    *out = (struct config){
+        .standalone = v->standalone,
+        .namespace_ = v->namespace_,
+        .min_interval_ms = v->min_interval_ms >= 0 ? v->min_interval_ms : 30000,
+        .workers = v->workers > 0 ? (int)v->workers : 8,
+        .metrics_addr = address(v->metrics, ":8080"),
+        .health_addr = address(v->health, ":9440"),
+        .hook_addr = address(v->hook, ":9292"),
+        .bind_host = "127.0.0.1",
+    };
+    return parse_schemes(v->allow, &out->allow_schemes);
+}
+
+/* ---- children ------------------------------------------------------------------------------------ */
+
+/* What a Job's process gets of our environment: where programs, zones and certificates are, and what
+ * sanitizers and tests need. No variable that may hold a secret. */
+static char **child_environment(void)
+{
+    static const char *const names[] = { "PATH",          "HOME",         "TZ",
+                                         "LANG",          "LC_ALL",       "TMPDIR",
+                                         "SSL_CERT_FILE", "SSL_CERT_DIR", "ASAN_OPTIONS",
+                                         "UBSAN_OPTIONS", "LSAN_OPTIONS", "LD_LIBRARY_PATH" };
+    char **list = mem_array(sizeof names / sizeof *names + 1, sizeof *list);
+    size_t count = 0;
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *value = getenv(names[i]);
+        if (value) {
+            list[count++] = mem_printf("%s=%s", names[i], value);
+        }
+    }
+    return list;
+}
+
+static void environment_free(char **list)
+{
+    for (size_t i = 0; list[i]; i++) {
+        free(list[i]);
+    }
+    free(list);
+}
+
+/* ---- run ----------------------------------------------------------------------------------------- */
+
+static struct err *run_standalone(struct config *config)
+{
+    char **environment = child_environment();
+    const struct local_options options = { .dir = config->standalone,
+                                           .program = "/proc/self/exe",
+                                           .envp = (const char *const *)environment };
+    struct platform platform = { 0 };
+    AUTO(free_auto) char *dir = realpath(config->standalone, NULL);
+    AUTO(free_auto) char *cache = mem_printf("%s/.sluice/git", dir ? dir : config->standalone);
+    AUTO(free_auto) char *scratch = mem_printf("%s/.sluice/tmp", dir ? dir : config->standalone);
+    AUTO(free_auto) char *ports = mem_printf("%s/.sluice/ports.json", dir ? dir : ".");
+    struct err *failed = local_open(&options, &platform);
+
+    if (!failed) {
+        failed = file_mkdirs(cache, 0700);
+        config->cache_dir = cache;
+        config->scratch_dir = scratch;
+        config->ports_file = ports;
+        if (failed) {
+            platform.ops->close(platform.self);
+        } else {
+            failed = controller_run(config, platform);
+        }
+    }
+    environment_free(environment);
+    return failed;
+}
+
+int controller_main(int argc, char **argv)
+{
+    struct controller_values values = { .min_interval_ms = -1 };
+    struct config config = { 0 };
+    enum log_level level = LOG_INFO;
+    bool help = false;
+
+    struct err *failed = cli_parse(&controller_spec, argc, argv, &values, NULL, &help);
+    if (help) {
+        return 0;
+    }
+    failed = failed ? failed : parse_level(values.log_level, &level);
+    failed = failed ? failed : config_make(&values, &config);
+    if (!failed) {
+        log_setup(STDERR_FILENO, level);
+        controller_block_signals();
+        failed = run_standalone(&config);
+    }
+    return failed ? cli_fail("controller", failed, false) : 0;
+}

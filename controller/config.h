@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the controller was told on its command line. */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+struct config {
+    const char *standalone;  /* DIR */
+    const char *namespace_;  /* NULL: every one */
+    unsigned allow_schemes;  /* REPO_ALLOW_... */
+    int64_t min_interval_ms; /* floor of polls and inspections */
+    int workers;
+    const char *metrics_addr, *health_addr, *hook_addr; /* NULL: off */
+    const char *bind_host;                              /* for an address without a host */
+    const char *cache_dir;                              /* clones */
+    const char *scratch_dir;
+    const char *ports_file; /* NULL: none */
+};

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Starting the parts in order, waiting for a signal, stopping them in the opposite order. */
+#include "controller/controller.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "controller/core.h"
+#include "controller/server.h"
+#include "reconcile/base/auto.h"
+#include "reconcile/base/clock.h"
+#include "reconcile/base/log.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/model/reason.h"
+
+#define POOL_THREADS 32   /* databases and fetches that wait */
+#define SOURCE_THREADS 16 /* polls that wait */
+#define POLL_GAP_MS 1000  /* between polls of one source, whoever asks */
+
+static void signals(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGHUP);
+}
+
+void controller_block_signals(void)
+{
+    sigset_t set;
+
+    signals(&set);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static bool wanted(const struct controller *c, const char *namespace_)
+{
+    return !c->config->namespace_ || str_eq(c->config->namespace_, namespace_);
+}
+
+static void add_plan(struct controller *c, const char *namespace_, const char *name)
+{
+    AUTO(free_auto) char *key = cell_key(namespace_, name);
+
+    if (wanted(c, namespace_)) {
+        queue_add(c->plans, key);
+    }
+}
+
+/* ---- changes ------------------------------------------------------------------------------------- */
+
+/* Each complaint about a manifest is logged once, when it appears. */
+static void log_problems(struct controller *c)
+{
+    struct strlist now = { 0 };
+
+    pthread_mutex_lock(&c->problems_lock);
+    c->platform.ops->list_problems(c->platform.self, &now);
+    for (size_t i = 0; i < now.count; i++) {
+        if (!strlist_has(&c->problems, now.items[i])) {
+            LOG(LOG_WARN, "manifest not used", LOG_S("problem", now.items[i]));
+        }
+    }
+    for (size_t i = 0; i < c->problems.count; i++) {
+        if (!strlist_has(&now, c->problems.items[i])) {
+            LOG(LOG_INFO, "manifest in order again", LOG_S("problem", c->problems.items[i]));
+        }
+    }
+    strlist_done(&c->problems);
+    c->problems = now;
+    pthread_mutex_unlock(&c->problems_lock);
+}
+
+static void on_change(void *payload, enum platform_kind kind, const char *namespace_,
+                      const char *name)
+{
+    struct controller *c = payload;
+    AUTO(strlist_done) struct strlist tell = { 0 };
+
+    if (!name) {
+        log_problems(c);
+    } else if (kind == PLATFORM_SECRET || kind == PLATFORM_CONFIGMAP) {
+        cells_note_object(&c->cells, kind, namespace_, name, &tell);
+    } else {
+        add_plan(c, namespace_, name);
+    }
+    for (size_t i = 0; i < tell.count; i++) {
+        queue_add(c->plans, tell.items[i]);
+    }
+}
+
+static void on_source(void *payload, const char *plan)
+{
+    struct controller *c = payload;
+
+    queue_add(c->plans, plan);
+}
+
+static void on_pass(void *payload, int64_t waited_ms, int64_t worked_ms)
+{
+    struct controller *c = payload;
+    const struct metric_label *queue =
+        LABELS({ "name", "migrationplan" }, { "controller", "migrationplan" });
+
+    metrics_observe(c->metrics, METRIC_QUEUE_SECONDS, queue, (double)waited_ms / 1000);
+    metrics_observe(c->metrics, METRIC_QUEUE_WORK_SECONDS, queue, (double)worked_ms / 1000);
+    metrics_observe(c->metrics, METRIC_RECONCILE_SECONDS, LABELS({ "controller", "migrationplan" }),
+                    (double)worked_ms / 1000);
+}
+
+/* ---- start and stop -------------------------------------------------------------------------------- */
+
+static void make_parts(struct controller *c)
+{
+    const struct polls_options polls = {
+        .threads = SOURCE_THREADS,
+        .allow = c->config->allow_schemes,
+        .min_interval_ms = c->config->min_interval_ms,
+        .min_gap_ms = POLL_GAP_MS,
+        .cancel_fd = &c->cancel.fd,
+        .scratch = c->config->scratch_dir,
+        .metrics = c->metrics,
+        .changed = on_source,
+        .payload = c,
+    };
+
+    c->polls = polls_new(&polls);
+    c->pool = pool_new(POOL_THREADS);
+    c->plans = queue_new("migrationplan", c->config->workers, drive_pass, c);
+    queue_observe(c->plans, on_pass, c);
+}
+
+static struct err *start(struct controller *c)
+{
+    struct plan_keys keys = { 0 };
+
+    TRY(servers_start(c));
+    TRY(c->platform.ops->watch(c->platform.self, on_change, c));
+    TRY(c->platform.ops->list_plans(c->platform.self, &keys));
+    log_problems(c);
+    for (size_t i = 0; i < keys.count; i++) {
+        add_plan(c, keys.items[i].namespace_, keys.items[i].name);
+    }
+    LOG(LOG_INFO, "controller started", LOG_S("version", SLUICE_VERSION),
+        LOG_I("plans", (int64_t)keys.count), LOG_I("workers", c->config->workers));
+    plan_keys_done(&keys);
+    polls_start(c->polls);
+    queue_start(c->plans);
+    atomic_store(&c->synced, true);
+    return NULL;
+}
+
+/* SIGHUP has no meaning of its own: files are re-read as they change. */
+static void wait_for_signal(void)
+{
+    sigset_t set;
+    int number = 0;
+
+    signals(&set);
+    do {
+        if (sigwait(&set, &number)) {
+            return;
+        }
+    } while (number == SIGHUP);
+    LOG(LOG_INFO, "controller stops", LOG_S("signal", number == SIGTERM ? "SIGTERM" : "SIGINT"));
+}
+
+/* Nobody waits for a hung server: looks and fetches see the cancel and end. */
+static void stop(struct controller *c)
+{
+    cancel_trigger(&c->cancel);
+    servers_stop(c);
+    queue_stop(c->plans);
+    polls_stop(c->polls);
+    pool_stop(c->pool);
+    c->platform.ops->close(c->platform.self);
+    queue_free(c->plans);
+    polls_free(c->polls);
+    pool_free(c->pool);
+    cells_done(&c->cells);
+    metrics_free(c->metrics);
+    strlist_done(&c->problems);
+    pthread_mutex_destroy(&c->problems_lock);
+    cancel_done(&c->cancel);
+}
+
+struct err *controller_run(const struct config *config, struct platform platform)
+{
+    struct controller c = { .config = config, .platform = platform, .metrics = metrics_new() };
+
+    cancel_init(&c.cancel);
+    cells_init(&c.cells);
+    pthread_mutex_init(&c.problems_lock, NULL);
+    make_parts(&c);
+    struct err *failed = start(&c);
+    if (!failed) {
+        wait_for_signal();
+    }
+    stop(&c);
+    if (!failed) {
+        LOG(LOG_INFO, "controller stopped");
+    }
+    return failed;
+}

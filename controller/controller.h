@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The controller as a whole: it runs on a platform until a signal ends it. */
+#pragma once
+#include "controller/config.h"
+#include "reconcile/base/err.h"
+#include "reconcile/model/platform.h"
+
+/* Call before any thread is made: signals are left to one thread of ours. */
+void controller_block_signals(void);
+/* Runs until SIGTERM or SIGINT; running Jobs go on. Takes the platform and closes it. */
+struct err *controller_run(const struct config *config, struct platform platform) ERR_MUST_USE;

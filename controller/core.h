@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The running controller, as its parts see it. Internal to controller/. */
+#pragma once
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "controller/cell.h"
+#include "controller/config.h"
+#include "controller/http.h"
+#include "controller/metrics.h"
+#include "controller/polls.h"
+#include "controller/pool.h"
+#include "controller/queue.h"
+#include "database/database.h"
+#include "reconcile/model/platform.h"
+
+struct controller {
+    const struct config *config;
+    struct platform platform;
+    struct metrics *metrics;
+    struct cells cells;
+    struct queue *plans; /* keys "ns/name" */
+    struct polls *polls;
+    struct pool *pool;    /* databases and fetches */
+    struct cancel cancel; /* set once, when we go down */
+    atomic_bool synced;   /* every plan has been listed once */
+    struct http_server *servers[3];
+    struct strlist problems; /* of the platform, as they were logged */
+    pthread_mutex_t problems_lock;
+};
+
+/* drive.c: one pass over one plan; the queue's work function. */
+int64_t drive_pass(void *payload, const char *key);
+
+/* observe.c: everything that step looks at, borrowed from the cell (locked) and `o`. */
+struct observation {
+    struct observed seen;
+    struct database_view *views;
+    struct gate_view *gates;
+    bool *resolved;
+    struct job_list jobs; /* filled by the caller */
+    size_t *job_of;       /* per database: index into jobs; SIZE_MAX: none */
+};
+void observe(struct controller *c, struct cell *cell, int64_t now_mono_ms, struct observation *o);
+void observation_done(struct observation *o);
+/* The trees that this entry is judged against; NULL: not fetched. Cell locked. */
+struct trees *observe_trees(struct cell *cell, const char *commit);
+
+/* judge_plan.c: plan_make for one database, remembered until something of it changes. Cell locked. */
+void judge_entry(struct cell *cell, size_t index, struct trees *trees, const char *retry_token);
+
+/* source.c: what the plan's source needs: the watch of its ref. Cell locked. */
+void source_sync(struct controller *c, struct cell *cell);
+
+/* tasks.c: work in the pool. Cell locked, but for task_target(). */
+struct credential_files;
+struct err *task_target(struct controller *c, const struct mplan *plan, size_t index,
+                        struct target *target, struct credential_files *certificates) ERR_MUST_USE;
+void task_inspect(struct controller *c, struct cell *cell, size_t index);
+void task_fetch(struct controller *c, struct cell *cell, const char *commit);
+void task_gate(struct controller *c, struct cell *cell, const struct decision *decision);
+/* record.c */
+void task_record_failure(struct controller *c, struct cell *cell, size_t index,
+                         const struct result *result, const char *commit, const char *retry_token);
+void task_record_resolution(struct controller *c, struct cell *cell, size_t index, size_t item);
+
+/* act.c: the decision's effect. Cell not locked. Errors are remembered in the cell. */
+void act(struct controller *c, struct cell *cell, struct snapshot *snapshot,
+         const struct decision *decision, const struct observation *o);
+
+/* report.c: log lines and metrics of what changed. */
+void report_decision(struct controller *c, struct cell *cell, const struct decision *decision);
+void report_job(struct controller *c, const struct cell *cell, const struct job *job);

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Named places where a test build dies: SLUICE_FAILPOINT=before_create[:3] kills the process the
+ * third time it comes there. Compiled to nothing unless the build sets SLUICE_FAILPOINTS. */
+#pragma once
+
+#ifdef SLUICE_FAILPOINTS
+void failpoint(const char *name);
+#else
+#define failpoint(name) ((void)0)
+#endif
