@@ -2,6 +2,7 @@
 /* MigrationPlan, Secret and ConfigMap: every field, every bound, every default, with its path. */
 #include <stdlib.h>
 #include "reconcile/base/auto.h"
+#include "reconcile/base/file.h"
 #include "reconcile/base/json.h"
 #include "reconcile/base/limits.h"
 #include "reconcile/base/mem.h"
@@ -487,6 +488,33 @@ static void check_row(const struct mplan_table *table, const char *where)
 Test(mplan, the_table_is_whole)
 {
     check_row(mplan_fields(), "spec");
+}
+
+/* Rows of later versions must not be promised, all others must be explained. */
+static void check_page(const struct mplan_table *table, const char *page)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        const struct mplan_field *f = &table->fields[i];
+        AUTO(free_auto) char *quoted = mem_printf("`%s`", f->key);
+        AUTO(free_auto) char *dotted = mem_printf(".%s", f->key);
+        bool named = strstr(page, quoted) || strstr(page, dotted);
+        /* Containers are named with their parts; format has one value: nothing to explain. */
+        bool fixed = f->table || str_eq(f->key, "format");
+        cr_expect(f->type == MPLAN_LATER || fixed || named, "docs/migrationplan.md lacks %s",
+                  f->key);
+        cr_expect(f->type != MPLAN_LATER || !strstr(page, quoted),
+                  "docs/migrationplan.md promises %s", f->key);
+        if (f->table) {
+            check_page(f->table, page);
+        }
+    }
+}
+
+Test(mplan, the_documentation_names_every_field)
+{
+    AUTO(buf_done) struct buf page = BUF(1000000);
+    check_error("page", file_read("docs/migrationplan.md", &page), NULL);
+    check_page(mplan_fields(), buf_text(&page));
 }
 
 Test(mplan, lists_have_their_bounds)
