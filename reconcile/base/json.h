@@ -31,8 +31,8 @@ static inline void json_free_auto(struct json **p)
 enum json_type json_type(const struct json *node);                       /* 0 for NULL */
 const struct json *json_get(const struct json *object, const char *key); /* NULL: absent */
 struct json *json_get_mut(struct json *object, const char *key);
-struct json *json_at_mut(struct json *array, size_t index);   /* walks from the start */
-const char *json_key(const struct json *member); /* key of an object's member */
+struct json *json_at_mut(struct json *array, size_t index); /* walks from the start */
+const char *json_key(const struct json *member);            /* key of an object's member */
 const struct json *json_first(const struct json *container);
 const struct json *json_next(const struct json *node);
 size_t json_count(const struct json *container);
@@ -52,7 +52,7 @@ struct json *json_int64_new(int64_t value);
 struct json *json_double_new(double value); /* finite */
 struct json *json_bool_new(bool value);
 struct json *json_null_new(void);
-void json_set(struct json *object, const char *key, struct json *child);      /* replaces */
+void json_set(struct json *object, const char *key, struct json *child); /* replaces */
 /* Adds behind the others without looking for the key: the caller knows it is new. */
 void json_append(struct json *object, const char *key, struct json *child);
 void json_set_string(struct json *object, const char *key, const char *text); /* NULL -> null */

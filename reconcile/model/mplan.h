@@ -84,7 +84,7 @@ struct mplan {
     struct kvlist annotations;
     /* spec */
     struct mplan_source source;
-    char *revision; /* NULL: not pinned */
+    char *revision;                       /* NULL: not pinned */
     struct migrations_options migrations; /* before the databases' overrides */
     struct mplan_database *databases;
     size_t database_count;
