@@ -6,3 +6,9 @@ add_test(NAME step_simulation COMMAND step_simulation WORKING_DIRECTORY ${PROJEC
 set_tests_properties(step_simulation PROPERTIES LABELS unit TIMEOUT 900
   FAIL_REGULAR_EXPRESSION "ERROR: (Leak|Address|Thread)Sanitizer;runtime error:")
 set_property(GLOBAL APPEND PROPERTY SLUICE_UNITS "step_simulation 900")
+sluice_test(step_conditions_test
+  SOURCES unit/step_conditions_test.c unit/step_world.c unit/step_checks.c LINK sluice_step TIMEOUT 120)
+sluice_test(step_rollout_test
+  SOURCES unit/step_rollout_test.c unit/step_world.c unit/step_checks.c LINK sluice_step TIMEOUT 120)
+sluice_test(step_database_test
+  SOURCES unit/step_database_test.c unit/step_world.c unit/step_checks.c LINK sluice_step TIMEOUT 120)

@@ -856,7 +856,7 @@ static bool quiet(const struct world *w)
     for (size_t i = 0; i < w->count; i++) {
         const struct world_database *d = &w->databases[i];
         if (d->look_ends_ms || d->job.phase == JOB_WAITING || d->job.phase == JOB_RUNNING ||
-            !d->up) {
+            !d->up || d->view.inspection == INSPECTION_FAILED || due(d->next_look_ms, w)) {
             return false;
         }
     }
