@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Plans as commands see them. */
+#include "controller/cli/plans.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "local/local.h"
+#include "reconcile/base/auto.h"
+#include "reconcile/base/clock.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/model/reason.h"
+
+#define SHORT_COMMIT 10
+
+struct err *plans_open(const char *command, const struct plan_args *args, struct platform *out)
+{
+    const char *dir = args->standalone ? args->standalone : getenv("SLUICE_STANDALONE");
+
+    if (!dir || !*dir) {
+        return err_new(ERR_TERMINAL, REASON_USAGE, "%s: say where the plans are: --standalone DIR",
+                       command);
+    }
+    return local_attach(dir, out);
+}
+
+void plans_close(struct platform *platform)
+{
+    if (platform->ops) {
+        platform->ops->close(platform->self);
+    }
+    *platform = (struct platform){ 0 };
+}
+
+void plans_warn(const struct platform *platform)
+{
+    AUTO(strlist_done) struct strlist problems = { 0 };
+
+    platform->ops->list_problems(platform->self, &problems);
+    for (size_t i = 0; i < problems.count; i++) {
+        fprintf(stderr, "warning: %s\n", problems.items[i]);
+    }
+}
+
+struct err *plan_word(const char *command, const char *word, const char **name)
+{
+    static const char *const kinds[] = { "plan/", "plans/", "mplan/", "migrationplan/",
+                                         "migrationplans/" };
+
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (str_starts(word, kinds[i])) {
+            word += strlen(kinds[i]);
+            break;
+        }
+    }
+    if (!*word || strchr(word, '/')) {
+        return err_new(ERR_TERMINAL, REASON_USAGE, "%s: write plan/NAME", command);
+    }
+    *name = word;
+    return NULL;
+}
+
+static char *short_revision(const struct status *status)
+{
+    const char *text = status->last_applied_revision ? status->last_applied_revision
+                                                     : status->last_attempted_revision;
+    const char *colon = text ? strrchr(text, ':') : NULL;
+
+    if (!colon || strlen(colon + 1) <= SHORT_COMMIT) {
+        return mem_strdup(text ? text : "");
+    }
+    return mem_strndup(text, (size_t)(colon - text) + 1 + SHORT_COMMIT);
+}
+
+void plan_text_make(const struct json *object, struct plan_text *out)
+{
+    const struct json *metadata = json_get(object, "metadata");
+    const char *created = json_get_string(metadata, "creationTimestamp");
+    int64_t created_ms = 0;
+
+    *out = (struct plan_text){ .namespace_ = json_get_string(metadata, "namespace"),
+                               .name = json_get_string(metadata, "name"),
+                               .generation = json_get_int64(metadata, "generation", 0) };
+    status_parse(json_get(object, "status"), &out->status);
+    const struct condition *ready = &out->status.conditions[CONDITION_READY];
+    out->ready =
+        ready->status == CONDITION_ABSENT ? "Unknown" : condition_status_text(ready->status);
+    out->reason = ready->reason ? ready->reason : "";
+    out->message = ready->message ? ready->message : "";
+    out->suspended = json_bool(json_get(json_get(object, "spec"), "suspend"), false);
+    out->deleting = json_get(metadata, "deletionTimestamp") != NULL;
+    out->revision = short_revision(&out->status);
+    if (out->status.summary.databases > 0) {
+        snprintf(out->progress, sizeof out->progress, "%d/%d", out->status.summary.up_to_date,
+                 out->status.summary.databases);
+    }
+    if (created && time_parse(created, &created_ms)) {
+        int64_t age_ms = clock_utc_ms() - created_ms;
+        duration_format_short(age_ms > 0 ? age_ms : 0, out->age);
+    }
+}
+
+void plan_text_done(struct plan_text *text)
+{
+    status_done(&text->status);
+    free(text->revision);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the commands on MigrationPlans share: where the plans are, names, one plan as text. */
+#pragma once
+#include "controller/cli/cli.h"
+#include "reconcile/base/json.h"
+#include "reconcile/model/platform.h"
+#include "reconcile/model/status.h"
+
+struct plan_args { /* options of every such command */
+    const char *standalone, *namespace_, *output;
+};
+#define PLAN_OPTION(TYPE, name, letter, value, help, field)                                        \
+    {                                                                                              \
+        name, letter, OPTION_TEXT, value, help, offsetof(TYPE, plan.field)                         \
+    }
+#define PLAN_OPTIONS(TYPE)                                                                         \
+    PLAN_OPTION(TYPE, "standalone", 0, "DIR", "folder of manifests (or $SLUICE_STANDALONE)",       \
+                standalone),                                                                       \
+        PLAN_OPTION(TYPE, "namespace", 'n', "NS", "namespace of the plan (default: default)",      \
+                    namespace_)
+#define PLAN_OUTPUT(TYPE, help) PLAN_OPTION(TYPE, "output", 'o', "FORMAT", help, output)
+
+struct err *plans_open(const char *command, const struct plan_args *args, struct platform *out)
+    ERR_MUST_USE;
+void plans_close(struct platform *platform);
+/* Complaints about manifests, to stderr: a plan that is missing may be in one of them. */
+void plans_warn(const struct platform *platform);
+
+/* "plan/shop", "mplan/shop", "migrationplan/shop" or "shop" -> "shop". Usage on another kind. */
+struct err *plan_word(const char *command, const char *word, const char **name) ERR_MUST_USE;
+
+struct plan_text {                 /* one plan, ready to be printed; plan_text_done() */
+    const char *namespace_, *name; /* borrowed from the object */
+    const char *ready, *reason, *message;
+    struct status status;
+    int64_t generation;
+    bool suspended, deleting;
+    char progress[32];
+    char *revision; /* short; owned */
+    char age[32];
+};
+void plan_text_make(const struct json *object, struct plan_text *out);
+void plan_text_done(struct plan_text *text);

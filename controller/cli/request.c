@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `sluice retry plan/NAME` and `sluice resolve plan/NAME`: requests to the controller, as annotations
+ * beside the manifest. */
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "controller/cli/commands.h"
+#include "controller/cli/plans.h"
+#include "reconcile/base/auto.h"
+#include "reconcile/base/clock.h"
+#include "reconcile/base/hash.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/model/history.h"
+#include "reconcile/model/reason.h"
+#include "reconcile/step/step.h"
+
+struct request_values {
+    struct plan_args plan;
+    const char *database, *version, *description, *verdict, *reason;
+    int64_t step;
+};
+
+#define ROW(name, type, value, help, field)                                                        \
+    {                                                                                              \
+        name, 0, type, value, help, offsetof(struct request_values, field)                         \
+    }
+static const struct option_row retry_rows[] = {
+    PLAN_OPTIONS(struct request_values),
+};
+
+static const struct cli_spec retry_spec = {
+    .command = "retry",
+    .synopsis = "plan/NAME",
+    .about = "Lets a Stalled plan try again: failed migrations are run once more, the wave's soak"
+             " begins anew.",
+    .rows = retry_rows,
+    .row_count = sizeof retry_rows / sizeof *retry_rows,
+    .min_words = 1,
+    .max_words = 2,
+};
+
+static const struct option_row resolve_rows[] = {
+    PLAN_OPTIONS(struct request_values),
+    ROW("database", OPTION_TEXT, "NAME", "entry of the plan", database),
+    ROW("version", OPTION_TEXT, "VERSION", "the migration, by version", version),
+    ROW("description", OPTION_TEXT, "TEXT", "the migration, by description (a repeatable)",
+        description),
+    ROW("step", OPTION_NUMBER, "N", "the statement, from 1, as `sluice info` says", step),
+    ROW("verdict", OPTION_TEXT, "VERDICT", "applied or not-applied", verdict),
+    ROW("reason", OPTION_TEXT, "TEXT", "how you know; kept in the journal with your name", reason),
+};
+
+static const struct cli_spec resolve_spec = {
+    .command = "resolve",
+    .synopsis = "plan/NAME --database NAME --version VERSION --step N"
+                " --verdict applied|not-applied --reason TEXT",
+    .about = "Settles a statement whose outcome nobody else can know; the plan then goes on. (For a"
+             " database\nwithout a plan: sluice resolve --url DB --help.)",
+    .rows = resolve_rows,
+    .row_count = sizeof resolve_rows / sizeof *resolve_rows,
+    .min_words = 1,
+    .max_words = 2,
+};
+
+/* A value that differs from every one before. */
+static char *new_token(void)
+{
+    char now[TIME_TEXT_LEN];
+    char random[9];
+
+    time_format(clock_utc_ms(), now);
+    random_hex(random, 8);
+    return mem_printf("%s-%s", now, random);
+}
+
+static struct err *annotate(const char *command, const struct request_values *v, const char *word,
+                            const char *key, const char *value)
+{
+    const char *namespace_ = v->plan.namespace_ ? v->plan.namespace_ : "default";
+    AUTO(plans_close) struct platform platform = { 0 };
+    AUTO(json_free_auto) struct json *patch = json_object();
+    struct json *metadata = json_object();
+    struct json *annotations = json_object();
+    const char *name = NULL;
+
+    json_set_string(annotations, key, value);
+    json_set(metadata, "annotations", annotations);
+    json_set(patch, "metadata", metadata);
+    TRY(plan_word(command, word, &name));
+    TRY(plans_open(command, &v->plan, &platform));
+    return platform.ops->patch_plan(platform.self, namespace_, name, patch);
+}
+
+int retry_main(int argc, char **argv)
+{
+    struct request_values values = { 0 };
+    AUTO(strlist_done) struct strlist words = { 0 };
+    AUTO(free_auto) char *token = new_token();
+    bool help = false;
+
+    struct err *failed = cli_parse(&retry_spec, argc, argv, &values, &words, &help);
+    if (help) {
+        return 0;
+    }
+    if (!failed) {
+        failed = annotate("retry", &values, words.items[words.count - 1], ANNOTATION_RETRY, token);
+    }
+    if (failed) {
+        return cli_fail("retry", failed, false);
+    }
+    printf("retry requested (%s)\n", token);
+    return 0;
+}
+
+/* ---- resolve ------------------------------------------------------------------------------------- */
+
+static struct err *usage(const char *message)
+{
+    return err_new(ERR_TERMINAL, REASON_USAGE, "resolve: %s", message);
+}
+
+static struct err *check(const struct request_values *v)
+{
+    if (!v->database) {
+        return usage("say which database of the plan: --database NAME");
+    }
+    if (!v->version == !v->description) {
+        return usage("say which migration: --version or --description, one of them");
+    }
+    if (v->step <= 0) {
+        return usage("say which statement: --step N, from 1");
+    }
+    if (!v->verdict || verdict_parse(v->verdict) == VERDICT_NONE) {
+        return usage("say --verdict applied or --verdict not-applied");
+    }
+    if (!v->reason || !*v->reason) {
+        return usage("say how you know: --reason TEXT");
+    }
+    return NULL;
+}
+
+static const char *user_name(void)
+{
+    const struct passwd *user = getpwuid(getuid());
+
+    return user ? user->pw_name : "unknown";
+}
+
+/* The name is what the caller claims, and is marked so. */
+static char *resolve_text(const struct request_values *v)
+{
+    struct json *list = json_array();
+    struct json *item = json_object();
+    AUTO(free_auto) char *reason = mem_printf("%s (claimed by %s)", v->reason, user_name());
+
+    json_set_string(item, "database", v->database);
+    json_set_string_opt(item, "version", v->version);
+    json_set_string_opt(item, "description", v->description);
+    json_set_int64(item, "step", v->step);
+    json_set_string(item, "verdict", v->verdict);
+    json_set_string(item, "reason", reason);
+    json_push(list, item);
+    char *text = json_text(list);
+    json_free(list);
+    return text;
+}
+
+static bool names_plan(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (str_starts(argv[i], "plan/") || str_starts(argv[i], "mplan/") ||
+            str_starts(argv[i], "migrationplan/")) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int resolve_main(int argc, char **argv)
+{
+    struct request_values values = { 0 };
+    AUTO(strlist_done) struct strlist words = { 0 };
+    AUTO(free_auto) char *text = NULL;
+    bool help = false;
+
+    if (!names_plan(argc, argv)) {
+        return resolve_database_main(argc, argv);
+    }
+    struct err *failed = cli_parse(&resolve_spec, argc, argv, &values, &words, &help);
+    if (help) {
+        return 0;
+    }
+    failed = failed ? failed : check(&values);
+    if (!failed) {
+        text = resolve_text(&values);
+        failed =
+            annotate("resolve", &values, words.items[words.count - 1], ANNOTATION_RESOLVE, text);
+    }
+    if (failed) {
+        return cli_fail("resolve", failed, false);
+    }
+    printf("verdict requested: statement %lld of %s on %s is %s\n", (long long)values.step,
+           values.version ? values.version : values.description, values.database, values.verdict);
+    return 0;
+}

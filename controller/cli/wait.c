@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `sluice wait plan/NAME`: until a commit is applied everywhere or a condition holds; a plan that is
+ * Stalled ends it at once, because nothing will change by itself. */
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "controller/cli/commands.h"
+#include "controller/cli/plans.h"
+#include "controller/cli/render.h"
+#include "reconcile/base/auto.h"
+#include "reconcile/base/clock.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/model/reason.h"
+
+#define TIMEOUT_MS ((int64_t)15 * 60 * 1000)
+#define LOOK_MS 1000
+#define EXIT_STALLED 3
+#define COMMIT_MIN 7 /* digits of an abbreviated commit */
+
+struct wait_values {
+    struct plan_args plan;
+    const char *for_, *commit, *if_missing;
+    int64_t generation, timeout_ms;
+    bool fail_if_suspended;
+};
+
+#define ROW(name, type, value, help, field)                                                        \
+    {                                                                                              \
+        name, 0, type, value, help, offsetof(struct wait_values, field)                            \
+    }
+static const struct option_row wait_rows[] = {
+    PLAN_OPTIONS(struct wait_values),
+    ROW("commit", OPTION_TEXT, "SHA", "until this commit is applied to every database", commit),
+    ROW("generation", OPTION_NUMBER, "N", "until the condition holds for this generation",
+        generation),
+    ROW("for", OPTION_TEXT, "condition=TYPE", "condition to wait for (default condition=Ready)",
+        for_),
+    ROW("timeout", OPTION_DURATION, "TIME", "then exit 2 (default 15m)", timeout_ms),
+    ROW("if-missing", OPTION_TEXT, "WHAT", "wait, fail (exit 4, the default) or pass", if_missing),
+    ROW("fail-if-suspended", OPTION_FLAG, NULL, "a suspended plan ends the wait with exit 3",
+        fail_if_suspended),
+    PLAN_OUTPUT(struct wait_values, "json prints the whole object at the end"),
+};
+
+static const struct cli_spec wait_spec = {
+    .command = "wait",
+    .synopsis = "plan/NAME [--commit SHA | --generation N | --for condition=TYPE]",
+    .about =
+        "Ends with 0 when it is so, at once with 3 when the plan is Stalled, with 2 when time is"
+        " up.\nA commit that a newer one skipped counts as applied with it.",
+    .rows = wait_rows,
+    .row_count = sizeof wait_rows / sizeof *wait_rows,
+    .min_words = 1,
+    .max_words = 2,
+};
+
+struct waiting {
+    const struct wait_values *values;
+    const char *namespace_, *name;
+    enum condition_type type;
+    enum condition_status wanted;
+    bool quiet;
+    bool attempted; /* --commit: its roll-out was seen */
+    char *shown;    /* the newest line */
+    int wake_fd;
+};
+
+enum verdict_of_look {
+    LOOK_WAIT,
+    LOOK_MET,
+    LOOK_STALLED,
+    LOOK_SUSPENDED,
+    LOOK_MISSING
+};
+
+/* ---- judging ------------------------------------------------------------------------------------- */
+
+static bool is_commit(const char *full, const char *given)
+{
+    return full && full[0] && str_starts(full, given);
+}
+
+static bool commit_applied(const struct status *status, const char *commit)
+{
+    if (is_commit(status->last_applied_commit, commit)) {
+        return true;
+    }
+    for (size_t i = 0; i < status->covered_commits.count; i++) {
+        if (is_commit(status->covered_commits.items[i], commit)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A failure of the commit before must not end the wait for the one that fixes it. */
+static bool stall_concerns(struct waiting *w, const struct status *status)
+{
+    const char *commit = w->values->commit;
+    const struct reason *reason = reason_find(status->conditions[CONDITION_STALLED].reason);
+    bool of_commit = is_commit(status->last_attempted_commit, commit) ||
+                     (status->rollout.present && is_commit(status->rollout.commit, commit));
+
+    w->attempted = w->attempted || of_commit;
+    return w->attempted || (reason && (str_eq(reason->name, REASON_INVALID_SPEC) ||
+                                       str_eq(reason->name, REASON_SECRET_INVALID) ||
+                                       str_eq(reason->name, REASON_NO_DATABASES)));
+}
+
+static bool condition_met(const struct waiting *w, const struct plan_text *text)
+{
+    const struct condition *c = &text->status.conditions[w->type];
+    int64_t generation = w->values->generation > 0 ? w->values->generation : text->generation;
+
+    return c->status == w->wanted && c->generation >= generation;
+}
+
+static enum verdict_of_look judge(struct waiting *w, const struct plan_text *text)
+{
+    const struct status *status = &text->status;
+    const char *commit = w->values->commit;
+    bool current = status->observed_generation >= text->generation;
+
+    if (commit ? commit_applied(status, commit) : condition_met(w, text)) {
+        return LOOK_MET;
+    }
+    if (text->suspended && w->values->fail_if_suspended) {
+        return LOOK_SUSPENDED;
+    }
+    if (current && status->conditions[CONDITION_STALLED].status == CONDITION_TRUE &&
+        (!commit || stall_concerns(w, status))) {
+        return LOOK_STALLED;
+    }
+    return LOOK_WAIT;
+}
+
+/* ---- showing ------------------------------------------------------------------------------------- */
+
+static void show(struct waiting *w, const struct plan_text *text)
+{
+    const char *wave = text->status.rollout.present ? text->status.rollout.wave : NULL;
+    char *now = mem_printf("%s: Ready=%s %s%s%s%s%s%s%s", w->name, text->ready, text->reason,
+                           text->progress[0] ? " " : "", text->progress, wave ? ", wave " : "",
+                           wave ? wave : "", text->message[0] ? ": " : "", text->message);
+
+    if (!w->quiet && !str_eq(now, w->shown)) {
+        printf("%s\n", now);
+        fflush(stdout);
+    }
+    free(w->shown);
+    w->shown = now;
+}
+
+static struct err *look(struct waiting *w, const struct platform *platform,
+                        enum verdict_of_look *out, struct json **object)
+{
+    AUTO(plan_text_done) struct plan_text text = { 0 };
+    struct err *failed = platform->ops->read_plan(platform->self, w->namespace_, w->name, object);
+
+    if (failed && str_eq(failed->reason, REASON_NOT_FOUND)) {
+        err_free(failed);
+        *out = LOOK_MISSING;
+        return NULL;
+    }
+    TRY(failed);
+    plan_text_make(*object, &text);
+    *out = judge(w, &text);
+    show(w, &text);
+    return NULL;
+}
+
+/* ---- waiting ------------------------------------------------------------------------------------- */
+
+static void on_change(void *payload, enum platform_kind kind, const char *namespace_,
+                      const char *name)
+{
+    const struct waiting *w = payload;
+    uint64_t one = 1;
+
+    (void)kind;
+    (void)namespace_;
+    (void)name;
+    if (write(w->wake_fd, &one, sizeof one) < 0) {
+        return; /* it is awake already */
+    }
+}
+
+static void sleep_until_change(const struct waiting *w, int64_t left_ms)
+{
+    struct pollfd fd = { .fd = w->wake_fd, .events = POLLIN };
+    uint64_t count;
+
+    (void)poll(&fd, 1, (int)(left_ms < LOOK_MS ? left_ms : LOOK_MS));
+    if (read(w->wake_fd, &count, sizeof count) < 0) {
+        return; /* time is up, or a look for safety */
+    }
+}
+
+static struct err *missing(const struct waiting *w)
+{
+    return err_new(ERR_TERMINAL, REASON_NOT_FOUND, "there is no MigrationPlan %s/%s", w->namespace_,
+                   w->name);
+}
+
+/* Sets *code when the wait is over. */
+static struct err *conclude(const struct waiting *w, enum verdict_of_look verdict, bool late,
+                            int *code)
+{
+    const char *if_missing = w->values->if_missing;
+
+    *code = -1;
+    if (verdict == LOOK_MET || (verdict == LOOK_MISSING && str_eq(if_missing, "pass"))) {
+        *code = 0;
+    } else if (verdict == LOOK_STALLED || verdict == LOOK_SUSPENDED) {
+        fprintf(stderr, "sluice wait: plan %s/%s is %s: %s\n", w->namespace_, w->name,
+                verdict == LOOK_STALLED ? "Stalled" : "suspended", w->shown);
+        *code = EXIT_STALLED;
+    } else if (verdict == LOOK_MISSING && !str_eq(if_missing, "wait")) {
+        return missing(w);
+    } else if (late) {
+        return err_new(ERR_TRANSIENT, REASON_TIMED_OUT,
+                       "plan %s/%s: not met in time, last seen: %s", w->namespace_, w->name,
+                       w->shown ? w->shown : "no such plan");
+    }
+    return NULL;
+}
+
+static struct err *wait_for(struct waiting *w, const struct platform *platform, struct json **last,
+                            int *code)
+{
+    int64_t end_ms = clock_mono_ms() + w->values->timeout_ms;
+
+    for (;;) {
+        enum verdict_of_look verdict = LOOK_WAIT;
+        json_free(*last);
+        *last = NULL;
+        TRY(look(w, platform, &verdict, last));
+        int64_t left_ms = end_ms - clock_mono_ms();
+        TRY(conclude(w, verdict, left_ms <= 0, code));
+        if (*code >= 0) {
+            return NULL;
+        }
+        sleep_until_change(w, left_ms);
+    }
+}
+
+/* ---- arguments ----------------------------------------------------------------------------------- */
+
+static struct err *parse_condition(const char *text, struct waiting *w)
+{
+    const char *name = str_starts(text, "condition=") ? text + strlen("condition=") : "";
+    size_t length = strcspn(name, "=");
+    AUTO(free_auto) char *type = mem_strndup(name, length);
+    const char *value = name[length] ? name + length + 1 : "True";
+
+    w->wanted = str_ieq(value, "True")      ? CONDITION_TRUE
+                : str_ieq(value, "False")   ? CONDITION_FALSE
+                : str_ieq(value, "Unknown") ? CONDITION_UNKNOWN
+                                            : CONDITION_ABSENT;
+    for (int i = 0; i < CONDITION_TYPE_MAX_; i++) {
+        if (str_ieq(condition_type_text((enum condition_type)i), type) &&
+            w->wanted != CONDITION_ABSENT) {
+            w->type = (enum condition_type)i;
+            return NULL;
+        }
+    }
+    return err_new(ERR_TERMINAL, REASON_USAGE,
+                   "wait --for: \"%s\" is not condition=TYPE or condition=TYPE=STATUS", text);
+}
+
+static struct err *check_values(const struct wait_values *v)
+{
+    if (v->commit && (strlen(v->commit) < COMMIT_MIN ||
+                      strspn(v->commit, "0123456789abcdef") != strlen(v->commit))) {
+        return err_new(
+            ERR_TERMINAL, REASON_USAGE,
+            "wait --commit: \"%s\" is not a commit id of at least %d lower-case hex digits",
+            v->commit, COMMIT_MIN);
+    }
+    if (v->commit && (v->for_ || v->generation > 0)) {
+        return err_new(ERR_TERMINAL, REASON_USAGE,
+                       "wait: --commit goes without --for and --generation");
+    }
+    if (!str_eq(v->if_missing, "wait") && !str_eq(v->if_missing, "fail") &&
+        !str_eq(v->if_missing, "pass")) {
+        return err_new(ERR_TERMINAL, REASON_USAGE,
+                       "wait --if-missing: \"%s\" is not wait, fail or pass", v->if_missing);
+    }
+    return NULL;
+}
+
+static struct err *run(struct waiting *w, struct json **last, int *code)
+{
+    struct platform platform = { 0 };
+    struct err *failed = plans_open("wait", &w->values->plan, &platform);
+
+    if (failed) {
+        return failed;
+    }
+    w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    failed = platform.ops->watch(platform.self, on_change, w);
+    failed = failed ? failed : wait_for(w, &platform, last, code);
+    plans_close(&platform);
+    close(w->wake_fd);
+    free(w->shown);
+    return failed;
+}
+
+int wait_main(int argc, char **argv)
+{
+    static const char *const formats[] = { "json", NULL };
+    struct wait_values values = { .timeout_ms = TIMEOUT_MS, .if_missing = "fail" };
+    struct waiting w = { .values = &values, .wanted = CONDITION_TRUE };
+    AUTO(strlist_done) struct strlist words = { 0 };
+    AUTO(json_free_auto) struct json *last = NULL;
+    bool help = false;
+    bool json = false;
+    int code = 0;
+
+    struct err *failed = cli_parse(&wait_spec, argc, argv, &values, &words, &help);
+    if (help) {
+        return 0;
+    }
+    failed = failed ? failed : cli_output(values.plan.output, formats, &json);
+    failed = failed ? failed : check_values(&values);
+    failed = failed ? failed : plan_word("wait", words.items[words.count - 1], &w.name);
+    failed = failed ? failed : parse_condition(values.for_ ? values.for_ : "condition=Ready", &w);
+    w.namespace_ = values.plan.namespace_ ? values.plan.namespace_ : "default";
+    w.quiet = json;
+    failed = failed ? failed : run(&w, &last, &code);
+    if (failed) {
+        return cli_fail("wait", failed, json);
+    }
+    if (json && last) {
+        render_print(TAKE(last));
+    }
+    return code;
+}
