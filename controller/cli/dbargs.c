@@ -136,7 +136,6 @@ static void make_execution(const struct db_args *args, struct execution_options 
 {
     execution_options_init(out);
     out->deadline_ms = 0; /* a person at a terminal has Ctrl-C */
-    out->allow_superuser = true;
     if (args->lock_timeout_ms >= 0) {
         out->lock_timeout_ms = args->lock_timeout_ms;
     }
