@@ -51,7 +51,7 @@ static bool dropped(const struct changes *c)
 
 static bool renamed(const struct changes *c)
 {
-    return c->vanished > 0 && c->appeared == c->vanished && c->changed == 0;
+    return c->vanished > 0 && c->appeared == c->vanished && c->changed == 0 && c->equal == 0;
 }
 
 static bool altered(const struct changes *c)

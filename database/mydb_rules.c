@@ -96,13 +96,20 @@ void mydb_normalize_table(const char *text, struct buf *out)
     }
 }
 
+// Past the closing backtick; NULL: not a quoted name.
 static const char *quoted_part(const char *p)
 {
-    if (*p != '`' || p[1] == '`' || p[1] == '\0') {
+    if (*p++ != '`') {
         return NULL;
     }
-    const char *end = skip_quoted(p);
-    return end[-1] == '`' && end - p > 2 ? end : NULL;
+    const char *start = p;
+    for (; *p; p++) {
+        if (*p == '`' && p[1] != '`') {
+            return p > start ? p + 1 : NULL;
+        }
+        p += *p == '`';
+    }
+    return NULL;
 }
 
 bool mydb_name_is_quoted(const char *name)

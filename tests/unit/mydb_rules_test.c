@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+// Grants, normal forms of definitions, what a session carries from statement to statement.
+#include <criterion/criterion.h>
+#include "database/mydb_rules.h"
+#include "reconcile/base/buf.h"
+
+TestSuite(mydb_rules, .timeout = 30);
+
+static const struct {
+    const char *grant;
+    bool powerful;
+} grants[] = {
+    { "GRANT USAGE ON *.* TO `app`@`%` IDENTIFIED BY PASSWORD '*F00'", false },
+    { "GRANT ALL PRIVILEGES ON `shop`.* TO `app`@`%`", false },
+    { "GRANT ALL PRIVILEGES ON `shop`.* TO `app`@`%` WITH GRANT OPTION", false },
+    { "GRANT SELECT, PROCESS ON *.* TO `app`@`%`", false },
+    { "GRANT SELECT, FILE ON *.* TO `app`@`%`", true },
+    { "GRANT FILE ON *.* TO `app`@`%`", true },
+    { "GRANT RELOAD, SUPER, PROCESS ON *.* TO `app`@`%`", true },
+    { "GRANT ALL PRIVILEGES ON *.* TO `root`@`localhost` WITH GRANT OPTION", true },
+    { "GRANT SELECT ON *.* TO `app`@`%` WITH GRANT OPTION", true },
+    { "GRANT SELECT ON *.* TO 'x WITH GRANT OPTION'@'%'", false },
+    { "GRANT PROXY ON ''@'%' TO 'root'@'localhost' WITH GRANT OPTION", false },
+    { "GRANT `dba` TO `app`@`%`", false },
+    { "GRANT SELECT (`FILE`) ON `a`.`b` TO `app`@`%`", false },
+};
+
+Test(mydb_rules, strong_grants_are_seen)
+{
+    for (size_t i = 0; i < sizeof grants / sizeof *grants; i++) {
+        cr_expect_eq(mydb_grant_too_powerful(grants[i].grant), grants[i].powerful, "%s",
+                     grants[i].grant);
+    }
+}
+
+Test(mydb_rules, settings_are_on_or_off)
+{
+    cr_expect(mydb_setting_on("ON"));
+    cr_expect(mydb_setting_on("1"));
+    cr_expect(mydb_setting_on("READ_ONLY_NO_LOCK"));
+    cr_expect_not(mydb_setting_on("OFF"));
+    cr_expect_not(mydb_setting_on("0"));
+    cr_expect_not(mydb_setting_on(""));
+    cr_expect_not(mydb_setting_on(NULL));
+}
+
+static const struct {
+    const char *name, *text, *want;
+} tables[] = {
+    { "the option goes",
+      "CREATE TABLE `t` (\n  `id` int NOT NULL AUTO_INCREMENT\n) ENGINE=InnoDB AUTO_INCREMENT=12 "
+      "DEFAULT CHARSET=utf8mb4",
+      "CREATE TABLE `t` (\n  `id` int NOT NULL AUTO_INCREMENT\n) ENGINE=InnoDB DEFAULT "
+      "CHARSET=utf8mb4" },
+    { "words in comments stay",
+      "CREATE TABLE `t` (\n  `b` int COMMENT 'it''s ) AUTO_INCREMENT=7 \\' x'\n) ENGINE=InnoDB "
+      "AUTO_INCREMENT=2 COMMENT='a AUTO_INCREMENT=9'",
+      "CREATE TABLE `t` (\n  `b` int COMMENT 'it''s ) AUTO_INCREMENT=7 \\' x'\n) ENGINE=InnoDB "
+      "COMMENT='a AUTO_INCREMENT=9'" },
+    { "partitions have brackets behind the options",
+      "CREATE TABLE `t` (\n  `id` int\n) ENGINE=InnoDB AUTO_INCREMENT=5 DEFAULT CHARSET=utf8mb4\n "
+      "PARTITION BY RANGE (`id`)\n(PARTITION `p0` VALUES LESS THAN (10) ENGINE = InnoDB)",
+      "CREATE TABLE `t` (\n  `id` int\n) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4\n "
+      "PARTITION BY RANGE (`id`)\n(PARTITION `p0` VALUES LESS THAN (10) ENGINE = InnoDB)" },
+    { "a column with such a name",
+      "CREATE TABLE `t` (\n  `x) AUTO_INCREMENT=1` int\n) ENGINE=InnoDB AUTO_INCREMENT=3",
+      "CREATE TABLE `t` (\n  `x) AUTO_INCREMENT=1` int\n) ENGINE=InnoDB" },
+    { "nothing to cut", "CREATE TABLE `t` (\n  `id` int\n) ENGINE=InnoDB",
+      "CREATE TABLE `t` (\n  `id` int\n) ENGINE=InnoDB" },
+    { "a check with brackets and quotes",
+      "CREATE TABLE `t` (\n  CONSTRAINT `c` CHECK (`b` <> 'a)\\'')\n) ENGINE=InnoDB "
+      "AUTO_INCREMENT=8",
+      "CREATE TABLE `t` (\n  CONSTRAINT `c` CHECK (`b` <> 'a)\\'')\n) ENGINE=InnoDB" },
+};
+
+Test(mydb_rules, the_counter_of_a_table_is_not_its_definition)
+{
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        struct buf out = BUF(4096);
+        mydb_normalize_table(tables[i].text, &out);
+        cr_expect_str_eq(buf_text(&out), tables[i].want, "%s: %s", tables[i].name, buf_text(&out));
+        buf_done(&out);
+    }
+}
+
+Test(mydb_rules, only_quoted_names_are_taken_from_a_row)
+{
+    cr_expect(mydb_name_is_quoted("`s`.`t`"));
+    cr_expect(mydb_name_is_quoted("`s`"));
+    cr_expect(mydb_name_is_quoted("`a``b`.`c d`"));
+    cr_expect_not(mydb_name_is_quoted("s.t"));
+    cr_expect_not(mydb_name_is_quoted("`s`.`t`; drop table x"));
+    cr_expect_not(mydb_name_is_quoted("`s`.`t"));
+    cr_expect_not(mydb_name_is_quoted("`s`.`t``"));
+    cr_expect_not(mydb_name_is_quoted("`s`.`t`.`u`"));
+    cr_expect_not(mydb_name_is_quoted("``"));
+    cr_expect_not(mydb_name_is_quoted(""));
+}
+
+static struct statement make(char class, char *text)
+{
+    struct statement s = { .class = (enum step_class) class,
+                           .verb = VERB_DML,
+                           .text = text,
+                           .text_length = strlen(text) };
+    if (class == 'P') { // CREATE TEMPORARY TABLE
+        s.class = STEP_REPEATABLE;
+        s.verb = VERB_CREATE;
+        s.touches_session = true;
+    }
+    return s;
+}
+
+static const struct {
+    char class, text[64];
+    bool groups;
+} members[] = {
+    { 'T', "insert into t values (1)", true },
+    { 'S', "set @x = 1", true },
+    { 'S', "use other", true },
+    { 'S', "set session transaction read write", false },
+    { 'S', "set autocommit = 1", false },
+    { 'A', "alter table t add x int", false },
+    { 'R', "analyze table t", false },
+    { 'X', "call p()", false },
+    { 'P', "create temporary table tt (a int)", true },
+};
+
+Test(mydb_rules, what_may_share_a_transaction)
+{
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        char text[64];
+        memcpy(text, members[i].text, sizeof text);
+        const struct statement s = make(members[i].class, text);
+        cr_expect_eq(mydb_groups(&s), members[i].groups, "%s", text);
+    }
+}
+
+Test(mydb_rules, names_are_words)
+{
+    char text[] = "insert into `Old` (a) select 'notes' from x.logs -- notes\n";
+    const struct statement s = make('T', text);
+    cr_expect(mydb_mentions(&s, "old"));
+    cr_expect(mydb_mentions(&s, "logs"));
+    cr_expect_not(mydb_mentions(&s, "log"), "part of a word");
+    cr_expect_not(mydb_mentions(&s, "notes"), "in a string and a comment");
+}
+
+// A file: one letter a statement as above, capital = complete. blocked: index, or -1.
+static const struct {
+    const char *name;
+    struct {
+        char class;
+        bool complete;
+        char text[64];
+    } file[5];
+    int blocked;
+} resumes[] = {
+    { "nothing complete: a fresh start",
+      { { 'S', false, "set @a = last_insert_id()" }, { 'T', false, "insert into t values (@a)" } },
+      -1 },
+    { "plain DDL and DML",
+      { { 'T', true, "insert into t values (1)" },
+        { 'A', false, "alter table t add x int" },
+        { 'T', false, "update t set x = 1" } },
+      -1 },
+    { "constants are set again",
+      { { 'S', false, "set @a = 5" },
+        { 'A', true, "create table t (a int)" },
+        { 'T', false, "insert into t values (@a)" } },
+      -1 },
+    { "LAST_INSERT_ID in a variable is lost",
+      { { 'T', true, "insert into t values (1)" },
+        { 'S', false, "set @a = LAST_INSERT_ID()" },
+        { 'A', true, "alter table t add x int" },
+        { 'T', false, "insert into u values (@a)" } },
+      3 },
+    { "nobody needs it any more",
+      { { 'T', true, "insert into t values (1)" },
+        { 'S', false, "set @a = LAST_INSERT_ID()" },
+        { 'A', true, "alter table t add x int" },
+        { 'T', false, "insert into u values (7)" } },
+      -1 },
+    { "SELECT INTO a variable is lost",
+      { { 'T', true, "select max(id) into @m from t" },
+        { 'A', true, "alter table t add x int" },
+        { 'T', false, "delete from t where id = @m" } },
+      2 },
+    { "LAST_INSERT_ID of a statement that is done",
+      { { 'T', true, "insert into t values (1)" },
+        { 'A', true, "alter table t add x int" },
+        { 'T', false, "insert into u values (last_insert_id())" } },
+      2 },
+    { "LAST_INSERT_ID of one that runs again",
+      { { 'A', true, "create table t (a int)" },
+        { 'T', false, "insert into t values (1)" },
+        { 'T', false, "insert into u values (last_insert_id())" } },
+      -1 },
+    { "rows of a temporary table are lost",
+      { { 'P', false, "create temporary table tt (a int)" },
+        { 'T', true, "insert into tt values (1)" },
+        { 'A', true, "create table t (a int)" },
+        { 'T', false, "insert into t select a from tt" } },
+      3 },
+    { "an empty temporary table is made again",
+      { { 'P', false, "create temporary table tt (a int)" },
+        { 'A', true, "create table t (a int)" },
+        { 'T', false, "insert into tt values (1)" } },
+      -1 },
+    { "an address is no variable",
+      { { 'S', false, "set @a = (select 1)" },
+        { 'A', true, "create table t (a int)" },
+        { 'T', false, "insert into t values ('a@b')" } },
+      -1 },
+};
+
+Test(mydb_rules, a_lost_session_blocks_only_what_needs_it)
+{
+    for (size_t i = 0; i < sizeof resumes / sizeof *resumes; i++) {
+        struct statement statements[5];
+        char texts[5][64];
+        bool complete[5] = { false };
+        size_t count = 0;
+        for (; count < 5 && resumes[i].file[count].class; count++) {
+            memcpy(texts[count], resumes[i].file[count].text, sizeof texts[count]);
+            statements[count] = make(resumes[i].file[count].class, texts[count]);
+            complete[count] = resumes[i].file[count].complete;
+        }
+        const struct script script = { .statements = statements, .count = count };
+        const struct statement *blocked = mydb_resume_blocked(&script, complete);
+        const int got = blocked ? (int)(blocked - statements) : -1;
+        cr_expect_eq(got, resumes[i].blocked, "%s: %d", resumes[i].name, got);
+    }
+}
