@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -213,4 +215,14 @@ char *credentials_server(const struct target *target)
 {
     return target->socket ? mem_strdup(target->socket)
                           : mem_printf("%s:%d", target->host, (int)target->port);
+}
+
+void credentials_protect_process(void)
+{
+    const struct rlimit none = { 0, 0 };
+
+    setrlimit(RLIMIT_CORE, &none);
+#if !defined(__SANITIZE_ADDRESS__) /* its leak check has to look into the process */
+    prctl(PR_SET_DUMPABLE, 0);
+#endif
 }

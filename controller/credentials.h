@@ -28,5 +28,8 @@ struct err *credentials_target(const struct kvlist *files, const struct target_o
     ERR_MUST_USE;
 void credential_files_done(struct credential_files *certificates);
 
+/* Passwords live in this process: it leaves no core, and nobody of the same user may look into it. */
+void credentials_protect_process(void);
+
 /* host:port or socket: what a limit per server counts by. Owned. */
 char *credentials_server(const struct target *target);

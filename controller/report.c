@@ -28,10 +28,16 @@ static void report_ready(struct cell *cell, const struct status *status)
               status->rollout.present ? status->rollout.commit : status->last_applied_commit));
 }
 
+/* What the line about Ready says already is not said twice. */
 static void report_events(const struct cell *cell, const struct decision *decision)
 {
+    const struct condition *ready = &decision->status.conditions[CONDITION_READY];
+
     for (size_t i = 0; i < decision->event_count; i++) {
         const struct event *event = &decision->events[i];
+        if (str_eq(event->reason, ready->reason)) {
+            continue;
+        }
         LOG(event->warning ? LOG_WARN : LOG_INFO, "event", LOG_S("plan", cell->key),
             LOG_S("reason", event->reason), LOG_S("message", event->message));
     }

@@ -66,6 +66,11 @@ void source_sync(struct controller *c, struct cell *cell)
         polls_forget(c->polls, cell->key);
         return;
     }
+    if (plan->revision) { /* the commit is known; its fetch asks whether the ref has it */
+        polls_forget(c->polls, cell->key);
+        note_clear(&cell->source_failure);
+        return;
+    }
     struct err *failed = watch(c, cell, plan);
     if (failed) {
         polls_forget(c->polls, cell->key);

@@ -100,9 +100,10 @@ struct err *state_create(const char *dir, struct state *out)
 struct err *state_attach(const char *dir, struct state *out)
 {
     struct state s = { .dir = mem_printf("%s/.sluice", dir) };
+    AUTO(free_auto) char *last = mem_printf("%s/cluster-id", s.dir);
     struct err *failed = NULL;
 
-    if (file_exists(s.dir)) {
+    if (file_exists(last)) { /* the last file of a new state: a controller may be starting now */
         failed = check_format(&s);
         failed = failed ? failed : read_cluster_id(&s);
     }

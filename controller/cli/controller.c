@@ -8,6 +8,7 @@
 #include "controller/cli/cli.h"
 #include "controller/cli/commands.h"
 #include "controller/controller.h"
+#include "controller/credentials.h"
 #include "git/repo.h"
 #include "local/local.h"
 #include "reconcile/base/auto.h"
@@ -193,6 +194,7 @@ int controller_main(int argc, char **argv)
     failed = failed ? failed : config_make(&values, &config);
     if (!failed) {
         log_setup(STDERR_FILENO, level);
+        credentials_protect_process();
         controller_block_signals();
         failed = run_standalone(&config);
     }

@@ -6,8 +6,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -93,17 +91,6 @@ static void catch_signals(void)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGALRM, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
-}
-
-/* Passwords live in this process: it leaves no core, and nobody of the same user may look into it. */
-static void keep_secrets(void)
-{
-    const struct rlimit none = { 0, 0 };
-
-    setrlimit(RLIMIT_CORE, &none);
-#if !defined(__SANITIZE_ADDRESS__) /* its leak check has to look into the process */
-    prctl(PR_SET_DUMPABLE, 0);
-#endif
 }
 
 /* ---- expectations ----------------------------------------------------------------------------- */
@@ -480,7 +467,7 @@ int run_main(int argc, char **argv)
     AUTO(result_done) struct result result = { 0 };
     bool help = false;
 
-    keep_secrets();
+    credentials_protect_process();
     struct err *failed = cli_parse(&run_spec, argc, argv, &values, NULL, &help);
     if (help) {
         return 0;

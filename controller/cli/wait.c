@@ -143,7 +143,8 @@ static enum verdict_of_look judge(struct waiting *w, const struct plan_text *tex
 static void show(struct waiting *w, const struct plan_text *text)
 {
     const char *wave = text->status.rollout.present ? text->status.rollout.wave : NULL;
-    char *now = mem_printf("%s: Ready=%s %s%s%s%s%s%s%s", w->name, text->ready, text->reason,
+    const char *reason = text->reason[0] ? text->reason : "not seen by a controller yet";
+    char *now = mem_printf("%s: Ready=%s %s%s%s%s%s%s%s", w->name, text->ready, reason,
                            text->progress[0] ? " " : "", text->progress, wave ? ", wave " : "",
                            wave ? wave : "", text->message[0] ? ": " : "", text->message);
 
@@ -216,8 +217,11 @@ static struct err *conclude(const struct waiting *w, enum verdict_of_look verdic
     if (verdict == LOOK_MET || (verdict == LOOK_MISSING && str_eq(if_missing, "pass"))) {
         *code = 0;
     } else if (verdict == LOOK_STALLED || verdict == LOOK_SUSPENDED) {
-        fprintf(stderr, "sluice wait: plan %s/%s is %s: %s\n", w->namespace_, w->name,
-                verdict == LOOK_STALLED ? "Stalled" : "suspended", w->shown);
+        fprintf(stderr, "sluice wait: plan %s/%s is %s, it will not go on by itself\n",
+                w->namespace_, w->name, verdict == LOOK_STALLED ? "Stalled" : "suspended");
+        if (w->quiet) {
+            fprintf(stderr, "%s\n", w->shown);
+        }
         *code = EXIT_STALLED;
     } else if (verdict == LOOK_MISSING && !str_eq(if_missing, "wait")) {
         return missing(w);
