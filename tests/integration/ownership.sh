@@ -32,11 +32,12 @@ id=$(target first)
 # ---- another plan -----------------------------------------------------------------------------------
 epoch=$(db_sql pg first 'select epoch from sluice_lease')
 plan_write rival shop
-run_expect "another plan's database: the second plan is told" 10 'TargetIdConflict.*default/shop' wait_plan rival
+run_expect "another plan's database: the second plan is told" 3 'TargetIdConflict.*default/shop' wait_plan rival
 is "another plan's database: Stalled" "$(plan_condition rival Stalled)" 'True TargetIdConflict'
 is "another plan's database: nothing was touched" "$(owner first) $(db_sql pg first 'select epoch from sluice_lease')" "shop $epoch"
 rm "$PLANS/shop.yaml"
-run_expect "its owner is gone: the second plan takes over" 0 '' wait_plan rival
+rival_ready() { [ "$(plan_condition rival Ready)" = 'True ReconciliationSucceeded' ]; }
+wait_for "its owner is gone: the second plan takes over by itself" 60 rival_ready
 is "and is the owner now" "$(owner first)" rival
 is "of the same database" "$(target first)" "$id"
 is "in which nothing ran twice" "$(db_sql pg first 'select count(*) from flyway_schema_history')" 1
@@ -47,13 +48,13 @@ other=$(target second)
 plan_secret orders-db "$(db_uri pg second)"
 echo 'create table marker_two (id int);' >"$clone/sql/orders/V2__two.sql"
 plan_commit "$clone" second
-run_expect "another database behind the Secret: wait says so" 10 'TargetChanged' wait_plan rival
+run_expect "another database behind the Secret: wait says so" 3 'TargetChanged' wait_plan rival
 is "another database behind the Secret: Stalled" "$(plan_condition rival Stalled)" 'True TargetChanged'
 is "another database behind the Secret: not a byte ran there" "$(db_sql pg second "select count(*) from flyway_schema_history where version = '2'")" 0
 sed -i "s|^  name: rival|  name: rival\n  annotations: {sluice.dev/accept-target: \"orders=$other\"}|" "$PLANS/rival.yaml"
-accepted() { [ "$(plan_condition rival Ready)" = 'True ReconciliationSucceeded' ]; }
-wait_for "accepted by its full id: the roll-out goes there" 60 accepted
-is "it has the new version" "$(db_sql pg second "select count(*) from flyway_schema_history where version = '2'")" 1
+has_two() { [ "$(db_sql pg second "select count(*) from flyway_schema_history where version = '2'")" = 1 ]; }
+wait_for "accepted by its full id: the roll-out goes there" 60 has_two
+run_expect "and ends well" 0 '' wait_plan rival
 is "the old one was left alone" "$(db_sql pg first "select count(*) from flyway_schema_history where version = '2'")" 0
 controller_stop
 done_testing
