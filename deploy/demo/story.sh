@@ -14,9 +14,11 @@ if [ -t 1 ]; then bold=$(printf '\033[1m') plain=$(printf '\033[0m'); fi
 
 tell() { printf '%s\n' "$@"; }
 chapter() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
-# Show a command as a person would type it, then run it.
+# Show a command as a person would type it, long addresses by their variables, then run it.
 show() {
-    printf '\n  $ %s\n' "$*"
+    local line="$*" name
+    for name in ORDERS BILLING SEARCH; do line=${line//"${!name}"/"\"\$$name\""}; done
+    printf '\n  $ %s\n' "${line//$sha/${sha:0:10}}"
     "$@" 2>&1 | sed 's/^/    /'
     return "${PIPESTATUS[0]}"
 }
@@ -26,7 +28,8 @@ sluice() { "$SLUICE" "$@"; }
 
 servers_init
 work=$SERVERS_DIR
-export PLANS=$work/plans
+PLANS=$work/plans
+sha=none
 cd "$work"
 chapter "Three databases, one git repository"
 pg_start pg log
@@ -37,6 +40,8 @@ db_create pg orders
 db_create pg2 billing
 db_create mariadb search
 repo_new shop
+ORDERS=$(db_uri pg orders) BILLING=$(db_uri pg2 billing) SEARCH=$(db_uri mariadb search)
+export ORDERS BILLING SEARCH
 tell "orders   PostgreSQL, the canary" \
     "billing  PostgreSQL, a server of its own" \
     "search   MariaDB" \
@@ -81,9 +86,9 @@ spec:
       - name: orders-are-there
         sql: {query: "select count(*) >= 1000 from orders", interval: 1s}
 YAML
-    write_secret orders "$(db_uri pg orders)"
-    write_secret billing "$(db_uri pg2 billing)"
-    write_secret search "$(db_uri mariadb search)"
+    write_secret orders "$ORDERS"
+    write_secret billing "$BILLING"
+    write_secret search "$SEARCH"
 }
 
 write_secret() {
@@ -131,27 +136,27 @@ tell "" "The plan: plans/shop.yaml. orders is the canary; it soaks 2 s while its
     "\"select count(*) >= 1000 from orders\"; then come billing and search."
 tell "" "  \$ sluice controller --standalone plans &"
 start_controller
-show sluice wait plan/shop --standalone "$PLANS" --commit "$sha" --timeout 60s --if-missing wait
-show sluice get --standalone "$PLANS"
-show sluice info --url "$(db_uri pg orders)" --dir "$work/shop/sql/orders"
+show sluice wait plan/shop --standalone plans --commit "$sha" --timeout 60s --if-missing wait
+show sluice get --standalone plans
+show sluice info --url "$ORDERS" --dir shop/sql/orders
 
 chapter "2. A bad commit: it stops at the canary, nobody else sees it"
 commit "e-mail addresses, due dates, weights" bad
 tell "" "V3__email.sql has a typo in its second statement."
 code=0
-show sluice wait plan/shop --standalone "$PLANS" --commit "$sha" --timeout 60s || code=$?
+show sluice wait plan/shop --standalone plans --commit "$sha" --timeout 60s || code=$?
 tell "    (exit code $code: a pipeline stops here)"
 [ "$code" = 3 ]
-show sluice get --standalone "$PLANS" -o wide
+show sluice get --standalone plans -o wide
 tell "" "PostgreSQL rolled V3 back as a whole, and the others have not seen this commit at all:"
-show sluice info --url "$(db_uri pg orders)" --dir "$work/shop/sql/orders"
-show sluice info --url "$(db_uri pg2 billing)" --dir "$work/shop/sql/billing"
+show sluice info --url "$ORDERS" --dir shop/sql/orders
+show sluice info --url "$BILLING" --dir shop/sql/billing
 
 chapter "3. The fix: a new commit, nothing else"
 commit "fix the typo" fix
-show sluice wait plan/shop --standalone "$PLANS" --commit "$sha" --timeout 60s
-show sluice get --standalone "$PLANS"
-show sluice info --url "$(db_uri mariadb search)" --dir "$work/shop/sql/search"
+show sluice wait plan/shop --standalone plans --commit "$sha" --timeout 60s
+show sluice get --standalone plans
+show sluice info --url "$SEARCH" --dir shop/sql/search
 
 chapter "That is all: merging SQL was everything you did. ($((SECONDS - started)) s)"
 if [ -n "${SLUICE_DEMO_KEEP:-}" ]; then
