@@ -307,7 +307,8 @@ static bool write_first(const struct step *s)
 static void step_end(struct step *s)
 {
     struct decision *out = s->out;
-    bool stalled = s->next->conditions[CONDITION_STALLED].status == CONDITION_TRUE;
+    bool stalled = s->next->conditions[CONDITION_STALLED].status == CONDITION_TRUE &&
+                   !s->plan->deleting;
     bool foreground = out->effect != EFFECT_NONE && !in_background(out->effect);
     if (out->effect == EFFECT_FORGET) {
         out->requeue_after_ms = -1;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Everything observed about one plan -> one decision (design.md 5). PURE and total: no I/O, no
- * clock, an answer for every input. Conditions, reasons and retry policy are decided here alone. */
+/* Everything observed about one plan -> one decision (docs/migrationplan.md 5). PURE and total: no
+ * I/O, no clock, an answer for every input. Conditions, reasons, retry policy: decided here alone. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

@@ -42,7 +42,7 @@ static bool refuse(struct judged *judged, const char *reason, char *message)
 
 static const char *target_text(const char *target, char out[9])
 {
-    (void)snprintf(out, 9, "%s", target[0] ? target : "none");
+    (void)snprintf(out, 9, "%.8s", target[0] ? target : "none");
     return out;
 }
 

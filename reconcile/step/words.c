@@ -96,17 +96,32 @@ bool say_target_held(struct step *s)
 
 /* ---- words for what is missing ----------------------------------------------------------------- */
 
-/* Has any database been heard to be not up to date? */
-static bool speaks_against(const struct step *s)
+/* Does what is known of this database speak against Ready? */
+static bool speaks_against(const struct step *s, size_t index)
+{
+    const struct judged *judged = &s->judged[index];
+    const struct database_view *view = &s->seen->databases[index];
+    switch (judged->kind) {
+    case J_UNKNOWN:
+    case J_UP_TO_DATE:
+        return false;
+    case J_STALE: /* after a restart every Job of the past is newer than the first look */
+        return view->known;
+    case J_UNREACHABLE:
+        return !judged->consistent || view->failure.count >= STEP_FAILED_INSPECTIONS;
+    default:
+        return true;
+    }
+}
+
+static bool stays_ready(const struct step *s)
 {
     for (size_t i = 0; i < s->plan->database_count; i++) {
-        enum judged_kind kind = s->judged[i].kind;
-        bool silent = kind == J_UNREACHABLE && s->judged[i].consistent;
-        if (kind != J_UNKNOWN && kind != J_STALE && kind != J_UP_TO_DATE && !silent) {
-            return true;
+        if (speaks_against(s, i)) {
+            return false;
         }
     }
-    return false;
+    return step_ready_before(s);
 }
 
 bool stalled_before(const struct step *s)
@@ -119,16 +134,15 @@ void say_unknown(struct step *s, const char *message)
 {
     bool seen_before =
         s->commit->commit[0] == '\0' || str_eq(s->commit->commit, s->old->last_attempted_commit);
-    bool ready = step_ready_before(s) && !speaks_against(s);
     bool stalled = stalled_before(s) && seen_before && !s->retry_new;
-    step_say(s, ready || stalled ? SAY_KEEP : SAY_PROGRESS, REASON_PROGRESSING,
+    step_say(s, stalled || stays_ready(s) ? SAY_KEEP : SAY_PROGRESS, REASON_PROGRESSING,
              mem_strdup(message));
 }
 
 void say_outage(struct step *s, const char *reason, const char *message, int32_t failures,
                 int64_t outage_ms)
 {
-    bool kept = step_ready_before(s) && failures < STEP_FAILED_INSPECTIONS;
+    bool kept = failures < STEP_FAILED_INSPECTIONS && stays_ready(s);
     bool held = stalled_before(s) && s->commit->commit[0] == '\0' && !s->retry_new &&
                 !str_eq(s->old->conditions[CONDITION_STALLED].reason, REASON_DEADLINE_EXCEEDED);
     if (outage_ms >= s->plan->timeout_ms) {

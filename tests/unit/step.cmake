@@ -12,3 +12,5 @@ sluice_test(step_rollout_test
   SOURCES unit/step_rollout_test.c unit/step_world.c unit/step_checks.c LINK sluice_step TIMEOUT 120)
 sluice_test(step_database_test
   SOURCES unit/step_database_test.c unit/step_world.c unit/step_checks.c LINK sluice_step TIMEOUT 120)
+sluice_test(step_walk_test
+  SOURCES unit/step_walk_test.c unit/step_checks.c LINK sluice_step TIMEOUT 600)
