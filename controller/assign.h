@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From a decision to a Job's assignment: manifest, digest, packed SQL (formats.md 2). */
+/* From a decision to a Job's assignment: manifest, digest, packed SQL (docs/formats.md 2). */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>

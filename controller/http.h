@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Small HTTP servers with limits: body, header, connections, per address, and time in all, because
- * the library's own timeout does not see a client that drips (reliability.md S27). */
+ * the library's own timeout does not see a client that drips. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The controller's three HTTP servers: metrics, health, push webhooks (kubernetes.md 7, S26-S28). */
+/* The controller's HTTP servers: metrics, health, push webhooks (docs/migrationplan.md 12). */
 #pragma once
 #include "controller/core.h"
 

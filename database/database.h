@@ -68,7 +68,7 @@ struct owner { /* all NULL: do not become or check the owner */
 };
 
 struct apply_item {
-    bool baseline_marker;         /* the row of flyway.md 1.5 instead of a script */
+    bool baseline_marker;         /* the row of docs/flyway.md 1.5 instead of a script */
     const struct migration *file; /* borrowed */
     int32_t checksum;
 };
@@ -99,7 +99,7 @@ struct apply_request {
     enum ownership ownership;
     const char *holder;      /* Job name or user@host */
     const char *git_commit;  /* NULL with --dir */
-    const char *timestamp;    /* flyway:timestamp, local "yyyy-MM-dd HH:mm:ss"; NULL: the clock */
+    const char *timestamp;   /* flyway:timestamp, local "yyyy-MM-dd HH:mm:ss"; NULL: the clock */
     const char *retry_token; /* hex or "" */
     int64_t lock_wait_ms;    /* Flyway's lock is polled this long, then DatabaseBusy */
     bool warn_superuser;     /* command line: a notice instead of RoleTooPowerful */

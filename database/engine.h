@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What an engine adapter supplies. Internal to database/. The common order of a run is in apply.c;
- * SQL, fences and recovery are the adapters' (engine-notes.md 1-4 for pgdb, 6-8 for mydb). */
+ * SQL, fences and recovery are the adapters' (docs/engine.md 1-4 for pgdb, 6-8 for mydb). */
 #pragma once
 #include "database/database.h"
 #include "reconcile/migration/placeholder.h"
@@ -48,17 +48,17 @@ struct engine_ops {
     struct err *(*inspect)(struct db *db, int64_t journal_after, struct inspection *out);
     struct err *(*gate)(struct db *db, const char *query, int64_t timeout_ms,
                         struct gate_value *out);
-    /* Flyway's key (flyway.md 7.1) on this session, outside any transaction. One try. */
+    /* Flyway's key (docs/flyway.md 7.1) on this session, outside any transaction. One try. */
     struct err *(*try_lock)(struct db *db, bool *taken);
     /* Who holds it, for people: "backend 4711 (sluice/1f0c2a9b/7/ab12cd34), idle for 12 s". Owned;
      * NULL when nobody does now. *old_sluice: it is a session of Sluice. */
     char *(*lock_holder)(struct db *db, bool *old_sluice);
     struct err *(*terminate_holder)(struct db *db);
-    /* Create history table, lease, journal where missing; take the lease (formats.md 1, lease.c);
+    /* Create history table, lease, journal where missing; take the lease (docs/formats.md 1.1);
      * rename the session. Sets run->epoch and target_id. apply.c reads everything again afterwards:
      * after the bump the history is final. */
     struct err *(*take_lease)(struct run *run);
-    /* Judge what earlier attempts left open (engine-notes.md 3, 4, 6.4) in run->seen; run_refresh()
+    /* Judge what earlier attempts left open (docs/engine.md 3, 4, 6.4) in run->seen; run_refresh()
      * at its end if it wrote anything. OutcomeUnknown when a verdict is needed. */
     struct err *(*settle)(struct run *run);
     struct err *(*apply)(struct run *run, const struct apply_list *list);
@@ -76,7 +76,7 @@ struct err *db_format_too_new(const char *table, int64_t version) ERR_MUST_USE;
 
 /* ---- journal.c ---------------------------------------------------------------------------- */
 
-/* row_hash of formats.md 1; prev is "" for seq 1. */
+/* row_hash of docs/formats.md 1; prev is "" for seq 1. */
 void journal_row_hash(const char *history_table, const char *prev_hex,
                       const struct journal_row *row, char out[SHA256_HEX_LEN + 1]);
 /* Chain over rows[0..count) starting from prev_hex (of row rows[0].seq - 1; "" when that is 0).
@@ -93,7 +93,7 @@ void journal_row_prepare(const struct run *run, const struct migration *file, in
 void journal_row_rehash(const struct run *run, struct journal_row *row);
 /* The row was sent (or committed): it is the head now, the next row chains to it. */
 void journal_advance(struct run *run, const struct journal_row *row);
-/* Newest row of (rank, version or description, step), or NULL: what counts (formats.md 1). */
+/* Newest row of (rank, version or description, step), or NULL: what counts (docs/formats.md 1). */
 const struct journal_row *journal_find(const struct journal *journal, int32_t rank,
                                        const struct migration *file, int32_t step);
 bool journal_row_is_of(const struct journal_row *row, const struct migration *file);
@@ -118,7 +118,7 @@ void lease_session_name(const char *target_id, int64_t epoch, const char *nonce,
 /* ---- prepare.c: what both adapters say about a run ---------------------------------------- */
 
 #define LOCK_TEXT_MAX 1024
-/* Java's String.hashCode over the UTF-16 units of UTF-8 text (flyway.md 7.1). */
+/* Java's String.hashCode over the UTF-16 units of UTF-8 text (docs/flyway.md 7.1). */
 int32_t lock_java_hash(const char *text);
 /* Interrupted when cancelled, DeadlineExceeded when execution.deadline is over. */
 struct err *run_check(const struct run *run) ERR_MUST_USE;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The journal's hash chain and the making of its rows (formats.md 1).
+// The journal's hash chain and the making of its rows (docs/formats.md 1).
 #include <inttypes.h>
 #include "database/engine.h"
 #include "reconcile/base/auto.h"

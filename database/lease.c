@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who may take the lease and with which epoch (formats.md 1): decisions without I/O.
+// Who may take the lease and with which epoch (docs/formats.md 1): decisions without I/O.
 #include <inttypes.h>
 #include "database/engine.h"
 #include "reconcile/model/reason.h"

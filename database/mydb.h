@@ -132,7 +132,7 @@ struct err *mydb_session_look(struct mydb *m) ERR_MUST_USE;
 /* Around statements of our own whose text or result depends on settings. No trip when not needed. */
 struct err *mydb_own_begin(struct mydb *m) ERR_MUST_USE;
 struct err *mydb_own_end(struct mydb *m) ERR_MUST_USE;
-/* Everything back as the session began (flyway.md 6.5); no trip when nothing changed. */
+/* Everything back as the session began (docs/flyway.md 6.5); no trip when nothing changed. */
 struct err *mydb_session_reset(struct mydb *m) ERR_MUST_USE;
 struct err *mydb_session_limits(struct mydb *m, int64_t lock_ms, int64_t statement_ms) ERR_MUST_USE;
 void mydb_session_done(struct mydb *m);
@@ -170,7 +170,7 @@ struct err *mydb_fingerprint(struct mydb *m, const struct statement *s, struct m
 /* The same objects again, as a recorded pre_state names them. */
 struct err *mydb_fingerprint_again(struct mydb *m, const struct mydb_states *before,
                                    struct mydb_states *out) ERR_MUST_USE;
-char *mydb_states_format(const struct mydb_states *states); /* JSON of formats.md 1; owned */
+char *mydb_states_format(const struct mydb_states *states); /* JSON of docs/formats.md 1; owned */
 /* False: not such JSON, or a name that is not quoted as ours are. */
 bool mydb_states_parse(const char *text, struct mydb_states *out);
 void mydb_states_done(struct mydb_states *states);

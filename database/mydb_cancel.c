@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The watchdog: a thread that kills the running statement on cancel or at a limit, over a connection
-// of its own. A statement is not stopped by closing the connection that sent it (engine-notes.md 8).
+// of its own. A statement is not stopped by closing the connection that sent it (docs/engine.md 8).
 #include <mysql.h>
 #include <errno.h>
 #include <inttypes.h>

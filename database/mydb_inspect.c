@@ -71,7 +71,7 @@ static struct err *read_history(struct mydb *m, struct history *out)
     return NULL;
 }
 
-// Flyway's question (flyway.md 1.4), our own two tables aside.
+// Flyway's question (docs/flyway.md 1.4), our own two tables aside.
 static struct err *read_emptiness(struct mydb *m, struct history *out)
 {
     AUTO(buf_done) struct buf schema = BUF(1024);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Flyway's lock by name on the executing session, and who holds it or a table (flyway.md 7.1).
+// Flyway's lock by name on the executing session, and who holds it or a table (docs/flyway.md 7.1).
 #include <inttypes.h>
 #include "database/mydb.h"
 #include "reconcile/base/mem.h"

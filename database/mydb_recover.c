@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What happened to a statement whose attempt was interrupted, judged by direction (engine-notes.md 6.4).
+// What became of a statement whose attempt was interrupted, by direction (docs/engine.md 6.4).
 #include <string.h>
 #include "database/mydb_rules.h"
 

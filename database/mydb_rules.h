@@ -56,7 +56,7 @@ enum mydb_recovery {
     MYDB_RECOVERY_UNKNOWN, /* a verdict is needed */
 };
 
-/* An attempt ended inside the statement: what happened (engine-notes.md 6.4)? By direction: `now`
+/* An attempt ended inside the statement: what happened (docs/engine.md 6.4)? By direction: `now`
  * has the same objects as `before`, in the same order. VERB_NONE: the statement was changed since,
  * then only the states speak. */
 enum mydb_recovery mydb_recover(enum step_class class, enum step_verb verb,

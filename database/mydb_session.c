@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a session is set to, what a file's SET and USE did to it, and the way back (flyway.md 6.5).
+// What a session is set to, what a file's SET and USE did, and the way back (docs/flyway.md 6.5).
 #include <inttypes.h>
 #include "database/mydb.h"
 #include "reconcile/base/mem.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What earlier attempts left open: judged with the old session gone, by direction (engine-notes.md 6.4).
+// What earlier attempts left open, with their session gone: by direction (docs/engine.md 6.4).
 #include <inttypes.h>
 #include "database/mydb_file.h"
 #include "reconcile/base/clock.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The statements of one file: DDL by intent and fingerprint, DML in fenced transactions
-// (engine-notes.md 7).
+// (docs/engine.md 7).
 #include <inttypes.h>
 #include "database/mydb_file.h"
 #include "reconcile/base/clock.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Flyway's history table to the letter, our two beside it, and the taking of the lease (formats.md 1).
+// Flyway's history table to the letter, our two beside it, the taking of the lease
+// (docs/formats.md 1).
 #include <inttypes.h>
 #include "database/mydb.h"
 #include "reconcile/base/mem.h"

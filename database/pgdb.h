@@ -99,7 +99,7 @@ int64_t pgdb_file_deadline(const struct pgdb *pg); /* for a file's statement: th
 /* One statement, extended protocol; result owned (NULL out: not wanted). `what` as above. */
 struct err *pgdb_query(struct pgdb *pg, const struct pgdb_command *command, const char *what,
                        struct pg_result **out) ERR_MUST_USE;
-/* Simple protocol: leaves no snapshot behind (engine-notes.md 4). */
+/* Simple protocol: leaves no snapshot behind (docs/engine.md 4). */
 struct err *pgdb_simple(struct pgdb *pg, const char *sql, const char *what, struct pg_result **out)
     ERR_MUST_USE;
 /* All in one trip, stopping at the first error; an open transaction is rolled back then. results:

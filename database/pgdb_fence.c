@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The guard in front of every transaction and the rows at its end (engine-notes.md 1.1).
+// The guard in front of every transaction and the rows at its end (docs/engine.md 1.1).
 #include <inttypes.h>
 #include <libpq-fe.h>
 #include "database/pgdb.h"

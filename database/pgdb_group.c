@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One transactional file as a list of commands: guard, statements, reset, rows (engine-notes.md 1.1).
+// One transactional file as commands: guard, statements, reset, rows (docs/engine.md 1.1).
 #include "database/pgdb.h"
 #include "reconcile/base/auto.h"
 #include "reconcile/base/mem.h"

@@ -7,7 +7,7 @@
 #include "reconcile/base/mem.h"
 #include "reconcile/model/reason.h"
 
-#define LOCK_KEY_BASE INT64_C(0x466C79776179) // Flyway's (flyway.md 7.1)
+#define LOCK_KEY_BASE INT64_C(0x466C79776179) // Flyway's (docs/flyway.md 7.1)
 #define OID_BOOL 16u
 
 const char *pgdb_text(const struct pg_result *result, int row, int column)
@@ -138,8 +138,8 @@ struct err *pgdb_identify(struct db *db)
 
 // ---- the tables ---------------------------------------------------------------------------------
 
-// Only an ordinary table counts as the history, as for Flyway. "Empty" is Flyway's rule (flyway.md
-// 1.4), our own two tables aside.
+// Only an ordinary table counts as the history, as for Flyway. "Empty" is Flyway's rule
+// (docs/flyway.md 1.4), our own two tables aside.
 static const char look_sql[] =
     "SELECT coalesce(bool_or(c.relname = $2 AND c.relkind = 'r'), false),"
     " coalesce(bool_or(c.relname = 'sluice_lease' AND c.relkind IN ('r','p')), false),"
@@ -265,7 +265,8 @@ void pgdb_read_lease(const struct pg_result *r, int row, struct lease *out)
     copy_into(out->nonce, sizeof out->nonce, r, row, 10);
 }
 
-// Ours, and one of another history table that has an owner (design.md 5: TargetChanged).
+// Ours, and one of another history table that has an owner: TargetChanged
+// (docs/migrationplan.md 5).
 static struct err *read_leases(const struct pgdb *pg, const struct pg_result *r,
                                struct inspection *out)
 {

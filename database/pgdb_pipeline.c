@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Applying a list: transactional files travel as groups, several in flight (engine-notes.md 2).
+// Applying a list: transactional files travel as groups, several in flight (docs/engine.md 2).
 #include <libpq-fe.h>
 #include "database/pgdb.h"
 #include "reconcile/base/auto.h"
@@ -242,7 +242,7 @@ static bool in_history(const struct history *history, const struct pgdb_group *g
     return false;
 }
 
-// The connection went away: which of the files in flight are in? (engine-notes.md 3)
+// The connection went away: which of the files in flight are in? (docs/engine.md 3)
 static struct err *resolve(struct pipe *p, struct err *lost)
 {
     struct err *e = pgdb_resolve(p->run);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a CONCURRENTLY statement left in the catalogue (engine-notes.md 4).
+// What a CONCURRENTLY statement left in the catalogue (docs/engine.md 4).
 #include <libpq-fe.h>
 #include "database/pgdb.h"
 #include "reconcile/base/auto.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What earlier attempts left open: their session is gone, as we hold its lock (engine-notes.md 4).
+// What earlier attempts left open: their session is gone, as we hold its lock (docs/engine.md 4).
 #include "database/pgdb.h"
 #include "reconcile/base/auto.h"
 #include "reconcile/base/mem.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files outside a transaction: every statement is a journalled step (reliability.md 4.6).
+// Files outside a transaction: every statement is a journalled step (docs/engine.md 4).
 #include <libpq-fe.h>
 #include "database/pgdb.h"
 #include "reconcile/base/auto.h"

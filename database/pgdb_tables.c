@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Flyway's history table to the letter, our two beside it, and the taking of the lease (formats.md 1).
+// Flyway's history table to the letter, our two beside it, the taking of the lease
+// (docs/formats.md 1).
 #include <inttypes.h>
 #include <libpq-fe.h>
 #include "database/pgdb.h"
@@ -81,7 +82,7 @@ static void add_history(struct batch *b, const struct pgdb *pg)
     add_owned(b, mem_printf("CREATE INDEX %s ON %s (\"success\")", index, pg->history));
 }
 
-// As Flyway's createSchemas: a row tells that the schema is ours (flyway.md 1.5).
+// As Flyway's createSchemas: a row tells that the schema is ours (docs/flyway.md 1.5).
 static void add_schema(struct batch *b, const struct pgdb *pg)
 {
     AUTO(buf_done) struct buf name = BUF(1024);
@@ -279,7 +280,7 @@ struct err *pgdb_take_lease(struct run *run)
 
 // ---- an unknown COMMIT --------------------------------------------------------------------------
 
-// Waits for an open transaction of the old session: it holds the row (engine-notes.md 3).
+// Waits for an open transaction of the old session: it holds the row (docs/engine.md 3).
 static struct err *bump(struct run *run, bool *again)
 {
     struct pgdb *pg = pgdb_of(run->db);

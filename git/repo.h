@@ -17,7 +17,7 @@
 
 #define REPO_COMMIT_LEN 65 /* hex commit id and NUL; room for SHA-256 repositories */
 #define REPO_KEY_LEN 65
-#define REPO_ANCESTORS 64 /* design.md 4, coveredCommits */
+#define REPO_ANCESTORS 64 /* docs/migrationplan.md 4, coveredCommits */
 
 /* Schemes a caller may allow besides https and ssh, which always are. */
 enum {
@@ -38,7 +38,7 @@ struct repo_credentials {
     struct secret tls_key;
 };
 
-/* The data of a source Secret (design.md 3): username+password | bearerToken |
+/* The data of a source Secret (docs/migrationplan.md 3): username+password | bearerToken |
  * identity+known_hosts(+password = passphrase); optional ca.crt, tls.crt, tls.key (caFile, certFile,
  * keyFile are accepted too). ERR_TERMINAL SecretInvalid naming the keys that clash or are missing
  * for the scheme of `url`; InvalidSpec for a url of no scheme at all. An empty list is fine for

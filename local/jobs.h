@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Jobs as child processes in DIR/.sluice/jobs/NAME (design.md 10). The child holds a lock on `alive`
- * for life: held = running, free without a result = ended, nobody knows how. */
+/* Jobs as child processes in DIR/.sluice/jobs/NAME (docs/migrationplan.md 10). The child holds a
+ * lock on `alive` for life: held = running, free without a result = ended, nobody knows how. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The standalone platform (design.md 10): a folder of manifests, child processes, state in .sluice. */
+/* The standalone platform (docs/migrationplan.md 10): a folder of manifests, child processes,
+ * state in .sluice. */
 #pragma once
 #include "reconcile/base/err.h"
 #include "reconcile/model/platform.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* DIR/.sluice: what an API server would keep for a plan (uid, generation, status), and the requests
- * of people as overlays (formats.md 4). The user's files are never written. */
+ * of people as overlays (docs/formats.md 4). The user's files are never written. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

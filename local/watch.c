@@ -21,7 +21,7 @@
 #define SETTLE_MS 60
 #define ABSENCE_MS 1000
 #define SWEEP_MS (60 * 1000)
-#define JOB_TTL_MS ((int64_t)48 * 3600 * 1000) /* ttlSecondsAfterFinished of design.md 3 */
+#define JOB_TTL_MS ((int64_t)48 * 3600 * 1000) /* docs/migrationplan.md 6 */
 #define MAX_DESCRIPTORS 1024
 
 static const struct manifests_patience patience = { SETTLE_MS, ABSENCE_MS };

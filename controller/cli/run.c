@@ -24,7 +24,7 @@
 #include "reconcile/model/assignment.h"
 #include "reconcile/model/reason.h"
 
-#define LOCK_WAIT_MS 10000 /* design.md 11: Jobs give up soon, the controller tries again */
+#define LOCK_WAIT_MS 10000 /* docs/commands.md: Jobs give up soon, the controller tries again */
 
 struct run_values {
     const char *assignment, *sha256, *credentials, *result, *job, *log_level;
@@ -129,7 +129,7 @@ static int32_t head_rank(const struct history *history)
     return history->count ? history->rows[history->count - 1].rank : 0;
 }
 
-/* design.md 6: the database is exactly where the plan thought, else nothing is done. */
+/* docs/migrationplan.md 6: the database is exactly where the plan thought, else nothing is done. */
 static struct err *check_expectations(const struct assignment *a, const struct inspection *seen)
 {
     const char *target = seen->lease.present ? seen->lease.target_id : "";

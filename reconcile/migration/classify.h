@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a statement is: class, verb, objects, and what may not be in a migration at all
- * (reliability.md 4.6-4.7, engine-notes.md 1.2, 4 and 6). Internal to migration/. */
+ * (docs/engine.md 1.2, 4 and 6). Internal to migration/. */
 #pragma once
 #include "reconcile/base/err.h"
 #include "reconcile/migration/cursor.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* "-- sluice: key=value" comments at the head of a file (design.md 8). Internal to migration/. */
+/* "-- sluice: key=value" at the head of a file (docs/migrations.md). Internal to migration/. */
 #pragma once
 #include "reconcile/base/err.h"
 #include "reconcile/model/migration.h"

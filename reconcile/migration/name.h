@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* File names by Flyway's grammar (flyway.md 3.1). Internal to migration/. */
+/* File names by Flyway's grammar (docs/flyway.md 3.1). Internal to migration/. */
 #pragma once
 #include "reconcile/base/err.h"
 #include "reconcile/model/migration.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tree -> migrations: file names, checksums, directives (flyway.md 2 and 3, design.md 8). PURE. */
+/* Tree -> migrations: file names, checksums, directives (docs/flyway.md 2 and 3). PURE. */
 #pragma once
 #include "reconcile/base/err.h"
 #include "reconcile/model/migration.h"
@@ -18,10 +18,10 @@
  *   InvalidMigration   no migration at all, bad UTF-8, NUL, UTF-16, a name that looks meant, a script
  *                      Flyway would run as a program (.sh .bash .py .ps1 .cmd .bat or no extension),
  *                      an unknown or repeated directive, U and callback files, <migration>.sql.conf
- *   DuplicateVersion   two files of one version or description (flyway.md 3.4), naming both */
+ *   DuplicateVersion   two files of one version or description (docs/flyway.md 3.4), naming both */
 struct err *migration_set_parse(const struct tree *tree, struct migration_set *out) ERR_MUST_USE;
 
-/* Flyway's checksum (flyway.md 2.1). False: malformed UTF-8, *bad_offset says where. */
+/* Flyway's checksum (docs/flyway.md 2.1). False: malformed UTF-8, *bad_offset says where. */
 bool checksum_make(const uint8_t *bytes, size_t size, int32_t *out, size_t *bad_offset);
 /* Over text that is valid UTF-8 already (a repeatable after replacement, its mark dropped). */
 int32_t checksum_text(const char *text, size_t length);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ${name} replacement with Flyway's reader quirk (flyway.md 5.6). PURE. */
+/* ${name} replacement with Flyway's reader quirk (docs/flyway.md 5.6). PURE. */
 #pragma once
 #include <stdbool.h>
 #include "reconcile/base/err.h"

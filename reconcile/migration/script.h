@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One file -> classified statements for one engine (flyway.md 5 and 6, reliability.md 4.6-4.7). PURE.
+/* One file -> classified statements for one engine (docs/flyway.md 5, docs/engine.md 4 and 6). PURE.
  *
  * A statement begins at its first character that is neither blank nor comment and ends with its last
  * token: comments before and behind it are not sent. Its sha256 covers that range of the raw file.

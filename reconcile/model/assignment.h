@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A Job's assignment: manifest.json and its bundles (formats.md 2). Written by the controller,
+/* A Job's assignment: manifest.json and its bundles (docs/formats.md 2). Written by the controller,
  * verified byte for byte by the runner. */
 #pragma once
 #include <stdbool.h>

@@ -23,7 +23,7 @@ struct history_row { /* flyway_schema_history, strings owned */
 
 struct history { /* in rank order */
     bool table_exists;
-    bool schema_empty; /* meaningful while the table does not exist (flyway.md 1.4) */
+    bool schema_empty; /* meaningful while the table does not exist (docs/flyway.md 1.4) */
     struct history_row *rows;
     size_t count;
     size_t cap;
@@ -47,7 +47,7 @@ enum journal_state journal_state_parse(const char *text);
 const char *verdict_text(enum verdict v); /* applied | not-applied */
 enum verdict verdict_parse(const char *text);
 
-struct journal_row { /* sluice_journal (formats.md 1), strings owned, NULL where NULL */
+struct journal_row { /* sluice_journal (docs/formats.md 1), strings owned, NULL where NULL */
     int64_t seq;
     int32_t installed_rank;
     enum migration_kind kind;
@@ -94,12 +94,12 @@ struct identity {
     enum engine engine;
     int32_t server_version; /* 150020, 101119 */
     char *server_text;      /* "PostgreSQL 15.20" for people; owned */
-    char *server_identity;  /* formats.md 1; owned */
+    char *server_identity;  /* docs/formats.md 1; owned */
     char *user;             /* Flyway's installed_by; owned */
     char *database;         /* owned */
     char *schema;           /* resolved default schema; owned */
     bool read_only;         /* standby, read_only, default_transaction_read_only */
-    bool superuser;         /* too powerful a role, design.md 3 */
+    bool superuser;         /* too powerful a role, docs/migrationplan.md 3 */
     bool pooled;            /* transaction pooling detected */
     bool multi_primary;     /* Galera and the like */
     int64_t now_ms;         /* the database's clock, UTC */

@@ -21,7 +21,7 @@ enum migration_kind { /* texts are journal.kind: versioned repeatable baseline u
 const char *migration_kind_text(enum migration_kind kind);
 enum migration_kind migration_kind_parse(const char *text);
 
-struct directives { /* head-of-file comments "-- sluice: key=value" (design.md 8) */
+struct directives { /* head-of-file comments "-- sluice: key=value" (docs/migrations.md) */
     bool transaction_none;
     bool idempotent;
     bool out_of_order_allow;
@@ -50,7 +50,7 @@ struct migration_set { /* sorted: versioned by version, then B, then repeatables
     size_t cap;
 };
 
-/* What a statement is, decided by the lexer and the verb table (reliability.md 4.6, 4.7). */
+/* What a statement is, decided by the lexer and the verb table (docs/engine.md 4 and 6). */
 enum step_class {
     STEP_NONE,
     STEP_SESSION = 'S',       /* SET, USE: replayed on every resume */
@@ -61,7 +61,7 @@ enum step_class {
     STEP_NONTX = 'N', /* PostgreSQL, outside a transaction, with a probe */
 };
 
-enum step_verb { /* direction of the change, for recovery (engine-notes.md 4 and 6.4) */
+enum step_verb { /* direction of the change, for recovery (docs/engine.md 4 and 6.4) */
     VERB_NONE,
     VERB_CREATE,
     VERB_CREATE_OR_REPLACE,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The MigrationPlan resource, decoded and defaulted (design.md 3). One static decode table gives
- * keys, types, bounds and defaults; every error carries the JSON path. */
+/* The MigrationPlan resource, decoded and defaulted (docs/migrationplan.md 3). One static table
+ * gives keys, types, bounds and defaults; every error carries the JSON path. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

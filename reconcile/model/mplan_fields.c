@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table itself (design.md 3). */
+/* The table itself (docs/migrationplan.md 3). */
 #include "reconcile/model/mplan_fields.h"
 #include <string.h>
 #include "reconcile/base/auto.h"

@@ -14,7 +14,7 @@ enum target_kind {
     TARGET_VERSION
 };
 
-struct ignore_pattern { /* type:state, flyway.md 4.6 */
+struct ignore_pattern { /* type:state, docs/flyway.md 4.6 */
     enum {
         IGNORE_ANY_TYPE,
         IGNORE_REPEATABLE,
@@ -65,7 +65,7 @@ void migrations_options_copy(const struct migrations_options *from, struct migra
 struct json;
 struct json *migrations_options_json(const struct migrations_options *options);
 void migrations_options_done(struct migrations_options *options);
-void execution_options_init(struct execution_options *out); /* design.md 3's defaults */
+void execution_options_init(struct execution_options *out); /* docs/migrationplan.md 3's defaults */
 /* "*:future" -> pattern; false: not one. */
 bool ignore_pattern_parse(const char *text, struct ignore_pattern *out);
 #define IGNORE_TEXT_LEN 24

@@ -141,6 +141,7 @@ void plan_keys_add(struct plan_keys *keys, const char *namespace_, const char *n
 void plan_keys_done(struct plan_keys *keys);
 void job_done(struct job *job);
 void job_list_done(struct job_list *list);
-/* design.md 6: <plan>-<database>-<10 hex of SHA-256(plan UID, database)>-<attempt>, a DNS label. */
+/* <plan>-<database>-<10 hex of SHA-256(plan UID, database)>-<attempt>, a DNS label
+ * (docs/migrationplan.md 6). */
 void job_name(const char *plan, const char *plan_uid, const char *database, int64_t attempt,
               char out[JOB_NAME_MAX + 1]);

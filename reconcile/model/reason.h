@@ -82,7 +82,7 @@ enum reason_class {
 struct reason {
     const char *name;
     enum reason_class class;
-    int exit_code;       /* design.md 6: 0..10, 143 */
+    int exit_code;       /* docs/commands.md: 0..10, 143 */
     const char *meaning; /* one line: what happened */
     const char *remedy;  /* one line: what to do */
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The runner's last line (formats.md 3). */
+/* The runner's last line (docs/formats.md 3). */
 #include "reconcile/model/result.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a runner says when it ends: one JSON line, formats.md 3. */
+/* What a runner says when it ends: one JSON line, docs/formats.md 3. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

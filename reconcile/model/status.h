@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A plan's status (design.md 4): conditions, the frozen roll-out, what each database last said. */
+/* A plan's status: conditions, the frozen roll-out, what each database last said
+ * (docs/migrationplan.md 4). */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -150,7 +151,8 @@ void status_init(struct status *out);
 void status_copy(const struct status *from, struct status *out); /* out is untouched memory */
 void status_done(struct status *status);
 
-/* JSON as in design.md 4. At most LIMIT_STATUS bytes: people's fields of databases go first. */
+/* JSON as in docs/migrationplan.md 4. At most LIMIT_STATUS bytes: what is said of single databases
+ * for people goes first. */
 struct json *status_format(const struct status *status);
 /* Never fails: unknown keys and wrong types are passed over (status is memory, not truth). */
 void status_parse(const struct json *json, struct status *out);

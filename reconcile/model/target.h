@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a database is and how to log in; made from a uri or a Secret (design.md 3). */
+/* Where a database is and how to log in; made from a uri or a Secret (docs/migrationplan.md 3). */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -39,8 +39,8 @@ struct target {
  * password in the text. */
 struct err *target_parse_uri(const char *uri, struct target *out) ERR_MUST_USE;
 
-/* The data of a database Secret: uri and/or fields in the spellings of design.md 3. `keys` maps
- * each data key to its decoded bytes. `tls_mode`, overrides (type host port database) come from the
+/* The data of a database Secret: uri and/or fields in the spellings of docs/migrationplan.md 3; each
+ * key with its decoded bytes. `tls_mode`, overrides (type host port database) come from the
  * plan; NULL/0: not given. A mode in the uri weaker than the plan's is SecretInvalid naming both. */
 struct target_overrides {
     const char *type, *host, *database;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The files under a plan's paths at one commit (or in a folder), checked while they are added:
- * both readers, git/ and --dir, refuse the same things with the same words (design.md 8). */
+ * both readers, git/ and --dir, refuse the same things with the same words (docs/migrations.md). */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What our journal adds to the history table: attempts that did not end (formats.md 1). */
+/* What our journal adds to the history table: attempts that did not end (docs/formats.md 1). */
 #include <string.h>
 
 #include "reconcile/base/auto.h"

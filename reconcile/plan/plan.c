@@ -73,7 +73,7 @@ static bool below_baseline(const struct plan_entry *e)
     return e->state == STATE_BELOW_BASELINE || e->state == STATE_IGNORED_BASELINE;
 }
 
-/* Flyway's order of `info`, flyway.md 4.4. */
+/* Flyway's order of `info`, docs/flyway.md 4.4. */
 static int entry_order(const void *left, const void *right)
 {
     const struct plan_entry *a = left;

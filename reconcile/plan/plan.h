@@ -9,7 +9,7 @@
 #include "reconcile/model/migration.h"
 #include "reconcile/model/options.h"
 
-enum state { /* flyway.md 4.3-4.4, display names by state_text() */
+enum state { /* docs/flyway.md 4.3-4.4, display names by state_text() */
     STATE_NONE,
     STATE_PENDING,
     STATE_ABOVE_TARGET,
@@ -29,7 +29,7 @@ enum state { /* flyway.md 4.3-4.4, display names by state_text() */
     STATE_OUTDATED,
     STATE_SUPERSEDED,
     STATE_DELETED,
-    /* ours, told by the journal (design.md 7) */
+    /* ours, told by the journal (docs/engine.md) */
     STATE_INTERRUPTED,     /* an attempt ended inside this file; the next one settles it */
     STATE_OUTCOME_UNKNOWN, /* needs a verdict */
     STATE_MAX_
@@ -67,7 +67,7 @@ struct plan_input {
     const char *retry_token;
     /* The controller: a repeatable whose last run has a journal row is judged by its raw SHA-256 and
      * the user placeholders, so that ${flyway:timestamp} does not make it pending for ever. False:
-     * Flyway's rule (flyway.md 4.8) alone. */
+     * Flyway's rule (docs/flyway.md 4.8) alone. */
     bool journal_repeatables;
     /* database -> version, for the directive after=; NULL: nothing is known of other databases. */
     const struct kvlist *assume;
@@ -93,6 +93,6 @@ struct plan {
  * *out still holds entries and problems (release it), but no actions. */
 struct err *plan_make(const struct plan_input *input, struct plan *out) ERR_MUST_USE;
 void plan_done(struct plan *plan);
-/* placeholders_hmac of formats.md 1 for one file; out "" when it names none or target_id is "". */
+/* placeholders_hmac (docs/formats.md 1.2) of one file; out "" when it names none or target_id is "". */
 void plan_placeholders_hmac(const struct script *script, const struct placeholders *p,
                             const char *target_id, char out[SHA256_HEX_LEN + 1]);

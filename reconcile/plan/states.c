@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* States of rows and files (flyway.md 4.1-4.4). */
+/* States of rows and files (docs/flyway.md 4.1-4.4). */
 #include "reconcile/plan/states.h"
 
 #include <string.h>
@@ -433,7 +433,7 @@ struct err *states_repeatable_current(const struct states *s, const struct migra
         return NULL;
     }
     if (!row->has_checksum) {
-        *current = true; /* NULL on either side counts as equal, flyway.md 4.5 rule 11 */
+        *current = true; /* NULL equals everything, docs/flyway.md 4.5 */
         return NULL;
     }
     TRY(placeholders_checksum(file, input->placeholders, &replaced));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* States of rows and files (flyway.md 4.1-4.4). Internal to plan/. */
+/* States of rows and files (docs/flyway.md 4.1-4.4). Internal to plan/. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -49,12 +49,12 @@ struct err *states_repeatable_current(const struct states *s, const struct migra
 const struct journal_row *journal_open_row(const struct journal *journal,
                                            const struct migration *file,
                                            const struct history_row *success);
-/* Does our journal explain this success=0 row (formats.md 1)? */
+/* Does our journal explain this success=0 row (docs/formats.md 1)? */
 bool journal_explains(const struct journal *journal, const struct history_row *row);
 /* The step-0 row of the run that wrote history row `rank`; NULL: another tool wrote it. */
 const struct journal_row *journal_file_row(const struct journal *journal, int32_t rank);
 /* failed, interrupted or unknown, from an open row. */
 enum state journal_state_of(const struct journal_row *open, const struct migration *file);
 
-/* validate.c: flyway.md 4.5 over all entries; fills plan->problems. The error is the first one. */
+/* validate.c: docs/flyway.md 4.5 over all entries; fills plan->problems; returns the first one. */
 struct err *validate_entries(const struct states *s, struct plan *plan) ERR_MUST_USE;

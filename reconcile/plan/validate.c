@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* flyway.md 4.5: what stands in the way of a run, entry by entry, with our reasons. */
+/* docs/flyway.md 4.5: what stands in the way of a run, entry by entry, with our reasons. */
 #include "reconcile/base/auto.h"
 #include "reconcile/base/mem.h"
 #include "reconcile/migration/parse.h"
@@ -58,7 +58,7 @@ static struct err *failed_problem(const struct states *s, const struct plan_entr
 {
     if (entry->row && entry->state != STATE_FAILED_MISSING &&
         journal_explains(s->input->journal, entry->row)) {
-        return NULL; /* the run retries it: formats.md 1, "History rows of failures" */
+        return NULL; /* the run retries it: docs/formats.md 1.3 */
     }
     if (!entry->row) {
         return NULL; /* PostgreSQL: only the journal knows, and it explains itself */

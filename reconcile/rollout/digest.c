@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* planDigest and the short hashes in status. These texts are compatible for ever (formats.md 5). */
+/* planDigest and the short hashes in status: compatible for ever (docs/formats.md 5). */
 #include "reconcile/rollout/rollout.h"
 
 #include "reconcile/base/auto.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Waves, soak, gates' verdicts, and the digest of a roll-out (design.md 9, formats.md 5). PURE. */
+/* Waves, soak, gates' verdicts (docs/migrationplan.md 9), the digest of a roll-out. PURE. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -86,5 +86,5 @@ struct rollout_entry { /* one database at the start of a roll-out */
     const struct strlist *oids;
     const struct plan *plan; /* its actions = pending files; NULL: none */
 };
-/* planDigest of formats.md 5: "sha256:<64 hex>". entries: one per database, in the spec's order. */
+/* planDigest (docs/formats.md 5): "sha256:<64 hex>". entries: one a database, in the spec's order. */
 void rollout_digest(const struct mplan *plan, const struct rollout_entry *entries, char out[72]);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The journal's hash chain against vectors that another program computed (formats.md 1 in Python). */
+/* The journal's hash chain (docs/formats.md 1.2) against vectors that another program computed. */
 #include <criterion/criterion.h>
 #include "database/engine.h"
 #include "reconcile/base/auto.h"
