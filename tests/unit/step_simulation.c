@@ -71,13 +71,13 @@ static void checkpoint(struct run *run)
     }
     bool stalled = world_condition(w, CONDITION_STALLED)->status == CONDITION_TRUE;
     if (!w->trouble[0] && !stalled && ready->status != CONDITION_TRUE) {
-        (void)snprintf(w->trouble, sizeof w->trouble, "I9: neither Ready nor Stalled: %s",
+        (void)snprintf(w->trouble, sizeof w->trouble, "neither Ready nor Stalled: %s",
                        ready->message ? ready->message : "");
     }
     if (!w->trouble[0] && ready->status == CONDITION_TRUE) {
         for (size_t i = 0; i < w->count; i++) {
             if (w->databases[i].applied < w->commits[w->newest].files) {
-                (void)snprintf(w->trouble, sizeof w->trouble, "I5: Ready, but %s is not there",
+                (void)snprintf(w->trouble, sizeof w->trouble, "Ready, but %s is not there",
                                w->entries[i].name);
             }
         }

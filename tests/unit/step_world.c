@@ -508,7 +508,7 @@ static void apply_file(struct world *w, struct world_database *d)
         return;
     }
     if (++d->effects[version] > 1) {
-        violated(w, "I1: a version took effect twice");
+        violated(w, "a version took effect twice");
     }
     d->applied = version;
     d->content[version] = c->content[version];
@@ -540,7 +540,7 @@ static void create_job(struct world *w, const struct decision *decision)
         return; /* adopted by its name */
     }
     if (d->job.phase == JOB_WAITING || d->job.phase == JOB_RUNNING) {
-        violated(w, "I7: two live Jobs for one database");
+        violated(w, "two live Jobs for one database");
     }
     if (fault(w, 12)) { /* nothing was made, an error says so */
         d->view.create = (struct failure){ REASON_NAME_CONFLICT, "could not create", 0,
@@ -897,7 +897,7 @@ void world_settle(struct world *w, int64_t patience_ms)
         happen(w);
     }
     if (!w->trouble[0] && !w->forgotten) {
-        violated(w, "I9: no rest");
+        violated(w, "no rest");
     }
 }
 
