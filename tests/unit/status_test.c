@@ -228,6 +228,9 @@ static void fleet(struct status *out, const char *version, struct status *again)
         fill_database(&out->databases[i], name);
         free(out->databases[i].version);
         out->databases[i].version = mem_strdup(version);
+        out->databases[i].state = DATABASE_UNREACHABLE;
+        out->databases[i].journal = 1000000000000000;
+        out->databases[i].outage_ms = 86400000;
     }
     AUTO(json_free_auto) struct json *json = status_format(out);
     AUTO(free_auto) char *text = json_text(json);
@@ -250,7 +253,7 @@ Test(status, a_fleet_with_long_versions_fits_the_limit)
 {
     AUTO(status_done) struct status s;
     AUTO(status_done) struct status again;
-    fleet(&s, "20260101000000.20260101000000.20260101000000", &again);
+    fleet(&s, "20260101000000.20260101000000.20260101000000.12345", &again);
     cr_expect(!again.databases[0].message && !again.databases[0].version, "versions go too");
 }
 
