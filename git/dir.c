@@ -164,6 +164,9 @@ static struct err *read_entry(struct reading *reading, int folder_fd, const char
     if (fstatat(folder_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
         return errno == ENOENT ? NULL : failed(path, errno); /* gone since it was listed */
     }
+    if (strcmp(name, ".git") == 0 || (S_ISDIR(st.st_mode) && name[0] == '.')) {
+        return NULL; /* the working copy's own, and hidden folders */
+    }
     if (S_ISLNK(st.st_mode) && strcmp(name, DATA_LINK) == 0) {
         return NULL; /* what it points to is reached by the names beside it */
     }

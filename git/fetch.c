@@ -211,13 +211,34 @@ static struct err *obtain_commit(struct fetch *fetch, const git_oid *oid, const 
 
 /* ---- which commit ---------------------------------------------------------------------------- */
 
+static struct err *check_size(struct fetch *fetch, const git_oid *oid)
+{
+    AUTO(git_odb_free_auto) git_odb *odb = NULL;
+    size_t size = 0;
+    git_object_t type = GIT_OBJECT_INVALID;
+    int64_t limit = fetch->job->request.source.limits.object_bytes;
+    if (git_repository_odb(&odb, fetch->clone.repo) != 0 ||
+        git_odb_read_header(&size, &type, odb, oid) != 0) {
+        return damaged(fetch, "find the fetched commit");
+    }
+    if ((int64_t)size > limit) {
+        return err_new(ERR_TERMINAL, REASON_SOURCE_TOO_LARGE,
+                       "the commit itself has %zu bytes; the limit is %lld", size,
+                       (long long)limit);
+    }
+    return NULL;
+}
+
 static struct err *peel(struct fetch *fetch, const struct resolved *resolved, git_commit **out)
 {
     git_oid oid;
     AUTO(git_object_free_auto) git_object *object = NULL;
     AUTO(git_object_free_auto) git_object *commit = NULL;
-    if (git_oid_fromstr(&oid, resolved->oid) != 0 ||
-        git_object_lookup(&object, fetch->clone.repo, &oid, GIT_OBJECT_ANY) != 0) {
+    if (git_oid_fromstr(&oid, resolved->oid) != 0) {
+        return damaged(fetch, "read the ref");
+    }
+    TRY(check_size(fetch, &oid));
+    if (git_object_lookup(&object, fetch->clone.repo, &oid, GIT_OBJECT_ANY) != 0) {
         return damaged(fetch, "find the fetched commit");
     }
     int code = git_object_peel(&commit, object, GIT_OBJECT_COMMIT);

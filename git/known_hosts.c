@@ -124,30 +124,60 @@ static bool same_key(struct span encoded, const void *key, size_t key_length)
            memcmp(told.data, key, key_length) == 0;
 }
 
-/* What one line says; HOST_KEY_UNKNOWN_HOST: nothing about this host. */
-static enum host_key check_line(const char *line, const char *end, const char *name,
-                                const char *type, const void *key, size_t key_length)
+struct line {
+    struct span names, type, key;
+    bool revoked;
+};
+
+/* False: a comment, an empty line, or @cert-authority (host certificates are not supported). */
+static bool line_parse(const char *at, const char *end, struct line *out)
 {
-    const char *at = line;
     struct span first = next_field(&at, end);
-    bool revoked = span_is(first, "@revoked");
-    if (first.length == 0 || first.at[0] == '#' || (first.at[0] == '@' && !revoked)) {
-        return HOST_KEY_UNKNOWN_HOST; /* @cert-authority: host certificates are not supported */
-    }
-    struct span names = revoked ? next_field(&at, end) : first;
-    struct span key_type = next_field(&at, end);
-    struct span encoded = next_field(&at, end);
-    if (!names_match(names, name)) {
+    out->revoked = span_is(first, "@revoked");
+    out->names = out->revoked ? next_field(&at, end) : first;
+    out->type = next_field(&at, end);
+    out->key = next_field(&at, end);
+    return first.length > 0 && first.at[0] != '#' && (first.at[0] != '@' || out->revoked);
+}
+
+/* What one line says; HOST_KEY_UNKNOWN_HOST: nothing about this host. */
+static enum host_key line_check(const struct line *line, const char *name, const char *type,
+                                const void *key, size_t key_length)
+{
+    if (!names_match(line->names, name)) {
         return HOST_KEY_UNKNOWN_HOST;
     }
-    if (!span_is(key_type, type)) {
-        return revoked ? HOST_KEY_UNKNOWN_HOST : HOST_KEY_OTHER_TYPE;
+    if (!span_is(line->type, type)) {
+        return line->revoked ? HOST_KEY_UNKNOWN_HOST : HOST_KEY_OTHER_TYPE;
     }
-    bool same = same_key(encoded, key, key_length);
-    if (revoked) {
+    bool same = same_key(line->key, key, key_length);
+    if (line->revoked) {
         return same ? HOST_KEY_REVOKED : HOST_KEY_UNKNOWN_HOST;
     }
     return same ? HOST_KEY_MATCH : HOST_KEY_CHANGED;
+}
+
+static char *host_name(const char *host, int port)
+{
+    AUTO(free_auto) char *lower = str_lower(host);
+    return port == 22 ? mem_strdup(lower) : mem_printf("[%s]:%d", lower, port);
+}
+
+void known_hosts_extract(const char *text, const char *host, int port, struct buf *out)
+{
+    AUTO(free_auto) char *name = host_name(host, port);
+    for (const char *at = text; *at;) {
+        const char *end = at + strcspn(at, "\r\n");
+        AUTO(buf_done) struct buf key = BUF(FIELD_MAX);
+        struct line line = { 0 };
+        if (line_parse(at, end, &line) && !line.revoked && names_match(line.names, name) &&
+            line.type.length > 0 && base64_parse(line.key.at, line.key.length, &key) &&
+            key.len > 0) {
+            buf_addf(out, "%s %.*s %.*s\n", name, (int)line.type.length, line.type.at,
+                     (int)line.key.length, line.key.at);
+        }
+        at = *end ? end + 1 : end;
+    }
 }
 
 void host_key_type(const void *key, size_t key_length, char *out, size_t out_size)
@@ -168,20 +198,22 @@ void host_key_type(const void *key, size_t key_length, char *out, size_t out_siz
 enum host_key known_hosts_check(const char *text, const char *host, int port, const void *key,
                                 size_t key_length)
 {
-    AUTO(free_auto) char *lower = str_lower(host);
-    AUTO(free_auto) char *name =
-        port == 22 ? mem_strdup(lower) : mem_printf("[%s]:%d", lower, port);
+    AUTO(free_auto) char *name = host_name(host, port);
     char type[64];
     host_key_type(key, key_length, type, sizeof type);
     enum host_key best = HOST_KEY_UNKNOWN_HOST;
-    for (const char *line = text; *line;) {
-        const char *end = line + strcspn(line, "\r\n");
-        enum host_key said = check_line(line, end, name, type, key, key_length);
+    for (const char *at = text; *at;) {
+        const char *end = at + strcspn(at, "\r\n");
+        struct line line = { 0 };
+        enum host_key said = HOST_KEY_UNKNOWN_HOST;
+        if (line_parse(at, end, &line)) {
+            said = line_check(&line, name, type, key, key_length);
+        }
         if (said == HOST_KEY_REVOKED) {
             return said; /* wherever it stands */
         }
         best = said > best ? said : best;
-        line = *end ? end + 1 : end;
+        at = *end ? end + 1 : end;
     }
     return best;
 }

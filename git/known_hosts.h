@@ -3,6 +3,7 @@
  * [host]:port, several keys per host, @revoked. Private to git/. */
 #pragma once
 #include <stddef.h>
+#include "reconcile/base/buf.h"
 
 enum host_key {
     HOST_KEY_UNKNOWN_HOST, /* no line for the host: refuse */
@@ -15,6 +16,10 @@ enum host_key {
 /* key: the raw ssh blob (it begins with its type name). */
 enum host_key known_hosts_check(const char *text, const char *host, int port, const void *key,
                                 size_t key_length);
+
+/* The lines that speak of this host, as "name type base64" and nothing else: what libssh2, which
+ * gives up at the first line that it does not understand, is shown to choose a key type by. */
+void known_hosts_extract(const char *text, const char *host, int port, struct buf *out);
 
 /* "ssh-ed25519" of a raw blob into out; "unknown" when it does not begin with a name. */
 void host_key_type(const void *key, size_t key_length, char *out, size_t out_size);

@@ -78,11 +78,27 @@ static bool contains(const char *text, const char *part)
     return strstr(text, part) != NULL;
 }
 
-/* libgit2 names its limits only by text. */
-static bool is_limit_text(const char *text)
+/* libgit2 names its limits only by text. NULL: none of them. */
+static struct err *limit_error(const struct remote *remote, const git_error *last, const char *text)
 {
-    return contains(text, "too large") || contains(text, "object limit") ||
-           contains(text, "maximum object");
+    const struct repo_limits *limits = &remote->source->limits;
+    if (contains(text, "overly large object")) {
+        return err_new(ERR_TERMINAL, REASON_SOURCE_TOO_LARGE,
+                       "the repository holds an object of more than %lld bytes, which is the limit",
+                       (long long)limits->object_bytes);
+    }
+    if (contains(text, "too many objects")) {
+        return err_new(ERR_TERMINAL, REASON_SOURCE_TOO_LARGE,
+                       "the repository sends more than %lld objects, which is the limit",
+                       (long long)limits->objects);
+    }
+    if (last && last->klass == GIT_ERROR_NOMEMORY) {
+        return err_new(ERR_TERMINAL, REASON_SOURCE_TOO_LARGE,
+                       "reading the repository takes more than %lld bytes of memory, which is the "
+                       "limit",
+                       (long long)limits->memory_bytes);
+    }
+    return NULL;
 }
 
 static struct err *ssh_explained(const struct remote *remote, const char *text)
@@ -114,9 +130,9 @@ struct err *remote_error(struct remote *remote, int code)
     }
     const git_error *last = git_error_last();
     const char *text = last && last->message ? last->message : "unknown failure";
-    if (is_limit_text(text)) {
-        return err_new(ERR_TERMINAL, REASON_SOURCE_TOO_LARGE, "%s: an object may have %lld bytes",
-                       text, (long long)remote->source->limits.object_bytes);
+    struct err *limit = limit_error(remote, last, text);
+    if (limit) {
+        return limit;
     }
     if (code == GIT_EAUTH) {
         return err_new(ERR_TRANSIENT, REASON_ACCESS_DENIED, "%s", text);

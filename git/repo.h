@@ -171,8 +171,8 @@ int repo_fetch_once_main(int argc, char **argv);
 /* ---- plain folder ---------------------------------------------------------------------------- */
 
 /* --dir: the files under `path` as one location of `tree` (tree->locations gets the path as given).
- * Call once per folder, then tree_finish(). The same refusals as in git; hidden folders are not
- * entered; a symlinked file or folder is refused, except the `..data` layout of a mounted ConfigMap
+ * Call once per folder, then tree_finish(). The same refusals as in git, but `.git` is passed over
+ * like other hidden folders (flyway.md 3.2 skips them too); a symlinked file or folder is refused, except the `..data` layout of a mounted ConfigMap
  * or Secret (name -> ..data/name, ..data -> ..<time>), whose links are followed; `path` itself may
  * be a link. Script names are relative to `path`. tree_path is as given + '/' + script.
  * ERR_TERMINAL InvalidMigration, SourceTooLarge. */

@@ -18,6 +18,7 @@
 
 #define RSA_SHA2_SINCE 0x010b00 /* libssh2 1.11.0: the first to sign with rsa-sha2-* */
 #define KEY_TEXT_MAX (64 * 1024)
+#define KNOWN_HOSTS_MAX (1024 * 1024)
 #define DEFAULT_USER "git"
 
 /* ---- which kind of key ----------------------------------------------------------------------- */
@@ -131,7 +132,9 @@ struct err *ssh_prepare(struct remote *remote, const char *home)
         return err_new(ERR_TRANSIENT, REASON_SOURCE_FETCH_FAILED, "could not make %s: %s", folder,
                        strerror(errno));
     }
-    struct err *error = file_write_atomic(path, c->known_hosts, strlen(c->known_hosts), 0600);
+    AUTO(buf_done) struct buf lines = BUF(KNOWN_HOSTS_MAX);
+    known_hosts_extract(c->known_hosts, remote->url.host, remote->url.port, &lines);
+    struct err *error = file_write_atomic(path, buf_text(&lines), lines.len, 0600);
     if (error) {
         AUTO(free_auto) char *text = mem_strdup(error->message);
         err_free(error);

@@ -102,7 +102,7 @@ static struct err *parse_host(const char *text, size_t length, struct repo_url *
         host = text + 1;
         host_length = (size_t)(end - host);
         after = end + 1;
-        if (!all_of(host, host_length, ":.")) {
+        if (strspn(host, "0123456789abcdefABCDEF:.") < host_length) {
             return BAD("its host is not an IPv6 address");
         }
     } else {

@@ -69,6 +69,29 @@ static struct err *count_entries(struct walk *walk, size_t count, const char *pa
     return NULL;
 }
 
+/* A tree is loaded whole, so its size is asked first. */
+static struct err *load_tree(struct walk *walk, const git_oid *oid, const char *path,
+                             git_tree **out)
+{
+    AUTO(git_odb_free_auto) git_odb *odb = NULL;
+    size_t size = 0;
+    git_object_t type = GIT_OBJECT_INVALID;
+    if (git_repository_odb(&odb, walk->repo) != 0 ||
+        git_odb_read_header(&size, &type, odb, oid) != 0) {
+        return damaged(walk, path);
+    }
+    if (type == GIT_OBJECT_TREE && size > LIMIT_OBJECT) {
+        return err_new(ERR_TERMINAL, REASON_SOURCE_TOO_LARGE,
+                       "%s: the list of this folder has %zu bytes; the limit is %d", path, size,
+                       LIMIT_OBJECT);
+    }
+    if (type != GIT_OBJECT_TREE) {
+        return err_new(ERR_TERMINAL, REASON_INVALID_MIGRATION,
+                       "%s: listed as a folder, but its object is none", path);
+    }
+    return git_tree_lookup(out, walk->repo, oid) == 0 ? NULL : damaged(walk, path);
+}
+
 /* ---- the way to a location ------------------------------------------------------------------- */
 
 static struct err *absent(const struct walk *walk, const char *path)
@@ -142,9 +165,7 @@ static struct err *step_into(struct walk *walk, const char *name, const char *pa
         return wrong_kind(walk, path, entry_kind(entry));
     }
     git_tree *next = NULL;
-    if (git_tree_lookup(&next, walk->repo, git_tree_entry_id(entry)) != 0) {
-        return damaged(walk, path);
-    }
+    TRY(load_tree(walk, git_tree_entry_id(entry), path, &next));
     git_tree_free(*tree);
     *tree = next;
     return NULL;
@@ -153,9 +174,7 @@ static struct err *step_into(struct walk *walk, const char *name, const char *pa
 static struct err *open_location(struct walk *walk, const char *location, git_tree **out)
 {
     AUTO(git_tree_free_auto) git_tree *tree = NULL;
-    if (git_commit_tree(&tree, walk->commit) != 0) {
-        return damaged(walk, location);
-    }
+    TRY(load_tree(walk, git_commit_tree_id(walk->commit), "the root folder", &tree));
     bool root = strcmp(location, ".") == 0;
     for (const char *at = root ? "" : location; *at;) {
         size_t length = strcspn(at, "/");
@@ -241,9 +260,7 @@ static struct err *read_entry(const struct place *place, const git_tree_entry *e
         return add_file(place, entry, path);
     }
     AUTO(git_tree_free_auto) git_tree *below = NULL;
-    if (git_tree_lookup(&below, place->walk->repo, git_tree_entry_id(entry)) != 0) {
-        return damaged(place->walk, path);
-    }
+    TRY(load_tree(place->walk, git_tree_entry_id(entry), path, &below));
     return read_folder(place, below, path, depth + 1);
 }
 

@@ -375,6 +375,18 @@ static int path_depth(const char *script)
     return depth;
 }
 
+/* path = one of the folders that were asked for + script */
+static bool is_below(const struct tree *tree, const char *path, const char *script)
+{
+    for (size_t i = 0; i < tree->locations.count; i++) {
+        AUTO(free_auto) char *expected = paths_join(tree->locations.items[i], script);
+        if (strcmp(expected, path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static struct err *take_file(const struct json *item, const struct taken *blobs, struct tree *tree)
 {
     const struct json *script_node = json_next(json_first(item));
@@ -383,7 +395,7 @@ static struct err *take_file(const struct json *item, const struct taken *blobs,
     int64_t index = -1;
     bool skip = false;
     if (!path || !script || !json_int64(json_next(script_node), &index) || index < 0 ||
-        (uint64_t)index >= blobs->count || !str_ends(path, script) || script[0] == '\0') {
+        (uint64_t)index >= blobs->count || script[0] == '\0' || !is_below(tree, path, script)) {
         return malformed("a file without path or content");
     }
     TRY(tree_check_entry(path, strlen(path), TREE_FILE, path_depth(script), &skip));

@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
-# A git server that misbehaves in one way: MODE PORT LOG [ARGUMENT].
+# A git server that misbehaves in one way: MODE PORT LOG [UPSTREAM].
 #   silent     accepts and never says a word
 #   drip       a correct beginning, then one byte a second
 #   redirect   302 to another host, with a secret in the query
@@ -8,12 +8,13 @@
 #   html       200 with a web page
 #   endless    a list of refs that never ends
 #   denied     401
+#   slow       passes everything on to port UPSTREAM, and back at 3 MB a second
 # Every request goes to LOG with its headers.
 use strict;
 use warnings;
 use IO::Socket::INET;
 
-my ($mode, $port, $log) = @ARGV;
+my ($mode, $port, $log, $upstream) = @ARGV;
 $SIG{CHLD} = 'IGNORE';
 $SIG{PIPE} = 'IGNORE';
 my $server = IO::Socket::INET->new(
@@ -46,12 +47,30 @@ my %answers = (
     denied => "HTTP/1.1 401 No\r\nWWW-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n",
 );
 
+sub relay {
+    my ($client) = @_;
+    my $far = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $upstream) or exit;
+    while (1) {
+        my $ready = '';
+        vec($ready, fileno $_, 1) = 1 for $client, $far;
+        select $ready, undef, undef, undef;
+        for my $pair ([$client, $far], [$far, $client]) {
+            next unless vec($ready, fileno $pair->[0], 1);
+            my $n = sysread $pair->[0], my $bytes, 60000;
+            exit unless $n && syswrite $pair->[1], $bytes;
+            select undef, undef, undef, 0.02 if $pair->[0] == $far;
+        }
+    }
+}
+
 while (1) {
     my $client = $server->accept or next;
     my $pid = fork;
     next if $pid;
     if ($mode eq 'silent') {
         sleep 1000;
+    } elsif ($mode eq 'slow') {
+        relay($client);
     } elsif (request($client)) {
         if ($mode eq 'drip') {
             syswrite $client, $advert;

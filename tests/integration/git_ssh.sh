@@ -46,6 +46,7 @@ hosts "a hashed name" "$(<"$work/hashed")" 'tip 0 '
 hosts "a wildcard" "[127.0.0.*]:$port $host_key" 'tip 0 '
 hosts "several names, blanks, a comment" $'# ours\n\n'"example.com,[127.0.0.1]:$port   $host_key me@there" 'tip 0 '
 hosts "several keys of one host" "[127.0.0.1]:$port $other"$'\n'"[127.0.0.1]:$port $host_key" 'tip 0 '
+hosts "lines that make no sense" $'x y z\n|1|a|b c d\n@what [127.0.0.1]\n\\x00\n'"[127.0.0.1]:$port $host_key" 'tip 0 '
 hosts "Windows line ends" "[127.0.0.1]:$port $host_key"$'\r\n' 'tip 0 '
 before=$(asked)
 hosts "another key" "[127.0.0.1]:$port $other" \

@@ -48,11 +48,11 @@ forge() {
     bare "$1" update-ref "refs/heads/$2" "$(bare "$1" commit-tree "$3" -m forged)"
 }
 
-# fake MODE LOG: starts the fake server and sets fake_port.
+# fake MODE LOG [UPSTREAM]: starts the fake server and sets fake_port.
 fake() {
     servers_take_port
     fake_port=$servers_port
     servers_run "fake_$1" TERM "$SERVERS_DIR/fake_$1.err" fake_probe \
-        perl "$SLUICE_SOURCE/tests/integration/git_fake_server.pl" "$1" "$fake_port" "$2"
+        perl "$SLUICE_SOURCE/tests/integration/git_fake_server.pl" "$1" "$fake_port" "${@:2}"
 }
 fake_probe() { (exec 3<>"/dev/tcp/127.0.0.1/$fake_port"); }
