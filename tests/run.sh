@@ -205,7 +205,21 @@ stage_build() {
         tar -x -C "$stage_source/build/$1" --no-same-owner
 }
 
-# In its own process group and time limit, as the unprivileged user, in an empty folder.
+# A command in the background with job control, so that an interruption of ours is not put off
+# until it ends, and so that it does not ignore SIGINT as background commands otherwise do.
+child=''
+supervise() {
+    local code=0
+    set -m
+    "$@" </dev/null &
+    child=$!
+    set +m
+    wait "$child" || code=$?
+    child=''
+    return $code
+}
+
+# With a time limit, as the unprivileged user.
 run_as_user() {
     local seconds=$1 folder=$2
     shift 2
@@ -215,8 +229,16 @@ run_as_user() {
         export SLUICE_DEBUG_BUILD=$stage_source/build/debug SLUICE_SOURCE=$stage_source
         export SLUICE_TEST_TEMPLATES=$run_dir/templates SLUICE_TEST_RUN=$run_dir TMPDIR=$run_dir/w
         [ -z "$full" ] || export SLUICE_FULL=1
-        exec_as_user timeout -k 15 "$seconds" "$@"
-    ) </dev/null
+        exec_as_user env "HOME=$run_dir/w" timeout -k 15 "$seconds" "$@"
+    )
+}
+
+# static and roots: as ourselves, in the source tree.
+run_here() {
+    cd "$source_root"
+    export SLUICE_SOURCE=$source_root SLUICE_BUILD=$source_root/build/release
+    [ -z "$full" ] || export SLUICE_FULL=1
+    exec timeout -k 60 "$@"
 }
 
 exec_as_user() {
@@ -265,31 +287,26 @@ run_unit() {
         [ -n "$name" ] || continue
         log=$logs/unit-$name.log
         code=0 start=$SECONDS
-        run_as_user "$seconds" "$stage_source" bash -c \
+        supervise run_as_user "$seconds" "$stage_source" bash -c \
             '. tests/support/tap.sh; criterion "$1"; done_testing' bash \
             "$stage_source/build/debug/tests/$name" >"$log" 2>&1 || code=$?
         tally "unit/$name" "$code" "$log" "$start"
     done <"$source_root/build/debug/tests/unit.list"
 }
 
-# LABEL FILE: as the user, or (static, roots) as ourselves in the source tree.
+# LABEL FILE
 run_script() {
     local label=$1 file=$2 name log code=0 folder start=$SECONDS
     name=$label/$(basename "$file" .sh)
     log=$logs/$label-$(basename "$file" .sh).log
     if [ "$label" = integration ]; then
         folder=$(exec_as_user mktemp -d "$run_dir/w/XXXXXX")
-        run_as_user "$(time_limit "$file")" "$folder" bash "$stage_source/tests/$label/$(basename "$file")" \
+        supervise run_as_user "$(time_limit "$file")" "$folder" bash "$stage_source/tests/$label/$(basename "$file")" \
             >"$log" 2>&1 || code=$?
         sweep "$name"
         rm -rf "$folder"
     else
-        (
-            cd "$source_root"
-            export SLUICE_SOURCE=$source_root SLUICE_BUILD=$source_root/build/release
-            [ -z "$full" ] || export SLUICE_FULL=1
-            timeout -k 60 "$(time_limit "$file")" bash "$file"
-        ) >"$log" 2>&1 </dev/null || code=$?
+        supervise run_here "$(time_limit "$file")" bash "$file" >"$log" 2>&1 || code=$?
     fi
     tally "$name" "$code" "$log" "$start"
 }
@@ -342,6 +359,10 @@ run_label() {
 finish() {
     local line code=0
     trap - EXIT
+    if [ -n "$child" ]; then
+        kill -TERM "$child" 2>/dev/null || true
+        wait "$child" 2>/dev/null || true
+    fi
     if [ -n "$run_dir" ]; then
         sweep "the run"
         rm -rf "$run_dir"

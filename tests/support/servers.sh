@@ -167,7 +167,7 @@ servers_tail() {
     local log=${servers_errorlog[$1]:-}
     [ -s "$log" ] || return 0
     servers_say "last lines of $1's log:"
-    tail -n "${2:-15}" "$log" | sed 's/^/#   /' >&2
+    grep -v '\[Note\]' "$log" | tail -n "${2:-8}" | sed 's/^/#   /' >&2
 }
 
 # ---- one server -------------------------------------------------------------------------------
