@@ -72,3 +72,40 @@ Test(docs_limits, say_what_the_header_says)
     cr_expect_eq(count_of(text, "\n| `LIMIT_"), defined, "docs/limits.md has other rows, too");
     cr_expect_gt(defined, 10);
 }
+
+/* A word of the table in the source: the text of the next "..." behind *at, which moves. */
+static char *next_string(const char **at)
+{
+    const char *start = strchr(*at, '"') + 1;
+    const char *end = strchr(start, '"');
+
+    *at = end + 1;
+    return mem_strndup(start, (size_t)(end - start));
+}
+
+Test(docs_metrics, say_what_the_table_says)
+{
+    AUTO(free_auto) char *text = page("docs/metrics.md");
+    AUTO(free_auto) char *source = page("controller/metrics.c");
+    size_t families = 0;
+
+    for (const char *at = strstr(source, "\n    [METRIC_"); at; at = strstr(at, "\n    [METRIC_")) {
+        AUTO(free_auto) char *name = next_string(&at);
+        const char *type = at + strspn(at, ", ");
+        bool counter = str_starts(type, "COUNTER");
+        AUTO(free_auto) char *help = next_string(&at);
+        AUTO(free_auto) char *head = mem_printf("\n| `%s%s` | %s |", name, counter ? "_total" : "",
+                                                counter                     ? "counter"
+                                                : str_starts(type, "GAUGE") ? "gauge"
+                                                                            : "histogram");
+        const char *row = strstr(text, head);
+        cr_expect(row, "docs/metrics.md lacks a row that begins with%s", head);
+        AUTO(free_auto) char *tail = mem_printf("| %s |\n", help);
+        const char *line_end = row ? strchr(row + 1, '\n') + 1 : NULL;
+        cr_expect(!row || memcmp(line_end - strlen(tail), tail, strlen(tail)) == 0,
+                  "docs/metrics.md: the row of %s does not end with %s", name, tail);
+        families++;
+    }
+    cr_expect_eq(count_of(text, "\n| `"), families, "docs/metrics.md has other rows, too");
+    cr_expect_gt(families, 25);
+}
