@@ -172,8 +172,8 @@ int repo_fetch_once_main(int argc, char **argv);
 
 /* --dir: the files under `path` as one location of `tree` (tree->locations gets the path as given).
  * Call once per folder, then tree_finish(). The same refusals as in git, but `.git` is passed over
- * like other hidden folders (flyway.md 3.2 skips them too); a symlinked file or folder is refused, except the `..data` layout of a mounted ConfigMap
- * or Secret (name -> ..data/name, ..data -> ..<time>), whose links are followed; `path` itself may
- * be a link. Script names are relative to `path`. tree_path is as given + '/' + script.
+ * like every hidden folder. Flyway follows links; here a symlinked file or folder is refused, except
+ * in the layout of a mounted ConfigMap or Secret (name -> ..data/name, ..data -> ..<time>); `path`
+ * itself may be a link. Scripts are named relative to `path`, tree_file.path is `path`/script.
  * ERR_TERMINAL InvalidMigration, SourceTooLarge. */
 struct err *repo_read_dir(const char *path, struct tree *tree) ERR_MUST_USE;
