@@ -282,13 +282,13 @@ fetch_flyway() {
 run_unit() {
     [ "$(stat -c %a /dev/shm 2>/dev/null)" = 1777 ] ||
         say "# /dev/shm is not world-writable: Criterion will not start" >&2
-    local name seconds log code start
-    while read -r name seconds; do
+    local name seconds kind log code start
+    while read -r name seconds kind; do
         [ -n "$name" ] || continue
         log=$logs/unit-$name.log
         code=0 start=$SECONDS
         supervise run_as_user "$seconds" "$stage_source" bash -c \
-            '. tests/support/tap.sh; criterion "$1"; done_testing' bash \
+            '. tests/support/tap.sh; "$1" "$2"; done_testing' bash "${kind:-program}" \
             "$stage_source/build/debug/tests/$name" >"$log" 2>&1 || code=$?
         tally "unit/$name" "$code" "$log" "$start"
     done <"$source_root/build/debug/tests/unit.list"

@@ -13,6 +13,7 @@
 #   pass NAME / flunk NAME [WHY] / skip NAME WHY
 #   skip_all WHY                      the whole script cannot run here: code 77
 #   criterion BINARY [ARGUMENT…]      runs a Criterion program and reports each of its tests
+#   program BINARY [ARGUMENT…]        any other program: one test, told by its exit code
 #   done_testing                      last line of every script: "1..N" and the exit code
 #
 # A script that ends without done_testing, or with a number of lines that is not N, has failed.
@@ -136,6 +137,19 @@ criterion() {
     fi
     head -c 20000 "$log" | sed 's/^/#   /'
     rm -f "$log" "$tap"
+}
+
+program() {
+    local name code=0 log
+    name=$(basename "$1")
+    log=$(mktemp)
+    "$@" >"$log" 2>&1 </dev/null || code=$?
+    if [ $code = 0 ] && ! grep -Eq 'ERROR: (Leak|Address|Thread)Sanitizer|runtime error:' "$log"; then
+        pass "$name: $(tail -n 1 "$log")"
+    else
+        flunk "$name" "code $code" "$(tail -c 20000 "$log")"
+    fi
+    rm -f "$log"
 }
 
 done_testing() {
