@@ -76,14 +76,16 @@ static struct err *read_emptiness(struct mydb *m, struct history *out)
 {
     AUTO(buf_done) struct buf schema = BUF(1024);
     mydb_add_text(&schema, m->base.identity.schema);
+    AUTO(buf_done) struct buf table = BUF(1024);
+    mydb_add_text(&table, m->base.table);
     const char *s = buf_text(&schema);
     AUTO(free_auto) char *sql = mem_printf(
         "SELECT EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = %s AND "
-        "table_name NOT IN ('sluice_lease', 'sluice_journal')) OR EXISTS (SELECT 1 FROM "
+        "table_name NOT IN (%s, 'sluice_lease', 'sluice_journal')) OR EXISTS (SELECT 1 FROM "
         "information_schema.routines WHERE routine_schema = %s) OR EXISTS (SELECT 1 FROM "
         "information_schema.triggers WHERE trigger_schema = %s) OR EXISTS (SELECT 1 FROM "
         "information_schema.events WHERE event_schema = %s)",
-        s, s, s, s);
+        s, buf_text(&table), s, s, s);
     AUTO(mydb_result_free_auto) struct mydb_result *result = NULL;
     TRY(mydb_read(m, "look whether the schema is empty", sql, &result));
     out->schema_empty = mydb_int64(mydb_next(result)[0], 1) == 0;
@@ -264,7 +266,7 @@ static struct err *read_all(struct mydb *m, int64_t journal_after, struct inspec
     TRY(read_history(m, &out->history));
     TRY(read_leases(m, out));
     TRY(read_journal(m, journal_after, &out->journal));
-    return out->history.table_exists ? NULL : read_emptiness(m, &out->history);
+    return out->history.count > 0 ? NULL : read_emptiness(m, &out->history);
 }
 
 struct err *mydb_inspect(struct db *db, int64_t journal_after, struct inspection *out)

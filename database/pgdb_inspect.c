@@ -148,7 +148,7 @@ static const char look_sql[] =
     "   ON n.oid = x.relnamespace LEFT JOIN pg_catalog.pg_depend d ON d.objid = x.oid"
     "   AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype = 'e'"
     "   WHERE n.nspname = $1 AND d.objid IS NULL AND x.relkind IN ('r','v','S','t')"
-    "   AND x.relname NOT IN ('sluice_lease','sluice_journal'))"
+    "   AND x.relname NOT IN ($2,'sluice_lease','sluice_journal'))"
     " AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_type x JOIN pg_catalog.pg_namespace n"
     "   ON n.oid = x.typnamespace LEFT JOIN pg_catalog.pg_depend d ON d.objid = x.oid"
     "   AND d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.deptype = 'e'"

@@ -179,7 +179,7 @@ static struct err *decide_baseline(struct work *w, const struct inspection *seen
                        "the database has another baseline already: version %s, \"%s\"",
                        row->version_text, row->description);
     }
-    if (seen->history.table_exists) {
+    if (seen->history.count > 0) {
         return err_new(ERR_TERMINAL, REASON_BASELINE_REQUIRED,
                        "the history table \"%s\" exists already: a baseline can only come first",
                        options->table);

@@ -216,7 +216,11 @@ static struct err *require_baseline(const struct plan_input *input, struct histo
     const struct migrations_options *options = input->options;
 
     *with_marker = *input->history;
-    if (input->history->table_exists || input->history->schema_empty || input->validate_only) {
+    if (input->history->count > 0 || input->history->schema_empty || input->validate_only) {
+        return NULL;
+    }
+    /* An empty table may be ours, made just before the marker: the wish for a baseline still stands. */
+    if (input->history->table_exists && !options->baseline_on_migrate) {
         return NULL;
     }
     if (!options->baseline_on_migrate) {
