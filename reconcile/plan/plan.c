@@ -219,8 +219,10 @@ static struct err *require_baseline(const struct plan_input *input, struct histo
     if (input->history->count > 0 || input->history->schema_empty || input->validate_only) {
         return NULL;
     }
-    /* An empty table may be ours, made just before the marker: the wish for a baseline still stands. */
-    if (input->history->table_exists && !options->baseline_on_migrate) {
+    /* An empty table may be ours, made just before the marker: the wish for a baseline still stands,
+     * unless an attempt at a file began already (then what is in the schema may be its). */
+    bool begun = input->journal && (input->journal->count > 0 || input->journal->head_seq > 0);
+    if (input->history->table_exists && (begun || !options->baseline_on_migrate)) {
         return NULL;
     }
     if (!options->baseline_on_migrate) {
