@@ -283,9 +283,10 @@ static struct err *blocked_err(struct steps *p, size_t index, struct err *e)
                    (long long)(p->pg->block_limit_ms / 1000));
 }
 
-// One try. *done: the effect is there. After an error of the server's the leftovers are gone.
+// One try. After an error of the server's the leftovers are gone. *spent: blocked for all of
+// lockRetryFor already.
 static struct err *run_once(struct steps *p, size_t index, const char *pre_state,
-                            struct pgdb_fault *fault)
+                            struct pgdb_fault *fault, bool *spent)
 {
     const struct statement *s = &p->script->statements[index];
     TRY(enter(p, index));
@@ -298,7 +299,8 @@ static struct err *run_once(struct steps *p, size_t index, const char *pre_state
     }
     e = blocked_err(p, index, e);
     const char *stopped = p->pg->stopped;
-    const bool hurry = stopped && !str_eq(stopped, REASON_LOCK_TIMEOUT);
+    *spent = str_eq(stopped, REASON_LOCK_TIMEOUT);
+    const bool hurry = stopped && !*spent;
     if (s->class == STEP_NONTX && !hurry) { // interrupted: the next run settles it
         enum pgdb_probe left = PROBE_AGAIN;
         struct err *cleaning = pgdb_probe_after(p->pg, s, pre_state, &left);
@@ -334,15 +336,14 @@ static struct err *run_outside(struct steps *p, size_t index, bool last)
     p->pg->block_limit_ms = p->run->request->execution->lock_retry_for_ms;
     for (;;) {
         AUTO(pgdb_fault_done) struct pgdb_fault fault = { 0 };
-        struct err *e = run_once(p, index, pre_state, &fault);
+        bool spent = false;
+        struct err *e = run_once(p, index, pre_state, &fault, &spent);
         if (!e) {
             break;
         }
         if (is_failure(e, &fault)) {
             return fail_intent(p, seq, &fault, e);
         }
-        // Blocked for all of lockRetryFor already: no second helping.
-        const bool spent = str_eq(p->pg->stopped, REASON_LOCK_TIMEOUT);
         TRY(spent || !may_retry(s) ? e : pgdb_retry_wait(p->run, p->file, &retry, e));
     }
     p->pg->block_limit_ms = 0;
