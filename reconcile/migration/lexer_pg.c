@@ -93,13 +93,13 @@ static struct token lex_string(struct lexer *lx, size_t start, size_t quote, boo
 {
     size_t end = 0;
 
-    while (quote) {
+    do {
         end = lexer_quoted_end(lx, quote, '\'', backslash);
         if (end == 0) {
             return lexer_fail(lx, start, "the string that begins here has no closing quote");
         }
         quote = backslash ? continuation(lx, end) : 0;
-    }
+    } while (quote);
     lx->pos = end;
     return (struct token){ TOKEN_STRING, start, end };
 }

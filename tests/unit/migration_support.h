@@ -2,6 +2,7 @@
 /* Migrations and placeholders made from string literals, for the tests of migration/. */
 #pragma once
 #include <criterion/criterion.h>
+#include "reconcile/base/buf.h"
 #include "reconcile/base/err.h"
 #include "reconcile/base/mem.h"
 #include "reconcile/migration/parse.h"
