@@ -15,3 +15,5 @@ sluice_test(step_database_test
 sluice_test(step_walk_test
   SOURCES unit/step_walk_test.c unit/step_checks.c LINK sluice_step TIMEOUT 600)
 sluice_test(step_observe_test SOURCES unit/step_observe_test.c LINK sluice_step)
+sluice_test(step_events_test
+  SOURCES unit/step_events_test.c unit/step_world.c unit/step_checks.c LINK sluice_step)

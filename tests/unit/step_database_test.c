@@ -208,19 +208,6 @@ static void job_says_failed_database_says_done(struct world *w, const char *rule
         world_pass(w, 5);
     }
     end_with(w, 137, OUTCOME_NONE, NULL);
-    struct observed seen;
-    struct decision d;
-    bool told = false;
-    for (int i = 0; i < 20 && !told; i++) {
-        world_pass(w, 10);
-        w->databases[0].looked_journal = 0;
-        world_observe(w, &seen);
-        step_decide(&seen, &d);
-        for (size_t k = 0; k < d.event_count; k++) {
-            told = told || str_eq(d.events[k].reason, REASON_RECOVERED_FROM_HISTORY);
-        }
-        decision_done(&d);
-    }
     world_settle(w, 60000);
     want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
     want_number(rule, "attempts", w->databases[0].highest_attempt, 1);
