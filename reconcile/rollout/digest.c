@@ -95,7 +95,7 @@ static struct json *wave_json(const struct mplan_wave *wave)
     case SELECT_COUNT:
         json_set_int64(object, "count", wave->amount);
         break;
-    case SELECT_PERCENT:
+    default:
         json_set_int64(object, "percent", wave->amount);
         break;
     }

@@ -32,8 +32,7 @@ static bool same_attempt(const struct step *s, const struct job_view *job)
 
 static const char *reason_of(const struct result *result, const char *otherwise)
 {
-    const struct reason *found = reason_find(result->reason);
-    return found && found->class != REASON_CLASS_COMMAND ? found->name : otherwise;
+    return step_reason(result->reason, otherwise);
 }
 
 static const char *message_of(const struct result *result)
@@ -64,7 +63,7 @@ static void judge_failure(struct step *s, size_t index, struct judged *judged)
     if (wait > 0) {
         step_wake(s, wait);
     } else if (!view->busy) {
-        (void)step_want(s, EFFECT_RECORD_FAILURE, index);
+        step_want(s, EFFECT_RECORD_FAILURE, index);
     }
 }
 
@@ -122,7 +121,8 @@ void judge_attempt(struct step *s, size_t index, struct judged *judged)
         }
     }
     if (judged->kind == J_PENDING && view->create.reason) {
-        back_off(s, judged, view->create.reason, view->create.message,
+        back_off(s, judged, step_reason(view->create.reason, REASON_RUNNER_NOT_STARTED),
+                 view->create.message,
                  step_backoff_ms(s->plan, view->create.count) - view->create.age_ms);
     }
 }

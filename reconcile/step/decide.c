@@ -36,12 +36,12 @@ static bool takes_many(enum effect effect)
            effect == EFFECT_MEASURE_GATE;
 }
 
-bool step_want(struct step *s, enum effect effect, size_t index)
+void step_want(struct step *s, enum effect effect, size_t index)
 {
     struct decision *out = s->out;
     if (out->effect != EFFECT_NONE && (out->effect != effect || !takes_many(effect))) {
         s->again = true; /* once the first one is under way */
-        return false;
+        return;
     }
     if (out->effect == EFFECT_NONE) {
         out->effect = effect;
@@ -50,7 +50,12 @@ bool step_want(struct step *s, enum effect effect, size_t index)
     if (index < s->plan->database_count) {
         out->databases[out->count++] = index;
     }
-    return true;
+}
+
+bool step_wants(const struct step *s, enum effect effect, size_t index)
+{
+    const struct decision *out = s->out;
+    return out->effect == effect && out->count == 1 && out->databases[0] == index;
 }
 
 void step_wake(struct step *s, int64_t after_ms)
@@ -63,10 +68,6 @@ void step_wake(struct step *s, int64_t after_ms)
 
 void step_say(struct step *s, enum say say, const char *reason, char *message)
 {
-    if (s->say != SAY_NONE && (say != SAY_STALLED || s->say == SAY_STALLED)) {
-        free(message);
-        return;
-    }
     free(s->message);
     s->say = say;
     s->reason = reason;
@@ -76,20 +77,28 @@ void step_say(struct step *s, enum say say, const char *reason, char *message)
 void step_event(struct step *s, bool warning, const char *reason, char *message)
 {
     struct decision *out = s->out;
-    const struct reason *found = reason_find(reason);
     size_t cap = out->event_count;
     out->events = mem_grow(out->events, &cap, out->event_count + 1, sizeof *out->events);
-    out->events[out->event_count++] = (struct event){
-        .warning = warning, .reason = found ? found->name : REASON_INTERNAL, .message = message
-    };
+    out->events[out->event_count++] =
+        (struct event){ .warning = warning, .reason = reason, .message = message };
+}
+
+static bool for_conditions(enum reason_class class)
+{
+    return class == REASON_CLASS_RETRY || class == REASON_CLASS_WAIT ||
+           class == REASON_CLASS_STALL || class == REASON_CLASS_STICKY;
+}
+
+const char *step_reason(const char *reason, const char *otherwise)
+{
+    const struct reason *found = reason_find(reason);
+    return found && for_conditions(found->class) ? found->name : otherwise;
 }
 
 enum reason_class step_class_of(const char *reason)
 {
-    const struct reason *found = reason_find(reason);
-    bool usable = found && found->class != REASON_CLASS_NONE &&
-                  found->class != REASON_CLASS_EVENT && found->class != REASON_CLASS_COMMAND;
-    return usable ? found->class : REASON_CLASS_RETRY;
+    const struct reason *found = reason_find(step_reason(reason, REASON_SOURCE_UNAVAILABLE));
+    return found->class;
 }
 
 int64_t step_backoff_ms(const struct mplan *plan, int32_t tries)
@@ -125,11 +134,11 @@ static void decide_deletion(struct step *s)
         const struct job_view *job = &seen->databases[i].job;
         if (job->phase == JOB_WAITING) {
             live = true;
-            (void)step_want(s, EFFECT_DELETE_JOB, i);
+            step_want(s, EFFECT_DELETE_JOB, i);
         } else if (job->phase == JOB_RUNNING) {
             live = true;
             if (s->plan->deletion_policy == DELETION_CANCEL && !job->cancelling) {
-                (void)step_want(s, EFFECT_CANCEL_JOB, i);
+                step_want(s, EFFECT_CANCEL_JOB, i);
             }
         }
     }
@@ -155,7 +164,7 @@ static void decide_suspended(struct step *s)
 {
     for (size_t i = 0; i < s->plan->database_count; i++) {
         if (s->seen->databases[i].job.phase == JOB_WAITING) {
-            (void)step_want(s, EFFECT_DELETE_JOB, i);
+            step_want(s, EFFECT_DELETE_JOB, i);
         }
     }
     s->next->rollout.counting = false;
@@ -203,36 +212,48 @@ static void sync_databases(struct step *s)
     s->next->database_count = count;
 }
 
+static void one_wave(struct step *s)
+{
+    s->waves.items[0] = (struct rollout_wave){ .name = "rest" };
+    s->waves.count = 1;
+    memset(s->waves.member, 0, s->waves.database_count * sizeof *s->waves.member);
+    s->next->rollout.wave_index = 0;
+}
+
+/* The last wave of the frozen members; the spec may have lost databases since. */
+static int32_t last_wave(const struct step *s)
+{
+    int32_t last = (int32_t)s->waves.count - 1;
+    for (size_t i = 0; i < s->next->database_count; i++) {
+        last = s->next->databases[i].member > last ? last + 1 : last;
+    }
+    return last < LIMIT_WAVES ? last : LIMIT_WAVES;
+}
+
 /* Membership is frozen while a roll-out is on; who came later belongs to the last wave. */
 static void apply_frozen_members(struct step *s)
 {
     struct rollout_waves *waves = &s->waves;
-    if (s->next->rollout.catch_up) {
-        waves->items[0] = (struct rollout_wave){ .name = "rest" };
-        waves->count = 1;
-    }
-    bool rest = false;
-    for (size_t i = 0; i < waves->database_count; i++) {
-        int32_t member = s->next->databases[i].member;
-        rest = rest || (member >= 0 && (size_t)member >= waves->count);
-    }
-    if (rest && waves->count <= LIMIT_WAVES && !s->next->rollout.catch_up) {
+    int32_t last = last_wave(s);
+    while ((int32_t)waves->count <= last) {
         waves->items[waves->count++] = (struct rollout_wave){ .name = "rest" };
     }
-    int32_t last = (int32_t)waves->count - 1;
     for (size_t i = 0; i < waves->database_count; i++) {
         int32_t member = s->next->databases[i].member;
         waves->member[i] = member < 0 || member > last ? last : member;
     }
-    struct rollout_status *rollout = &s->next->rollout;
-    rollout->wave_index = rollout->wave_index > last ? last : rollout->wave_index;
-    rollout->wave_index = rollout->wave_index < 0 ? 0 : rollout->wave_index;
+    int32_t *at = &s->next->rollout.wave_index;
+    *at = *at > last ? last : *at < 0 ? 0 : *at;
 }
 
 static void make_waves(struct step *s)
 {
+    const struct rollout_status *rollout = &s->next->rollout;
+    bool frozen = rollout->present && rollout->digest[0];
     rollout_waves_make(s->plan, &s->waves);
-    if (s->next->rollout.present && s->next->rollout.digest[0] && s->waves.count > 0) {
+    if (frozen && rollout->catch_up) {
+        one_wave(s);
+    } else if (frozen && s->waves.count > 0) {
         apply_frozen_members(s);
     }
     for (size_t i = 0; i < s->plan->database_count; i++) {
@@ -307,8 +328,8 @@ static bool write_first(const struct step *s)
 static void step_end(struct step *s)
 {
     struct decision *out = s->out;
-    bool stalled = s->next->conditions[CONDITION_STALLED].status == CONDITION_TRUE &&
-                   !s->plan->deleting;
+    bool stalled =
+        s->next->conditions[CONDITION_STALLED].status == CONDITION_TRUE && !s->plan->deleting;
     bool foreground = out->effect != EFFECT_NONE && !in_background(out->effect);
     if (out->effect == EFFECT_FORGET) {
         out->requeue_after_ms = -1;

@@ -153,7 +153,7 @@ static void want_measure(struct step *s, const struct mplan_gate *gate,
     }
     for (size_t i = 0; i < s->plan->database_count; i++) {
         if (gate_asks(s, gate, i)) {
-            (void)step_want(s, EFFECT_MEASURE_GATE, i);
+            step_want(s, EFFECT_MEASURE_GATE, i);
         }
     }
     s->out->gate = gate;
@@ -192,16 +192,11 @@ static void judge_gate(struct step *s, const struct rollout_wave *wave,
         take_answer(view, soak->over_ms, slot);
     }
     struct gate_count counted = { slot->successes, slot->failures, slot->at_end };
-    switch (gate_judge(gate, &counted)) {
-    case GATE_VERDICT_FAIL:
-        slot->state = GATE_FAILED;
-        break;
-    case GATE_VERDICT_PASS:
-        slot->state = GATE_PASSED;
-        break;
-    case GATE_VERDICT_OPEN:
+    enum gate_verdict verdict = gate_judge(gate, &counted);
+    if (verdict == GATE_VERDICT_OPEN) {
         next_measure(s, gate, view, soak, slot);
-        break;
+    } else {
+        slot->state = verdict == GATE_VERDICT_PASS ? GATE_PASSED : GATE_FAILED;
     }
 }
 
@@ -211,9 +206,9 @@ static void judge_gate(struct step *s, const struct rollout_wave *wave,
 static const struct gate_status *find_state(const struct step *s, const struct rollout_wave *wave,
                                             enum gate_state state)
 {
-    for (size_t i = 0; i < wave->gate_count; i++) {
-        const struct gate_status *slot = status_gate(s->next, wave->name, wave->gates[i].name);
-        if (slot && slot->state == state) {
+    for (size_t i = 0; i < s->next->gate_count; i++) {
+        const struct gate_status *slot = &s->next->gates[i];
+        if (str_eq(slot->wave, wave->name) && slot->state == state) {
             return slot;
         }
     }
@@ -222,22 +217,16 @@ static const struct gate_status *find_state(const struct step *s, const struct r
 
 static bool all_passed(const struct step *s, const struct rollout_wave *wave)
 {
-    size_t passed = 0;
-    for (size_t i = 0; i < wave->gate_count; i++) {
-        const struct gate_status *slot = status_gate(s->next, wave->name, wave->gates[i].name);
-        passed += slot && slot->state == GATE_PASSED;
-    }
-    return passed == wave->gate_count;
+    return !find_state(s, wave, GATE_WAITING) && !find_state(s, wave, GATE_PASSING) &&
+           !find_state(s, wave, GATE_NO_ANSWER);
 }
 
 static void say_failed_gate(struct step *s, const struct gate_status *slot)
 {
-    bool named = !str_eq(s->plan->namespace_, "default");
+    AUTO(free_auto) char *hint = retry_hint(s);
     step_say(s, SAY_STALLED, REASON_GATE_FAILED,
-             mem_printf("wave %s: gate %s failed: %s; fix forward with a new commit or retry with "
-                        "`sluice retry plan/%s%s%s`",
-                        slot->wave, slot->name, slot->last_value ? slot->last_value : "false",
-                        s->plan->name, named ? " -n " : "", named ? s->plan->namespace_ : ""));
+             mem_printf("wave %s: gate %s failed: %s; %s", slot->wave, slot->name, slot->last_value,
+                        hint));
 }
 
 static void say_waiting(struct step *s, const struct rollout_wave *wave, const struct soak *soak)

@@ -66,14 +66,17 @@ struct step {
 
 /* ---- decide.c ---------------------------------------------------------------------------------- */
 
-/* Wants this effect on this database. True: it is part of the decision now; false: another kind
- * comes first. One-at-a-time kinds take a single database. */
-bool step_want(struct step *s, enum effect effect, size_t index);
+/* Wants this effect on this database (SIZE_MAX: on none). One kind a decision, the first one wins;
+ * then it looks again. */
+void step_want(struct step *s, enum effect effect, size_t index);
+/* Did this want win? For kinds that take one database. */
+bool step_wants(const struct step *s, enum effect effect, size_t index);
 void step_wake(struct step *s, int64_t after_ms);
-/* The first word counts, except that a stronger one (SAY_STALLED over all else) replaces a weaker. */
 void step_say(struct step *s, enum say say, const char *reason, char *message);
 void step_event(struct step *s, bool warning, const char *reason, char *message);
-/* Class of a reason; REASON_CLASS_RETRY for one that is not in the table. */
+/* The table's own text of a reason that may stand in a condition; else `otherwise`. */
+const char *step_reason(const char *reason, const char *otherwise);
+/* REASON_CLASS_RETRY for one that may not stand there. */
 enum reason_class step_class_of(const char *reason);
 /* retryInterval, doubled by every further try, at most 5 min or retryInterval if that is longer. */
 int64_t step_backoff_ms(const struct mplan *plan, int32_t tries);
@@ -83,8 +86,9 @@ bool step_ready_before(const struct step *s); /* the last status said Ready of t
 /* ---- judge.c ----------------------------------------------------------------------------------- */
 
 void judge_databases(struct step *s);
-bool judged_live(const struct judged *judged);   /* J_LIVE */
-bool judged_failed(const struct judged *judged); /* counts for maxFailures */
+bool judged_pending(const struct judged *judged); /* has files, a wait or a back-off left */
+bool judged_live(const struct judged *judged);    /* J_LIVE */
+bool judged_failed(const struct judged *judged);  /* counts for maxFailures */
 
 /* ---- target.c ---------------------------------------------------------------------------------- */
 
@@ -121,6 +125,8 @@ struct tally step_count(const struct step *s);
 bool canary_on(const struct step *s);      /* the first wave of the roll-out is a canary's */
 bool stalled_before(const struct step *s); /* the last status said Stalled of this spec */
 void say_failures(struct step *s, const struct tally *tally);
+/* "fix forward with a new commit or retry with `sluice retry plan/shop`". Owned. */
+char *retry_hint(const struct step *s);
 /* An unexpected target is held until a person says so, even when the old one is back. */
 bool say_target_held(struct step *s);
 /* Nothing has been heard that speaks against the last status (a restart, a commit just seen). */

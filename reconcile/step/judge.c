@@ -2,6 +2,11 @@
 /* What each database's newest facts, its Job and the wanted tree mean. */
 #include "reconcile/step/inside.h"
 
+bool judged_pending(const struct judged *judged)
+{
+    return judged->kind == J_PENDING || judged->kind == J_WAITS || judged->kind == J_BACKOFF;
+}
+
 bool judged_live(const struct judged *judged)
 {
     return judged->kind == J_LIVE;
@@ -28,8 +33,8 @@ static void judge_live_job(const struct step *s, const struct job_view *job, str
     if (job->phase == JOB_WAITING && job->age_ms >= s->plan->start_timeout_ms) {
         judged->starts_late = true;
         judged->reason = REASON_RUNNER_NOT_STARTED;
-        judged->message = mem_printf("Job %s has not started within execution.startTimeout",
-                                     job->name ? job->name : "");
+        judged->message =
+            mem_printf("Job %s has not started within execution.startTimeout", job->name);
     }
 }
 
@@ -61,21 +66,20 @@ static bool was_consistent(const struct step *s, size_t index)
     if (!view->known || (!view->plan && !view->plan_error)) {
         return step_ready_before(s);
     }
-    return view->plan && !view->plan_error && view->plan->action_count == 0 &&
-           !view->plan->waits_for && view->owner == OWNER_MINE;
+    return !view->plan_error && view->plan->action_count == 0 && !view->plan->waits_for &&
+           view->owner == OWNER_MINE;
 }
 
 static void judge_failed_look(struct step *s, size_t index, struct judged *judged)
 {
     const struct failure *failure = &s->seen->databases[index].failure;
-    const char *reason = failure->reason ? failure->reason : REASON_DATABASE_UNAVAILABLE;
-    const char *message = failure->message ? failure->message : "no answer";
+    const char *reason = step_reason(failure->reason, REASON_DATABASE_UNAVAILABLE);
     if (step_class_of(reason) != REASON_CLASS_RETRY) {
-        set(judged, J_REFUSED, reason, message);
+        set(judged, J_REFUSED, reason, failure->message);
         count_outage(s, index, false);
         return;
     }
-    set(judged, J_UNREACHABLE, reason, message);
+    set(judged, J_UNREACHABLE, reason, failure->message);
     count_outage(s, index, true);
     judged->consistent = was_consistent(s, index);
     judged->timed_out = s->next->databases[index].outage_ms >= s->plan->timeout_ms;
@@ -87,11 +91,12 @@ static bool judge_plan(const struct step *s, size_t index, struct judged *judged
     const struct database_view *view = &s->seen->databases[index];
     const struct err *error = view->plan_error;
     if (error) {
-        bool sticky = step_class_of(error->reason) == REASON_CLASS_STICKY;
-        set(judged, sticky ? J_FAILED : J_REFUSED, error->reason, error->message);
+        const char *reason = step_reason(error->reason, REASON_INVALID_MIGRATION);
+        bool sticky = step_class_of(reason) == REASON_CLASS_STICKY;
+        set(judged, sticky ? J_FAILED : J_REFUSED, reason, error->message);
         return true;
     }
-    if (!view->plan || s->commit->fetch != FETCH_DONE) {
+    if (!view->plan) {
         set(judged, J_UNKNOWN, NULL, NULL);
         return true;
     }
@@ -222,7 +227,7 @@ static void want_look(struct step *s, size_t index)
     } else if (s->judged[index].kind != J_STALE && view->inspection != INSPECTION_NONE) {
         return;
     }
-    (void)step_want(s, EFFECT_INSPECT, index);
+    step_want(s, EFFECT_INSPECT, index);
 }
 
 void judge_databases(struct step *s)

@@ -25,10 +25,9 @@ static bool is_catch_up(const struct step *s)
         return false;
     }
     for (size_t i = 0; i < s->plan->database_count; i++) {
-        enum judged_kind kind = s->judged[i].kind;
         const char *tree = s->next->databases[i].tree;
-        bool pending = kind == J_PENDING || kind == J_WAITS || kind == J_BACKOFF;
-        if (pending && tree[0] && !str_eq(tree, s->seen->databases[i].inputs)) {
+        if (judged_pending(&s->judged[i]) && tree[0] &&
+            !str_eq(tree, s->seen->databases[i].inputs)) {
             return false;
         }
     }
@@ -134,13 +133,12 @@ static void note_applied(struct step *s)
 
 static char *ready_message(const struct step *s)
 {
-    const char *revision = s->commit->revision ? s->commit->revision : s->commit->commit;
     struct buf ahead = BUF(512);
     for (size_t i = 0; i < s->next->ahead.count; i++) {
         buf_addf(&ahead, "%s%s", i == 0 ? "; ahead by " : ", ", s->next->ahead.items[i]);
     }
     char *message = mem_printf("%zu of %zu databases at %s%s", s->plan->database_count,
-                               s->plan->database_count, revision, buf_text(&ahead));
+                               s->plan->database_count, s->commit->revision, buf_text(&ahead));
     buf_done(&ahead);
     return message;
 }
@@ -163,7 +161,9 @@ static void finish(struct step *s)
 {
     const struct failure *poll = &s->seen->source.poll;
     bool lost = s->old->last_applied_commit[0] == '\0' && !s->next->rollout.present;
-    s->again = s->again || s->commit != &s->seen->source.newest; /* a queued commit is next */
+    if (s->commit != &s->seen->source.newest) {
+        s->again = true; /* a queued commit is next */
+    }
     note_applied(s);
     note_ahead(s);
     AUTO(free_auto) char *message = ready_message(s);
@@ -177,7 +177,8 @@ static void finish(struct step *s)
                    mem_printf("every database says that it is at %.12s", s->commit->commit));
     }
     if (poll->reason && poll->count >= STEP_FAILED_INSPECTIONS) {
-        say_outage(s, poll->reason, poll->message, poll->count, s->next->outage_ms);
+        say_outage(s, step_reason(poll->reason, REASON_SOURCE_UNAVAILABLE), poll->message,
+                   poll->count, s->next->outage_ms);
         return;
     }
     step_say(s, SAY_READY, REASON_RECONCILIATION_SUCCEEDED, TAKE(message));
@@ -292,7 +293,8 @@ static void create_next(struct step *s, const struct tally *tally)
             s->judged[i].member > s->next->rollout.wave_index) {
             continue;
         }
-        if (step_want(s, EFFECT_CREATE_JOB, i)) {
+        step_want(s, EFFECT_CREATE_JOB, i);
+        if (step_wants(s, EFFECT_CREATE_JOB, i)) {
             int64_t last = view->job.attempt > view->epoch ? view->job.attempt : view->epoch;
             s->out->attempt = last + 1;
             s->out->ownership = s->judged[i].ownership;
@@ -324,7 +326,7 @@ static void wake_for_starts(struct step *s)
     for (size_t i = 0; i < s->plan->database_count; i++) {
         const struct job_view *job = &s->seen->databases[i].job;
         if (s->judged[i].starts_late) {
-            (void)step_want(s, EFFECT_DELETE_JOB, i);
+            step_want(s, EFFECT_DELETE_JOB, i);
         } else if (job->phase == JOB_WAITING) {
             step_wake(s, s->plan->start_timeout_ms - job->age_ms);
         }
@@ -409,8 +411,7 @@ static void decide_on(struct step *s)
     }
     count_elapsed(s);
     set_text(&rollout->wave, s->waves.items[rollout->wave_index].name);
-    bool stalled = s->say == SAY_STALLED || (s->say == SAY_KEEP && stalled_before(s));
-    if (stalled) {
+    if (s->say == SAY_STALLED || s->say == SAY_KEEP) {
         rollout->phase = PHASE_FAILED;
     }
     if (s->say == SAY_STALLED) {

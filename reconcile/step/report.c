@@ -18,7 +18,7 @@ char *report_database_line(const struct step *s, size_t index)
     const struct judged *judged = &s->judged[index];
     const char *wave = s->next->rollout.present ? s->waves.items[judged->member].name : NULL;
     return mem_printf("%s%s%s: %s", wave ? wave : "", wave ? "/" : "",
-                      s->plan->databases[index].name, judged->message ? judged->message : "");
+                      s->plan->databases[index].name, judged->message);
 }
 
 /* ---- databases --------------------------------------------------------------------------------- */
@@ -40,10 +40,9 @@ static enum database_state state_of(const struct step *s, size_t index)
     case J_REFUSED:
     case J_FAILED:
         return DATABASE_FAILED;
-    case J_UNKNOWN:
-        break;
+    default: /* not known: what was last said of it */
+        return s->next->databases[index].state;
     }
-    return s->next->databases[index].state; /* what was last said of it */
 }
 
 static void show_to_people(const struct step *s, size_t index, struct database_status *out)
@@ -81,22 +80,23 @@ static void count_state(struct status *next, enum database_state state)
     }
 }
 
-static void note_min_version(struct status *next, const struct database_status *database)
+/* The lowest version of all; *least is it, parsed. */
+static void note_min_version(struct status *next, const char *text, struct version *least)
 {
-    struct version have, least;
-    const char *min = next->summary.min_version;
-    if (!database->version || !version_parse(database->version, &have)) {
+    struct version have;
+    if (!text || !version_parse(text, &have)) {
         return;
     }
-    if (!min || !version_parse(min, &least) || version_compare(&have, &least) < 0) {
-        set_text(&next->summary.min_version, database->version);
+    if (!version_set(least) || version_compare(&have, least) < 0) {
+        *least = have;
+        set_text(&next->summary.min_version, text);
     }
 }
 
 static void note_version(const struct step *s, size_t index, struct database_status *out)
 {
     const struct plan *plan = s->seen->databases[index].plan;
-    if (plan && s->seen->databases[index].known) {
+    if (plan) {
         set_text(&out->version, version_set(&plan->current) ? plan->current.text : NULL);
     }
 }
@@ -131,7 +131,7 @@ static void note_recovered(struct step *s, size_t index)
         step_event(s, false, REASON_RECOVERED_FROM_HISTORY,
                    mem_printf("%s: Job %s did not report success, but the database says that the "
                               "migration is applied",
-                              now->name, job->name ? job->name : ""));
+                              now->name, job->name));
     }
 }
 
@@ -139,6 +139,7 @@ void report_databases(struct step *s)
 {
     struct status *next = s->next;
     size_t shown = 0;
+    struct version least = { "" };
     set_text(&next->summary.min_version, NULL);
     next->summary.databases = (int32_t)s->plan->database_count;
     next->summary.up_to_date = next->summary.pending = next->summary.running = 0;
@@ -147,7 +148,7 @@ void report_databases(struct step *s)
         struct database_status *database = &next->databases[i];
         database->state = state_of(s, i);
         note_version(s, i, database);
-        note_min_version(next, database);
+        note_min_version(next, database->version, &least);
         count_state(next, database->state);
         note_recovered(s, i);
         if (database->state != DATABASE_UP_TO_DATE && shown < SHOWN_DATABASES) {
@@ -181,17 +182,18 @@ static void report_source(struct step *s)
     const struct commit_view *commit = &s->seen->source.newest;
     const struct failure *poll = &s->seen->source.poll;
     if (poll->reason) {
-        set(s, CONDITION_SOURCE_READY, CONDITION_FALSE, poll->reason, poll->message);
-    } else if (commit->fetch == FETCH_FAILED && commit->fetch_failure.reason) {
-        set(s, CONDITION_SOURCE_READY, CONDITION_FALSE, commit->fetch_failure.reason,
+        set(s, CONDITION_SOURCE_READY, CONDITION_FALSE,
+            step_reason(poll->reason, REASON_SOURCE_UNAVAILABLE), poll->message);
+    } else if (commit->fetch == FETCH_FAILED) {
+        set(s, CONDITION_SOURCE_READY, CONDITION_FALSE,
+            step_reason(commit->fetch_failure.reason, REASON_SOURCE_FETCH_FAILED),
             commit->fetch_failure.message);
     } else if (commit->rewrite == REWRITE_CHANGED) {
         set(s, CONDITION_SOURCE_READY, CONDITION_FALSE, REASON_HISTORY_REWRITTEN,
             "the newest commit does not descend from the last applied one and changes applied "
             "files");
     } else if (commit->fetch == FETCH_DONE) {
-        set(s, CONDITION_SOURCE_READY, CONDITION_TRUE, REASON_SUCCEEDED,
-            commit->revision ? commit->revision : commit->commit);
+        set(s, CONDITION_SOURCE_READY, CONDITION_TRUE, REASON_SUCCEEDED, commit->revision);
     } else {
         keep_or_unknown(s, CONDITION_SOURCE_READY, "the source has not been read yet");
     }
@@ -211,17 +213,16 @@ static void report_reachable(struct step *s)
         const struct failure *failure = &s->seen->databases[i].failure;
         unknown += s->seen->databases[i].inspection == INSPECTION_NONE;
         if (look_failed(s, i) && failed++ < NAMED) {
-            reason = reason ? reason : failure->reason;
+            reason = reason ? reason : step_reason(failure->reason, REASON_DATABASE_UNAVAILABLE);
             buf_addf(&message, "%s%s: %.300s", failed > 1 ? "; " : "", s->plan->databases[i].name,
-                     failure->message ? failure->message : "");
+                     failure->message);
         }
     }
     if (failed > NAMED) {
         buf_addf(&message, "; and %zu more", failed - NAMED);
     }
     if (failed > 0) {
-        set(s, CONDITION_DATABASES_REACHABLE, CONDITION_FALSE,
-            reason ? reason : REASON_DATABASE_UNAVAILABLE, buf_text(&message));
+        set(s, CONDITION_DATABASES_REACHABLE, CONDITION_FALSE, reason, buf_text(&message));
     } else if (unknown > 0 || s->plan->database_count == 0) {
         keep_or_unknown(s, CONDITION_DATABASES_REACHABLE, "not looked at yet");
     } else {

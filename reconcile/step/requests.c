@@ -38,8 +38,8 @@ static const char *requested_at(const struct mplan *plan)
 static void handle_requested(struct step *s)
 {
     const char *value = requested_at(s->plan);
-    if (value && !str_eq(value, s->old->last_handled_reconcile) &&
-        step_want(s, EFFECT_REFRESH, SIZE_MAX)) {
+    if (value && !str_eq(value, s->old->last_handled_reconcile)) {
+        step_want(s, EFFECT_REFRESH, SIZE_MAX);
         replace(&s->next->last_handled_reconcile, value);
     }
 }
@@ -106,6 +106,14 @@ static size_t find_database(const struct step *s, const char *name)
     return s->plan->database_count;
 }
 
+/* Its newest look is good, and nobody else is at it. */
+static bool may_record(const struct step *s, size_t index)
+{
+    const struct database_view *view = &s->seen->databases[index];
+    return view->inspection == INSPECTION_OK && !view->busy && !view->inspecting &&
+           s->judged[index].kind != J_LIVE && s->judged[index].kind != J_STALE;
+}
+
 /* True: this item needs nothing more. */
 static bool handle_item(struct step *s, size_t item)
 {
@@ -120,22 +128,20 @@ static bool handle_item(struct step *s, size_t item)
         return true;
     }
     const struct database_view *view = &s->seen->databases[index];
-    if (view->record.reason && step_class_of(view->record.reason) != REASON_CLASS_RETRY) {
-        step_event(s, true, view->record.reason,
+    const struct failure *record = &view->record;
+    if (record->reason && step_class_of(record->reason) != REASON_CLASS_RETRY) {
+        step_event(s, true, record->reason,
                    mem_printf("%s: %s: %s", ANNOTATION_RESOLVE, s->plan->databases[index].name,
-                              view->record.message ? view->record.message : "refused"));
+                              record->message));
         return true;
     }
-    int64_t wait = view->record.reason
-                       ? step_backoff_ms(s->plan, view->record.count) - view->record.age_ms
-                       : 0;
+    int64_t wait = record->reason ? step_backoff_ms(s->plan, record->count) - record->age_ms : 0;
     s->verdict_waits = true;
     if (wait > 0) {
         step_wake(s, wait);
-    } else if (view->inspection == INSPECTION_OK && !view->busy && !view->inspecting &&
-               s->judged[index].kind != J_LIVE && s->judged[index].kind != J_STALE &&
-               step_want(s, EFFECT_RECORD_RESOLUTION, index)) {
-        s->out->item = item;
+    } else if (may_record(s, index)) {
+        step_want(s, EFFECT_RECORD_RESOLUTION, index);
+        s->out->item = step_wants(s, EFFECT_RECORD_RESOLUTION, index) ? item : s->out->item;
     }
     return false;
 }

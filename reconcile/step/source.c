@@ -20,15 +20,16 @@ static void want_fetch(struct step *s, const struct commit_view *view, const cha
             return;
         }
     }
-    if (step_want(s, EFFECT_FETCH, SIZE_MAX)) {
+    if (s->out->effect == EFFECT_NONE) {
         (void)snprintf(s->out->commit, sizeof s->out->commit, "%s", commit);
     }
+    step_want(s, EFFECT_FETCH, SIZE_MAX);
 }
 
 /* The error that keeps the wanted commit from us; NULL: none. */
 static const struct failure *missing(const struct step *s)
 {
-    if (s->commit->fetch == FETCH_FAILED && s->commit->fetch_failure.reason) {
+    if (s->commit->fetch == FETCH_FAILED) {
         return &s->commit->fetch_failure;
     }
     return s->seen->source.poll.reason ? &s->seen->source.poll : NULL;
@@ -79,10 +80,9 @@ static bool spec_fits(const struct step *s)
 /* Its commit is gone from the repository, or was never whole. */
 static bool commit_lost(const struct step *s)
 {
-    const struct commit_view *commit = s->commit;
-    return commit->fetch == FETCH_FAILED && commit->fetch_failure.reason &&
-           (step_class_of(commit->fetch_failure.reason) != REASON_CLASS_RETRY ||
-            str_eq(commit->fetch_failure.reason, REASON_REVISION_NOT_FOUND));
+    const char *reason = s->commit->fetch_failure.reason;
+    return s->commit->fetch == FETCH_FAILED && (step_class_of(reason) != REASON_CLASS_RETRY ||
+                                                str_eq(reason, REASON_REVISION_NOT_FOUND));
 }
 
 static void queue_commit(struct step *s, const char *commit)
@@ -125,7 +125,7 @@ static bool at_rest(struct step *s)
     bool rest = true;
     for (size_t i = 0; i < s->plan->database_count; i++) {
         if (s->seen->databases[i].job.phase == JOB_WAITING) {
-            (void)step_want(s, EFFECT_DELETE_JOB, i);
+            step_want(s, EFFECT_DELETE_JOB, i);
         }
         rest = rest && !judged_live(&s->judged[i]) && s->judged[i].kind != J_STALE;
     }

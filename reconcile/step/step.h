@@ -20,7 +20,7 @@
 
 struct failure { /* newest error of something that is tried again; reason NULL: none */
     const char *reason;
-    const char *message;
+    const char *message; /* never NULL beside a reason */
     int64_t age_ms;
     int32_t count; /* consecutive ones, >= 1 */
 };
@@ -39,9 +39,9 @@ enum rewrite {
 
 struct commit_view {
     char commit[65];               /* "": not known */
-    const char *revision;          /* "main@sha1:..." */
+    const char *revision;          /* "main@sha1:..."; never NULL beside a commit */
     enum fetch_state fetch;        /* of its trees; DONE: databases can be judged against it */
-    struct failure fetch_failure;  /* with FETCH_FAILED */
+    struct failure fetch_failure;  /* with FETCH_FAILED, and then never empty */
     const struct strlist *covered; /* first-parent ancestors, newest first; NULL: none */
     /* Against status.lastAppliedCommit: a descendant or allowRewrite (NONE); not one, but every
      * applied file is the same (HARMLESS: an event) or not (CHANGED: HistoryRewritten). */
@@ -87,8 +87,9 @@ struct job_view { /* the newest attempt, or the live one if there is one */
 
 struct database_view { /* same index as plan->databases */
     enum inspection_state inspection;
-    struct failure failure; /* with INSPECTION_FAILED; Secret errors and plan_make's inputs too */
-    bool inspecting;        /* one is under way */
+    struct failure
+        failure; /* with INSPECTION_FAILED, and then never empty; Secret errors and plan_make's inputs too */
+    bool inspecting; /* one is under way */
     bool
         busy; /* a create or record effect is under way; after a record effect: until the next look */
     /* Facts of the newest successful inspection of this process; `known` false: none. */
@@ -113,7 +114,8 @@ struct database_view { /* same index as plan->databases */
      * plan may be NULL. script_parse errors of pending files belong in plan_error too. */
     const struct plan *plan;
     const struct err *plan_error;
-    const struct strlist *oids;        /* of its trees at step_commit(); NULL: not known */
+    const struct strlist *oids; /* of its trees at step_commit(); NULL: not known */
+    /* A tree that cannot be read has inputs too: hash anything that names the error and the commit. */
     char inputs[ROLLOUT_HASH_LEN + 1]; /* rollout_inputs_hash at step_commit(); "": not known */
     char newest_inputs[ROLLOUT_HASH_LEN + 1]; /* at source.newest; "": not known */
     struct job_view job;

@@ -95,11 +95,10 @@ static bool judge_owner(const struct step *s, size_t index, struct judged *judge
                                  "annotation sluice.dev/accept-target: %s=%s",
                                  whose, s->plan->databases[index].name,
                                  target_text(view->target, id)));
-    case OWNER_MINE:
-        break;
+    default:
+        judged->ownership = OWNERSHIP_KEEP;
+        return false;
     }
-    judged->ownership = OWNERSHIP_KEEP;
-    return false;
 }
 
 /* Rows are only ever added while a database stays the same; a retry says that a person has looked. */

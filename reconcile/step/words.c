@@ -44,7 +44,7 @@ static const char *failure_reason(const struct step *s, size_t index)
                                                                     : judged->reason;
 }
 
-static char *retry_hint(const struct step *s)
+char *retry_hint(const struct step *s)
 {
     bool named = !str_eq(s->plan->namespace_, "default");
     return mem_printf("fix forward with a new commit or retry with `sluice retry plan/%s%s%s`",
@@ -170,17 +170,19 @@ bool say_source(struct step *s)
     if (commit->fetch == FETCH_DONE) {
         return false;
     }
-    if (commit->fetch == FETCH_FAILED && commit->fetch_failure.reason) {
+    if (commit->fetch == FETCH_FAILED) {
         const struct failure *failure = &commit->fetch_failure;
-        if (step_class_of(failure->reason) != REASON_CLASS_RETRY) {
-            step_say(s, SAY_STALLED, failure->reason, mem_strdup(failure->message));
+        const char *reason = step_reason(failure->reason, REASON_SOURCE_FETCH_FAILED);
+        if (step_class_of(reason) != REASON_CLASS_RETRY) {
+            step_say(s, SAY_STALLED, reason, mem_strdup(failure->message));
         } else {
-            say_outage(s, failure->reason, failure->message, failure->count, s->next->outage_ms);
+            say_outage(s, reason, failure->message, failure->count, s->next->outage_ms);
         }
         return true;
     }
     if (commit->commit[0] == '\0' && poll->reason) {
-        say_outage(s, poll->reason, poll->message, poll->count, s->next->outage_ms);
+        say_outage(s, step_reason(poll->reason, REASON_SOURCE_UNAVAILABLE), poll->message,
+                   poll->count, s->next->outage_ms);
         return true;
     }
     say_unknown(s, commit->commit[0] ? "fetching the commit" : "waiting for the source");
