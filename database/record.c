@@ -35,6 +35,25 @@ static const struct journal_row *find_named(const struct journal *journal,
     return NULL;
 }
 
+// Was the file finished after this row?
+static bool is_finished(const struct journal *journal, const struct journal_row *row)
+{
+    for (size_t i = journal->count; i > 0 && &journal->rows[i - 1] != row; i--) {
+        const struct journal_row *later = &journal->rows[i - 1];
+        if (later->step == 0 && later->state == JOURNAL_DONE && later->kind == row->kind &&
+            str_eq(later->version, row->version) && str_eq(later->description, row->description)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool resolved_already(const struct journal_row *row, const struct resolution *r)
+{
+    return row->state == JOURNAL_RESOLVED && row->verdict == r->verdict &&
+           str_eq(row->retry_token, r->token ? r->token : "");
+}
+
 static struct err *find_open(const struct journal *journal, const struct resolution *r,
                              const struct journal_row **out)
 {
@@ -45,10 +64,12 @@ static struct err *find_open(const struct journal *journal, const struct resolut
                        "the journal knows no attempt at %s %s, step %d: nothing to resolve",
                        r->version ? "version" : "repeatable", name, r->step);
     }
-    if (row->state == JOURNAL_DONE || row->state == JOURNAL_INFERRED) {
+    const bool finished = is_finished(journal, row) && !resolved_already(row, r);
+    if (row->state == JOURNAL_DONE || row->state == JOURNAL_INFERRED || finished) {
         return err_new(ERR_TERMINAL, REASON_NOT_FOUND,
                        "step %d of %s %s is recorded as %s: nothing to resolve", row->step,
-                       r->version ? "version" : "repeatable", name, journal_state_text(row->state));
+                       r->version ? "version" : "repeatable", name,
+                       finished ? "done" : journal_state_text(row->state));
     }
     *out = row;
     return NULL;
@@ -82,12 +103,6 @@ static void prepare_verdict(const struct run *run, const struct journal_row *abo
     };
     set_message(out, r->reason);
     journal_row_rehash(run, out);
-}
-
-static bool resolved_already(const struct journal_row *row, const struct resolution *r)
-{
-    return row->state == JOURNAL_RESOLVED && row->verdict == r->verdict &&
-           str_eq(row->retry_token, r->token ? r->token : "");
 }
 
 static struct err *resolve_locked(struct run *run, const struct resolution *r)
