@@ -33,10 +33,12 @@ bool cursor_at_end(const struct cursor *c)
 
 bool token_is(const struct lexer *lx, struct token tok, const char *word)
 {
+    /* Most words are told apart by their first letter. */
+    if (tok.kind != TOKEN_WORD || (lx->text[tok.start] | 0x20) != (word[0] | 0x20)) {
+        return false;
+    }
     size_t length = strlen(word);
-
-    return tok.kind == TOKEN_WORD && tok.end - tok.start == length &&
-           strncasecmp(lx->text + tok.start, word, length) == 0;
+    return tok.end - tok.start == length && strncasecmp(lx->text + tok.start, word, length) == 0;
 }
 
 bool token_is_symbol(const struct lexer *lx, struct token tok, char symbol)

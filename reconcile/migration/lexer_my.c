@@ -26,10 +26,11 @@ static bool is_name_char(char c)
 /* The delimiter that DELIMITER set stands at `at`. One made of letters is a word of its own. */
 static bool at_delimiter(const struct lexer *lx, size_t at)
 {
+    if (lx->delimiter[0] == '\0' || lx->text[at] != lx->delimiter[0]) {
+        return false;
+    }
     size_t length = strlen(lx->delimiter);
-
-    if (length == 0 || lx->length - at < length ||
-        memcmp(lx->text + at, lx->delimiter, length) != 0) {
+    if (lx->length - at < length || memcmp(lx->text + at, lx->delimiter, length) != 0) {
         return false;
     }
     char first = lx->delimiter[0];

@@ -298,3 +298,57 @@ Test(classify_my, lock_tables_is_told_once)
     cr_expect_str_eq(script.notices.items[0], "V1__x.sql:2: LOCK TABLES is skipped");
     script_done(&script);
 }
+
+static const char dump[] =
+    "/*M!999999\\- enable the sandbox mode */ \n"
+    "-- MariaDB dump 10.19\n"
+    "/*!40101 SET @OLD_CHARACTER_SET_CLIENT=@@CHARACTER_SET_CLIENT */;\n"
+    "/*!40103 SET @OLD_TIME_ZONE=@@TIME_ZONE */;\n"
+    "/*!40103 SET TIME_ZONE='+00:00' */;\n"
+    "/*!40014 SET @OLD_UNIQUE_CHECKS=@@UNIQUE_CHECKS, UNIQUE_CHECKS=0 */;\n"
+    "/*!40101 SET @OLD_SQL_MODE=@@SQL_MODE, SQL_MODE='NO_AUTO_VALUE_ON_ZERO' */;\n"
+    "/*!80000 SET SESSION information_schema_stats_expiry=0 */;\n"
+    "DROP TABLE IF EXISTS `orders`;\n"
+    "CREATE TABLE `orders` (`id` int, `note` text DEFAULT 'a;b\\'') ENGINE=InnoDB;\n"
+    "LOCK TABLES `orders` WRITE;\n"
+    "/*!40000 ALTER TABLE `orders` DISABLE KEYS */;\n"
+    "INSERT INTO `orders` VALUES (1,'it''s; \\\"x\\\" \\\\'),(2,'-- no comment');\n"
+    "/*!40000 ALTER TABLE `orders` ENABLE KEYS */;\n"
+    "UNLOCK TABLES;\n"
+    "/*!50003 SET @saved_sql_mode       = @@sql_mode */ ;\n"
+    "/*!50003 SET sql_mode              = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION' */ ;\n"
+    "DELIMITER ;;\n"
+    "/*!50003 CREATE*/ /*!50017 DEFINER=`root`@`localhost`*/ /*!50003 TRIGGER o1 BEFORE INSERT ON "
+    "orders FOR EACH ROW BEGIN\n"
+    "  IF NEW.id IS NULL THEN SET NEW.id = 0; END IF;\n"
+    "END */;;\n"
+    "DELIMITER ;\n"
+    "/*!50003 SET sql_mode              = @saved_sql_mode */ ;\n"
+    "/*!50106 SET @save_time_zone= @@TIME_ZONE */ ;\n"
+    "/*!50106 DROP EVENT IF EXISTS `e1` */;\n"
+    "DELIMITER ;;\n"
+    "/*!50106 CREATE*/ /*!50117 DEFINER=`root`@`localhost`*/ /*!50106 EVENT `e1` ON SCHEDULE EVERY "
+    "1 DAY DO begin delete from orders; end */ ;;\n"
+    "DELIMITER ;\n"
+    "SET @saved_cs_client     = @@character_set_client;\n"
+    "/*!50001 CREATE VIEW `v1` AS SELECT 1 AS `id` */;\n"
+    "/*!50001 DROP VIEW IF EXISTS `v1`*/;\n"
+    "/*!50001 CREATE ALGORITHM=UNDEFINED */\n"
+    "/*!50013 DEFINER=`root`@`localhost` SQL SECURITY DEFINER */\n"
+    "/*!50001 VIEW `v1` AS select `orders`.`id` AS `id` from `orders` */;\n"
+    "/*!40101 SET SQL_MODE=@OLD_SQL_MODE */;\n"
+    "/*!40111 SET SQL_NOTES=@OLD_SQL_NOTES */;\n"
+    "drop view if exists v1, v2; drop table orders, y;\n";
+
+Test(classify_my, a_dump_is_understood)
+{
+    struct script script = { 0 };
+    char classes[64] = "";
+
+    support_expect_ok(support_script(ENGINE_MARIADB, dump, &script), "dump");
+    for (size_t i = 0; i < script.count; i++) {
+        classes[i] = (char)script.statements[i].class;
+    }
+    cr_expect_str_eq(classes, "SSSSSAASRTRSSSASSAASAAASSAAAA", "%s", classes);
+    script_done(&script);
+}
