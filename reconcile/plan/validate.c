@@ -54,14 +54,16 @@ static char *entry_name(const struct plan_entry *entry)
 }
 
 static struct err *failed_problem(const struct states *s, const struct plan_entry *entry,
-                                  const char *name)
+                                  bool versioned, const char *name)
 {
-    if (entry->row && entry->state != STATE_FAILED_MISSING &&
-        journal_explains(s->input->journal, entry->row)) {
-        return NULL; /* the run retries it: docs/formats.md 1.3 */
-    }
-    if (!entry->row) {
-        return NULL; /* PostgreSQL: only the journal knows, and it explains itself */
+    /* On PostgreSQL only the journal knows of it, and it explains itself. */
+    bool explained = !entry->row || (entry->state != STATE_FAILED_MISSING &&
+                                     journal_explains(s->input->journal, entry->row));
+    if (explained) { /* a run retries it: docs/formats.md 1.3 */
+        return s->input->validate_only && !ignored(s, versioned, STATE_PENDING)
+                   ? err_new(ERR_TERMINAL, REASON_INVALID_MIGRATION,
+                             "%s failed in its last run and is not applied", name)
+                   : NULL;
     }
     return err_new(
         ERR_TERMINAL, REASON_FAILED_HISTORY_ROW,
@@ -142,7 +144,7 @@ static struct err *entry_problem(const struct states *s, const struct plan_entry
     }
     if (is_failed(entry->state)) {
         bool skip = entry->state == STATE_FAILED_FUTURE && future_ignored;
-        return skip ? NULL : failed_problem(s, entry, name);
+        return skip ? NULL : failed_problem(s, entry, versioned, name);
     }
     if (entry->row && !entry->file) {
         bool skip = synthetic || entry->state == STATE_SUPERSEDED ||
