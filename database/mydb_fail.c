@@ -61,9 +61,12 @@ static void add_failed_row(struct mydb_file *f, size_t index, int64_t seq, const
 {
     char number[16];
     snprintf(number, sizeof number, "%u", code);
+    // The server's words alone: file, line and number have columns of their own.
+    const char *text = f->m->failure.text;
+    const char *message = code && strstr(e->message, text) ? text : e->message;
     if (seq > 0) {
         AUTO(free_auto) char *close =
-            mydb_sql_close(f->m, seq, JOURNAL_FAILED, NULL, code ? number : NULL, e->message);
+            mydb_sql_close(f->m, seq, JOURNAL_FAILED, NULL, code ? number : NULL, message);
         strlist_add(sql, close);
         return;
     }
@@ -72,7 +75,7 @@ static void add_failed_row(struct mydb_file *f, size_t index, int64_t seq, const
     journal_row_prepare(f->run, f->file, f->rank, whole ? 0 : (int32_t)index + 1,
                         whole ? NULL : &f->script.statements[index], JOURNAL_FAILED, NULL, &row);
     row.error_code = code ? mem_strdup(number) : NULL;
-    row.message = mem_strndup(e->message, str_utf8_cut(e->message, strlen(e->message), 1024));
+    row.message = mem_strndup(message, str_utf8_cut(message, strlen(message), 1024));
     AUTO(free_auto) char *insert = mydb_sql_journal(f->m, &row, 0);
     strlist_add(sql, insert);
     journal_advance(f->run, &row);

@@ -234,7 +234,8 @@ static struct err *read_journal(struct mydb *m, int64_t after, struct journal *o
         "SELECT seq, format_version, installed_rank, kind, version, description, script, step, "
         "line, statement_sha256, step_class, pre_state, post_state, state, verdict, git_commit, "
         "file_sha256, placeholders_hmac, epoch, attempt, retry_token, session_id, error_code, "
-        "message, started, finished, row_hash, TIMESTAMPDIFF(MICROSECOND, "
+        "message, DATE_FORMAT(started, '%Y-%m-%dT%H:%i:%s.%fZ'), "
+        "DATE_FORMAT(finished, '%Y-%m-%dT%H:%i:%s.%fZ'), row_hash, TIMESTAMPDIFF(MICROSECOND, "
         "'1970-01-01 00:00:00', finished) DIV 1000 FROM ");
     mydb_add_table(&sql, m, "sluice_journal");
     buf_adds(&sql, " WHERE history_table = ");
