@@ -221,6 +221,11 @@ static bool all_passed(const struct step *s, const struct rollout_wave *wave)
            !find_state(s, wave, GATE_NO_ANSWER);
 }
 
+static const char *value_of(const struct gate_status *slot)
+{
+    return slot->last_value ? slot->last_value : "?"; /* uncovered: a status from elsewhere */
+}
+
 static void say_failed_gate(struct step *s, const struct gate_status *slot)
 {
     AUTO(free_auto) char *hint = retry_hint(s);
@@ -235,7 +240,7 @@ static void say_waiting(struct step *s, const struct rollout_wave *wave, const s
     if (silent) {
         step_say(s, SAY_WAIT, REASON_ANALYSIS_UNAVAILABLE,
                  mem_printf("wave %s: gate %s gives no answer: %s", wave->name, silent->name,
-                            silent->last_value));
+                            value_of(silent)));
     } else if (soak->left_ms > 0) {
         char until[TIME_TEXT_LEN];
         time_format(soak->until_ms, until);

@@ -99,11 +99,14 @@ enum memory {
     NEVER,
     READY,
     STALLED,
+    OTHER_SPEC,
     UNFROZEN,
     FIRST_WAVE,
     SECOND_WAVE,
     SOAKING,
     FAILED,
+    OTHER_STRATEGY,
+    QUEUE_FULL,
     CATCH_UP,
     MEMORIES
 };
@@ -115,7 +118,7 @@ static void remember(struct view *v, enum memory memory)
         return;
     }
     s->observed_generation = 7;
-    memcpy(s->spec, v->seen.spec_hash, sizeof s->spec);
+    memcpy(s->spec, memory == OTHER_SPEC ? "another spec 123" : v->seen.spec_hash, sizeof s->spec);
     s->mark_mono_ms = v->seen.now_mono_ms - 1000;
     memcpy(s->last_attempted_commit, COMMIT, sizeof COMMIT);
     memcpy(s->last_applied_commit, OLDER, sizeof OLDER);
@@ -123,7 +126,9 @@ static void remember(struct view *v, enum memory memory)
     s->databases = calloc(count ? count : 1, sizeof *s->databases);
     s->database_count = count;
     for (size_t i = 0; i < count; i++) {
-        s->databases[i].name = strdup(v->entries[i].name);
+        size_t other = memory == CATCH_UP ? count - 1 - i : i; /* the spec lists them otherwise */
+        s->databases[i].name = strdup(v->entries[other].name);
+        s->databases[i].version = strdup(memory == UNFROZEN ? "not a version" : "3");
         memcpy(s->databases[i].target, TARGET, 8);
         memcpy(s->databases[i].tree, "1111222233334444", 17);
         s->databases[i].head = 3;
@@ -131,7 +136,7 @@ static void remember(struct view *v, enum memory memory)
         s->databases[i].member = memory == CATCH_UP ? 0 : memory > UNFROZEN ? (int32_t)i : -1;
     }
     bool ready = memory == READY;
-    bool stalled = memory == STALLED || memory == FAILED;
+    bool stalled = memory == STALLED || memory == FAILED || memory == OTHER_SPEC;
     condition_set(s, CONDITION_READY,
                   ready     ? CONDITION_TRUE
                   : stalled ? CONDITION_FALSE
@@ -155,6 +160,10 @@ static void remember(struct view *v, enum memory memory)
                        : memory == SOAKING ? PHASE_SOAKING
                                            : PHASE_APPLYING;
     s->rollout.catch_up = memory == CATCH_UP;
+    s->rollout.supersessions = memory == QUEUE_FULL ? 2 : 0;
+    if (memory == OTHER_STRATEGY) {
+        memcpy(s->rollout.strategy, "anotherstrategy.", 17);
+    }
     s->rollout.counting = true;
     if (memory != UNFROZEN) {
         memcpy(s->rollout.digest, "sha256:00", 10);
@@ -163,32 +172,38 @@ static void remember(struct view *v, enum memory memory)
 
 /* ---- invariants -------------------------------------------------------------------------------- */
 
+struct tally {
+    long views, broken;
+    long effects[EFFECT_MAX_];
+};
+
 /* A decision that asks to look again at once must have changed something, and the looking ends. */
-static const char *check_rest(const struct view *v)
+static const char *check_rest(const struct view *v, struct tally *tally)
 {
     struct observed seen = v->seen;
     struct status status;
     const char *trouble = NULL;
-    status_copy(&v->status, &status);
-    for (int round = 0; !trouble; round++) {
+    bool again = true;
+    for (int round = 0; !trouble && again; round++) {
         struct decision d;
-        seen.status = &status;
+        seen.status = round == 0 ? &v->status : &status;
         step_decide(&seen, &d);
         trouble = check_decision(&seen, &d);
-        bool again = d.effect == EFFECT_NONE && d.requeue_after_ms == 0;
-        if (!trouble && again && status_memory_equal(&status, &d.status)) {
+        again = d.effect == EFFECT_NONE && d.requeue_after_ms == 0;
+        if (!trouble && again && status_memory_equal(seen.status, &d.status)) {
             trouble = "looks again at once though nothing changed";
         }
         if (!trouble && round > 8) {
             trouble = "never comes to rest";
         }
-        status_done(&status);
+        if (round > 0) {
+            status_done(&status);
+        } else {
+            tally->effects[d.effect]++;
+        }
         status = d.status;
         status_init(&d.status);
         decision_done(&d);
-        if (!again) {
-            break;
-        }
     }
     status_done(&status);
     return trouble;
@@ -207,29 +222,28 @@ static const char *check_pure(const struct view *v)
     return same ? NULL : "two decisions on the same observation differ";
 }
 
-struct tally {
-    long views, broken;
-    long effects[EFFECT_MAX_];
-};
+static void tell(const struct view *v, const char *walk, long number, const char *trouble)
+{
+    struct decision d;
+    step_decide(&v->seen, &d);
+    const struct condition *ready = &d.status.conditions[CONDITION_READY];
+    cr_expect(false, "%s %ld: %s (effect %s, requeue %lld, Ready=%s %s: %s)", walk, number, trouble,
+              effect_text(d.effect), (long long)d.requeue_after_ms,
+              condition_status_text(ready->status), ready->reason ? ready->reason : "",
+              ready->message ? ready->message : "");
+    decision_done(&d);
+}
 
 static void check_view(const struct view *v, struct tally *tally, const char *walk)
 {
-    const char *trouble = check_rest(v);
+    const char *trouble = check_rest(v, tally);
     if (!trouble && tally->views % 64 == 0) {
         trouble = check_pure(v);
     }
-    struct decision d;
-    step_decide(&v->seen, &d);
-    tally->effects[d.effect]++;
     tally->views++;
     if (trouble && tally->broken++ < 5) {
-        const struct condition *ready = &d.status.conditions[CONDITION_READY];
-        cr_expect(false, "%s %ld: %s (effect %s, requeue %lld, Ready=%s %s: %s)", walk,
-                  tally->views, trouble, effect_text(d.effect), (long long)d.requeue_after_ms,
-                  condition_status_text(ready->status), ready->reason ? ready->reason : "",
-                  ready->message ? ready->message : "");
+        tell(v, walk, tally->views, trouble);
     }
-    decision_done(&d);
 }
 
 /* ---- walk 1: everything about one database ----------------------------------------------------- */
@@ -238,12 +252,12 @@ static const char *const plan_errors[] = { NULL, REASON_CHECKSUM_MISMATCH, REASO
                                            REASON_OUTCOME_UNKNOWN };
 
 enum {
-    LOOKS = 4,
+    LOOKS = 5,
     JOBS = 3 + OUTCOME_MAX_,
     PLANS = 7,
     OWNERS = 6,
     TARGETS = 3,
-    SNAGS = 5
+    SNAGS = 9
 };
 
 static void set_look(struct view *v, size_t i, int look)
@@ -260,8 +274,8 @@ static void set_look(struct view *v, size_t i, int look)
     default:
         d->inspection = INSPECTION_FAILED;
         d->failure =
-            (struct failure){ look == 2 ? REASON_DATABASE_UNAVAILABLE : REASON_UNSUPPORTED_SERVER,
-                              "no answer", 1000, 3 };
+            (struct failure){ look == 3 ? REASON_UNSUPPORTED_SERVER : REASON_DATABASE_UNAVAILABLE,
+                              "no answer", look == 4 ? 900000 : 1000, 3 };
         break;
     }
 }
@@ -326,14 +340,34 @@ static void set_target(struct view *v, size_t i, int target)
 static void set_snag(struct view *v, size_t i, int snag)
 {
     struct database_view *d = &v->databases[i];
-    struct failure failure = { REASON_NAME_CONFLICT, "not ours", 1000, 1 };
-    d->read_only = snag == 1;
-    if (snag == 2) {
-        d->create = failure;
-    } else if (snag == 3) {
-        d->record = failure;
-    } else if (snag == 4 && d->job.phase == JOB_ENDED) {
-        d->after_job = false;
+    switch (snag) {
+    case 1:
+        d->read_only = true;
+        break;
+    case 2:
+        d->create = (struct failure){ "a reason of another version", "not ours", 1000, 1 };
+        break;
+    case 3:
+        d->record = (struct failure){ REASON_DATABASE_UNAVAILABLE, "no answer", 1000, 1 };
+        break;
+    case 4:
+        d->after_job = d->job.phase != JOB_ENDED;
+        break;
+    case 5:
+        d->record = (struct failure){ REASON_FORMAT_TOO_NEW, "too new", 1000, 1 };
+        break;
+    case 6:
+        d->job.tries = 9;
+        break;
+    case 7:
+        d->busy = true;
+        break;
+    case 8:
+        d->job.retry_token = NULL;
+        d->inspecting = true;
+        break;
+    default:
+        break;
     }
 }
 
@@ -353,6 +387,9 @@ Test(step_walk, everything_about_one_database)
             pick[i] = (int)(rest % counts[i]);
             rest /= counts[i];
         }
+        if (pick[0] != 1 && (pick[3] > 1 || pick[4] > 0)) {
+            continue; /* owner and target are facts of a good look */
+        }
         static struct view v;
         view_init(&v, 1);
         remember(&v, memories[pick[6]]);
@@ -365,7 +402,8 @@ Test(step_walk, everything_about_one_database)
         check_view(&v, &tally, "one database");
         view_done(&v);
     }
-    cr_expect(tally.views == total, "walked %ld", tally.views);
+    cr_expect(tally.views > 100000, "walked %ld", tally.views);
+    cr_log_info("walked %ld", tally.views);
     cr_expect(tally.effects[EFFECT_CREATE_JOB] > 0 && tally.effects[EFFECT_INSPECT] > 0 &&
                   tally.effects[EFFECT_RECORD_FAILURE] > 0,
               "the walk reaches the effects");
@@ -374,9 +412,9 @@ Test(step_walk, everything_about_one_database)
 /* ---- walk 2: the plan around two databases ----------------------------------------------------- */
 
 enum {
-    KINDS = 8,
-    LIVES = 5,
-    SOURCES = 8,
+    KINDS = 9,
+    LIVES = 7,
+    SOURCES = 11,
     POLLS = 3
 };
 
@@ -405,20 +443,43 @@ static void set_kind(struct view *v, size_t i, int kind)
     case 6:
         fail_with(v, i, REASON_MIGRATION_FAILED);
         break;
-    default:
+    case 7:
         fail_with(v, i, REASON_CHECKSUM_MISMATCH);
+        break;
+    default: /* failed, and the database does not know */
+        set_plan(v, i, 2);
+        set_job(v, i, 3 + OUTCOME_FAILED);
         break;
     }
 }
 
 static void set_life(struct view *v, int life)
 {
-    v->plan.suspend = life == 1;
-    v->plan.deleting = life == 2 || life == 3;
-    v->plan.deletion_policy = life == 3 ? DELETION_CANCEL : DELETION_WAIT;
-    if (life == 4) {
+    v->plan.suspend = life == 1 || life == 6;
+    v->plan.deleting = life == 2 || life == 3 || life == 5;
+    v->plan.deletion_policy = life == 3 || life == 5 ? DELETION_CANCEL : DELETION_WAIT;
+    v->databases[0].job.cancelling = life == 5;
+    if (life == 4 || life == 6) {
         v->invalid = (struct err){ ERR_TERMINAL, REASON_INVALID_SPEC, text("spec.x: unknown") };
         v->seen.spec_error = &v->invalid;
+    }
+}
+
+/* 7: with other trees; 8: not looked into yet; 9: rewritten; 10: and the roll-out's is lost. */
+static void another_commit(struct view *v, int source)
+{
+    struct commit_view *newest = &v->seen.source.newest;
+    v->seen.source.rollout = *newest;
+    memcpy(newest->commit, OLDER, sizeof OLDER);
+    newest->rewrite = source == 9 ? REWRITE_CHANGED : REWRITE_NONE;
+    if (source == 10) {
+        v->seen.source.rollout.fetch = FETCH_FAILED;
+        v->seen.source.rollout.fetch_failure =
+            (struct failure){ REASON_REVISION_NOT_FOUND, "gone", 1000, 1 };
+    }
+    for (size_t i = 0; i < v->plan.database_count; i++) {
+        memcpy(v->databases[i].newest_inputs, source == 8 ? "" : "9999222233334444",
+               source == 8 ? 1 : 17);
     }
 }
 
@@ -448,12 +509,8 @@ static void set_source(struct view *v, int source)
     case 6:
         newest->rewrite = REWRITE_CHANGED;
         break;
-    default: /* another commit than the roll-out's, with other trees */
-        v->seen.source.rollout = *newest;
-        memcpy(newest->commit, OLDER, sizeof OLDER);
-        for (size_t i = 0; i < v->plan.database_count; i++) {
-            memcpy(v->databases[i].newest_inputs, "9999222233334444", 17);
-        }
+    default: /* another commit than the roll-out's */
+        another_commit(v, source);
         break;
     }
     if (newest->fetch != FETCH_DONE) {
@@ -477,11 +534,11 @@ static void set_waves(struct view *v, int strategy)
 {
     if (strategy == 1) {
         v->plan.strategy = STRATEGY_ALL_AT_ONCE;
-    } else if (strategy == 2) {
+    } else if (strategy > 1) {
         v->gate = (struct mplan_gate){ .name = text("rows"), .interval_ms = 30000, .count = 1 };
         v->wave = (struct mplan_wave){ .name = text("first"),
                                        .select = SELECT_COUNT,
-                                       .amount = 1,
+                                       .amount = strategy - 1,
                                        .soak_ms = 60000,
                                        .gates = &v->gate,
                                        .gate_count = 1 };
@@ -493,7 +550,7 @@ static void set_waves(struct view *v, int strategy)
 Test(step_walk, the_plan_around_two_databases)
 {
     struct tally tally = { 0 };
-    int counts[] = { KINDS, KINDS, LIVES, SOURCES, POLLS, MEMORIES, 3, 2, 2 };
+    int counts[] = { KINDS, KINDS, LIVES, SOURCES, POLLS, MEMORIES, 4, 2, 2 };
     long total = 1;
     for (size_t i = 0; i < ROWS(counts); i++) {
         total *= counts[i];
@@ -505,8 +562,11 @@ Test(step_walk, the_plan_around_two_databases)
             pick[i] = (int)(rest % counts[i]);
             rest /= counts[i];
         }
-        if (pick[2] > 0 && (pick[4] > 0 || pick[7] > 0 || pick[8] > 0)) {
-            continue; /* neither poll nor token nor maxFailures matters to these lives */
+        bool plain = pick[4] == 0 && pick[7] == 0 && pick[8] == 0;
+        bool source = pick[3] < 2 || pick[3] == 7;
+        if ((pick[2] > 0 && (!plain || !source)) || (pick[4] > 0 && pick[3] > 1) ||
+            (pick[6] > 1 && (pick[7] || pick[8]))) {
+            continue; /* poll, token, maxFailures and source do not matter there */
         }
         static struct view v;
         view_init(&v, 2);
@@ -526,10 +586,69 @@ Test(step_walk, the_plan_around_two_databases)
         view_done(&v);
     }
     cr_expect(tally.views > 100000, "walked %ld", tally.views);
+    cr_log_info("walked %ld", tally.views);
     for (int effect = EFFECT_NONE; effect < EFFECT_MAX_; effect++) {
         bool elsewhere = effect == EFFECT_REFRESH || effect == EFFECT_RECORD_FAILURE ||
                          effect == EFFECT_RECORD_RESOLUTION;
         cr_expect(elsewhere || tally.effects[effect] > 0, "the walk never reaches %s",
                   effect_text((enum effect)effect));
     }
+}
+
+/* ---- walk 3: verdicts -------------------------------------------------------------------------- */
+
+enum {
+    RECORDS = 4,
+    ITEMS = 5
+};
+
+static void set_record(struct view *v, int record)
+{
+    struct failure failures[RECORDS] = { { 0 },
+                                         { REASON_DATABASE_UNAVAILABLE, "no answer", 1000, 1 },
+                                         { REASON_DATABASE_UNAVAILABLE, "no answer", 900000, 1 },
+                                         { REASON_INVALID_SPEC, "nothing to resolve", 1000, 1 } };
+    v->databases[0].record = failures[record];
+}
+
+Test(step_walk, verdicts)
+{
+    static const enum memory memories[] = { NEVER, FIRST_WAVE, FAILED };
+    struct tally tally = { 0 };
+    int counts[] = { RECORDS, ITEMS, LOOKS, 5, 2, 2, (int)ROWS(memories) };
+    long total = 1;
+    for (size_t i = 0; i < ROWS(counts); i++) {
+        total *= counts[i];
+    }
+    for (long n = 0; n < total; n++) {
+        int pick[ROWS(counts)];
+        long rest = n;
+        for (size_t i = 0; i < ROWS(counts); i++) {
+            pick[i] = (int)(rest % counts[i]);
+            rest /= counts[i];
+        }
+        struct resolve_item items[2] = { { .database = text("orders"), .version = text("1") },
+                                         { .database = text("nobody"), .version = text("1") } };
+        struct resolve_list list = { .items = items, .count = (size_t)(pick[1] > 2) + 1 };
+        bool resolved[2] = { pick[1] == 1 || pick[1] == 4, false };
+        static struct view v;
+        view_init(&v, 1);
+        remember(&v, memories[pick[6]]);
+        set_look(&v, 0, pick[2]);
+        set_job(&v, 0, pick[3]);
+        set_record(&v, pick[0]);
+        if (v.databases[0].known) {
+            fail_with(&v, 0, REASON_OUTCOME_UNKNOWN);
+        }
+        v.databases[0].busy = pick[4];
+        v.databases[0].inspecting = pick[5];
+        v.annotations[0] = (struct kv){ text(ANNOTATION_RESOLVE), text("[...]") };
+        v.plan.annotations.count = 1;
+        items[0].database = pick[1] == 2 ? text("nobody") : text("orders");
+        v.seen.resolve = pick[1] == 0 && pick[4] ? NULL : &list;
+        v.seen.resolved = resolved;
+        check_view(&v, &tally, "verdicts");
+        view_done(&v);
+    }
+    cr_expect(tally.effects[EFFECT_RECORD_RESOLUTION] > 0, "the walk reaches the effect");
 }
