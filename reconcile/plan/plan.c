@@ -247,7 +247,7 @@ static struct err *require_baseline(const struct plan_input *input, struct histo
 
 static struct err *fill(const struct plan_input *input, const struct states *s, struct plan *plan)
 {
-    plan->current = s->last_applied;
+    plan->current = s->current;
     add_rows(s, plan);
     add_files(s, plan);
     qsort(plan->entries, plan->entry_count, sizeof *plan->entries, entry_order);

@@ -161,6 +161,9 @@ static void judge_order(struct states *s)
         if (view->traits & ROW_BASELINE && !view->deleted) {
             raise_to(&s->applied_baseline, &view->row->version);
         }
+        if (view->row->success && !view->deleted) {
+            raise_to(&s->current, &view->row->version);
+        }
         if (version_compare(&view->row->version, &s->last_applied) <= 0) {
             view->out_of_order = true;
         } else if (!view->deleted) {

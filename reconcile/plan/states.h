@@ -26,6 +26,8 @@ struct states {
     size_t row_count;
     const struct row_view **live; /* owned; per file: states_live_row() */
     struct version last_resolved, applied_baseline, pending_baseline, last_applied;
+    struct version
+        current;           /* highest that is in: last_applied counts failed rows, as Flyway does */
     struct version target; /* "" = none */
 };
 

@@ -28,7 +28,8 @@ struct plan_case {
     const char *states; /* "1:Success 2:Pending views:Pending"; NULL: not compared */
     const char *actions;
     const char *ahead;
-    const char *reason; /* NULL: no error */
+    const char *current; /* NULL: not compared */
+    const char *reason;  /* NULL: no error */
 };
 
 static const struct plan_case cases[] = {
@@ -37,6 +38,22 @@ static const struct plan_case cases[] = {
       .files = { "V2__b=2", "V1__a=1", "V10__c=3" },
       .states = "1:Pending 2:Pending 10:Pending",
       .actions = "1 2 10" },
+    { .rule = "the current version is the highest one that is in, whatever came after it",
+      .files = { "V1__a=1", "V2__b=2", "V3__c=3", "V4__d=4" },
+      .rows = { "1 SQL 1 a 1 ok", "2 SQL 3 c 3 ok", "3 SQL 2 b 2 ok" },
+      .current = "3" },
+    { .rule = "nothing applied: there is no current version",
+      .files = { "V1__a=1" },
+      .current = "" },
+    { .rule = "a failed version is not the current one",
+      .files = { "V1__a=1", "V2__b=2" },
+      .rows = { "1 SQL 1 a 1 ok", "2 SQL 2 b 2 failed" },
+      .journal = { "2 2 b 1 A failed 2" },
+      .current = "1" },
+    { .rule = "a version that repair took back is not the current one",
+      .files = { "V1__a=1", "V2__b=2" },
+      .rows = { "1 SQL 1 a 1 ok", "2 SQL 2 b 2 ok", "3 DELETE 2 b 2 ok" },
+      .current = "1" },
     { .rule = "applied files are not run again",
       .files = { "V1__a=1", "V2__b=2" },
       .rows = { "1 SQL 1 a 1 ok" },
@@ -582,6 +599,9 @@ static void check_case(const struct plan_case *c)
     }
     if (c->ahead) {
         check_ahead(c, &plan);
+    }
+    if (c->current) {
+        cr_expect_str_eq(plan.current.text, c->current, "%s", c->rule);
     }
 }
 
