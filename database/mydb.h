@@ -197,8 +197,8 @@ enum {
     MYDB_COMMIT = 2
 };
 /* Our own rows in one transaction, fenced at its begin. BEGIN without COMMIT leaves it open. Retries
- * row locks when it is a whole transaction. A lost connection at a COMMIT is resolved here: then
- * *resolved is set (may be NULL: DatabaseUnavailable instead) and the session is a new one. */
+ * row locks when it is a whole transaction. A lost connection at a COMMIT is resolved here: the rows
+ * are in, *resolved is set (NULL: DatabaseUnavailable is returned) and the session is a new one. */
 struct err *mydb_write(struct run *run, const struct strlist *sql, int flags, bool *resolved)
     ERR_MUST_USE;
 void mydb_rollback(struct mydb *m);
@@ -207,6 +207,7 @@ struct err *mydb_resolve_commit(struct run *run, bool *committed) ERR_MUST_USE;
 struct err *mydb_fenced(struct run *run) ERR_MUST_USE __attribute__((returns_nonnull));
 /* The finished file before this one gets its history row. */
 struct err *mydb_flush(struct run *run) ERR_MUST_USE;
+struct mydb_head mydb_head_of(const struct run *run);
 void mydb_start_writing(struct run *run); /* what run->seen says is committed */
 void mydb_head_rewind(struct run *run);   /* after a rollback: to m->committed */
 

@@ -94,8 +94,7 @@ static struct err *finish(struct mydb_file *f)
     m->pending.set = true;
     m->pending.file = f->file;
     m->pending.rank = f->rank;
-    m->pending.head.seq = f->run->seen.journal.head_seq;
-    memcpy(m->pending.head.hash, f->run->seen.journal.head_hash, sizeof m->pending.head.hash);
+    m->pending.head = mydb_head_of(f->run);
     const bool judged =
         f->script.count > 0 && f->script.statements[f->script.count - 1].class == STEP_ATOMIC;
     return judged ? NULL : mydb_flush(f->run);
@@ -171,13 +170,6 @@ static struct err *apply_items(struct run *run, const struct apply_list *list)
         }
     }
     return NULL;
-}
-
-void mydb_start_writing(struct run *run)
-{
-    struct mydb *m = mydb_of(run->db);
-    m->committed.seq = run->seen.journal.head_seq;
-    memcpy(m->committed.hash, run->seen.journal.head_hash, sizeof m->committed.hash);
 }
 
 struct err *mydb_apply(struct run *run, const struct apply_list *list)

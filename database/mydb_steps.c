@@ -354,7 +354,8 @@ static struct err *run_step(struct mydb_file *f, size_t index)
     }
     AUTO(strlist_done) struct strlist sql = { 0 };
     add_close(f, &sql); // nothing could tell later: closed at once
-    TRY(mydb_write(f->run, &sql, MYDB_BEGIN | MYDB_COMMIT, NULL));
+    bool resolved = false;
+    TRY(mydb_write(f->run, &sql, MYDB_BEGIN | MYDB_COMMIT, &resolved));
     return mydb_session_look(f->m);
 }
 

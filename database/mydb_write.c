@@ -32,18 +32,32 @@ void mydb_rollback(struct mydb *m)
     mydb_send(m, "ROLLBACK", strlen("ROLLBACK")); // a lost connection has rolled back by itself
 }
 
+struct mydb_head mydb_head_of(const struct run *run)
+{
+    struct mydb_head head = { .seq = run->seen.journal.head_seq };
+    memcpy(head.hash, run->seen.journal.head_hash, sizeof head.hash);
+    return head;
+}
+
+static void head_set(struct run *run, const struct mydb_head *head)
+{
+    run->seen.journal.head_seq = head->seq;
+    memcpy(run->seen.journal.head_hash, head->hash, sizeof head->hash);
+}
+
 void mydb_head_rewind(struct run *run)
 {
-    const struct mydb *m = mydb_of(run->db);
-    run->seen.journal.head_seq = m->committed.seq;
-    memcpy(run->seen.journal.head_hash, m->committed.hash, sizeof m->committed.hash);
+    head_set(run, &mydb_of(run->db)->committed);
+}
+
+void mydb_start_writing(struct run *run)
+{
+    mydb_of(run->db)->committed = mydb_head_of(run);
 }
 
 static void head_commit(struct run *run)
 {
-    struct mydb *m = mydb_of(run->db);
-    m->committed.seq = run->seen.journal.head_seq;
-    memcpy(m->committed.hash, run->seen.journal.head_hash, sizeof m->committed.hash);
+    mydb_of(run->db)->committed = mydb_head_of(run);
 }
 
 // ---- the fence ----------------------------------------------------------------------------------
@@ -200,24 +214,38 @@ static void pending_applied(struct run *run)
     strlist_done(&m->pending.sql);
 }
 
-static struct err *resolve(struct run *run, struct err *lost, bool *resolved)
+static struct err *send_all(struct run *run, const struct strlist *all, int flags)
 {
+    TRY(write_patiently(run, all, flags));
+    if (flags & MYDB_COMMIT) {
+        head_commit(run);
+        pending_applied(run);
+    }
+    return NULL;
+}
+
+// The connection went at a COMMIT. What did not arrive is sent again if it is ours alone: it records
+// what has happened. A file's own DML is not, it was rolled back.
+static struct err *resolve(struct run *run, const struct strlist *all, int flags, struct err *lost)
+{
+    const struct mydb_head sent = mydb_head_of(run);
     bool committed = false;
     struct err *e = mydb_resolve_commit(run, &committed);
     if (e) {
         err_free(e); // the first error names what happened, the second only why we do not know more
         return lost;
     }
+    if (!committed && flags != (MYDB_BEGIN | MYDB_COMMIT)) {
+        return lost;
+    }
     if (!committed) {
-        return lost;
+        head_set(run, &sent);
+        e = send_all(run, all, flags);
+    } else {
+        pending_applied(run);
     }
-    pending_applied(run);
-    if (!resolved) {
-        return lost;
-    }
-    *resolved = true;
     err_free(lost);
-    return NULL;
+    return e;
 }
 
 struct err *mydb_write(struct run *run, const struct strlist *sql, int flags, bool *resolved)
@@ -230,18 +258,21 @@ struct err *mydb_write(struct run *run, const struct strlist *sql, int flags, bo
     for (size_t i = 0; i < sql->count; i++) {
         strlist_add(&all, sql->items[i]);
     }
-    struct err *e = write_patiently(run, &all, flags);
+    const int generation = m->generation;
+    struct err *e = send_all(run, &all, flags);
     if (e && mydb_lost(m) && (flags & MYDB_COMMIT)) {
-        return resolve(run, e, resolved);
+        e = resolve(run, &all, flags, e);
     }
-    if (e) {
-        return e;
+    if (!e && m->generation != generation) {
+        if (!resolved) {
+            return err_new(
+                ERR_TRANSIENT, REASON_DATABASE_UNAVAILABLE,
+                "the connection was lost; what was done is recorded, the next run goes on "
+                "from there");
+        }
+        *resolved = true;
     }
-    if (flags & MYDB_COMMIT) {
-        head_commit(run);
-        pending_applied(run);
-    }
-    return NULL;
+    return e;
 }
 
 struct err *mydb_flush(struct run *run)
@@ -251,9 +282,8 @@ struct err *mydb_flush(struct run *run)
     if (!m->pending.set) {
         return NULL;
     }
-    run->seen.journal.head_seq = m->pending.head.seq; // it may have been rewound after an error
-    memcpy(run->seen.journal.head_hash, m->pending.head.hash, sizeof m->pending.head.hash);
-    bool resolved = false; // a new session serves the next file as well
+    head_set(run, &m->pending.head); // it may have been rewound after an error
+    bool resolved = false;           // a new session serves the next file as well
     return mydb_write(run, &none, MYDB_BEGIN | MYDB_COMMIT, &resolved);
 }
 
@@ -314,8 +344,7 @@ static bool has_row(const struct journal *journal, const struct mydb_head *head)
 struct err *mydb_resolve_commit(struct run *run, bool *committed)
 {
     struct mydb *m = mydb_of(run->db);
-    struct mydb_head sent = { .seq = run->seen.journal.head_seq };
-    memcpy(sent.hash, run->seen.journal.head_hash, sizeof sent.hash);
+    const struct mydb_head sent = mydb_head_of(run);
     const int64_t end = clock_mono_ms() + RESOLVE_MS;
     run_notice(run, "the connection was lost at a COMMIT: looking whether it happened");
     TRY(come_back(run, end));
