@@ -102,14 +102,18 @@ static bool opens_begin(const struct blocks *b, const struct lexer *lx)
 }
 
 /* IF the statement, not the function and not IF EXISTS: THEN comes before the statement ends. */
-static bool then_follows(const struct lexer *lx)
+static bool then_follows(struct blocks *b, const struct lexer *lx)
 {
     struct cursor c = { .lx = *lx };
     size_t parens = 0;
 
+    if (lx->pos < b->no_then_before) {
+        return false;
+    }
     for (;;) {
         cursor_next(&c);
         if (cursor_at_end(&c) || c.tok.kind == TOKEN_DELIMITER) {
+            b->no_then_before = c.tok.start;
             return false;
         }
         if (cursor_is_symbol(&c, '(')) {
@@ -122,7 +126,7 @@ static bool then_follows(const struct lexer *lx)
     }
 }
 
-static bool opens_compound(const struct blocks *b, const struct lexer *lx, struct token tok)
+static bool opens_compound(struct blocks *b, const struct lexer *lx, struct token tok)
 {
     bool inside = b->depth > 0 && b->stack[b->depth - 1] != 'I';
 
@@ -135,7 +139,7 @@ static bool opens_compound(const struct blocks *b, const struct lexer *lx, struc
         return false;
     }
     if (token_is(lx, tok, "IF")) {
-        return then_follows(lx);
+        return then_follows(b, lx);
     }
     if (token_is(lx, tok, "REPEAT")) {
         return !token_is_symbol(lx, peek_token(lx), '(');

@@ -19,6 +19,7 @@ struct blocks { /* of one statement; zeroed at its start */
     int head_tokens;
     struct token previous; /* TOKEN_END: none yet */
     size_t parens;
+    size_t no_then_before; /* no THEN stands in front of this offset: searched already */
     size_t depth;
     char stack[BLOCK_DEPTH]; /* B begin, C case, I any other compound statement */
     size_t opened_at[BLOCK_DEPTH];

@@ -35,7 +35,3 @@ static inline void statement_is(struct statement *s, enum step_class class, enum
 
 #define REFUSE(x, reason, fmt, ...)                                                                \
     ERR_AT((x)->m, script_map_source((x)->script, (x)->start, false), reason, fmt, ##__VA_ARGS__)
-#define REFUSE_TRANSACTION(x, what)                                                                \
-    REFUSE(x, REASON_TRANSACTION_CONTROL,                                                          \
-           what " in a migration: every file runs in a transaction of its own, recorded with it; " \
-                "delete BEGIN and COMMIT")

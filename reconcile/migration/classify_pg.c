@@ -77,6 +77,8 @@ static struct err *rule_create(struct classify *x, struct cursor *c, struct stat
     if (cursor_take_all(c, "OR REPLACE")) {
         s->verb = VERB_CREATE_OR_REPLACE;
     }
+    (void)(cursor_take(c, "GLOBAL") || cursor_take(c, "LOCAL"));
+    s->touches_session = cursor_is(c, "TEMP") || cursor_is(c, "TEMPORARY");
     (void)cursor_take(c, "UNIQUE");
     return cursor_take(c, "INDEX") ? create_index(c, s) : NULL;
 }
@@ -321,25 +323,55 @@ static struct err *rule_keeps(struct classify *x, struct cursor *c, struct state
     return NULL;
 }
 
+static struct err *refuse_control(struct classify *x, const char *what)
+{
+    return REFUSE(
+        x, REASON_TRANSACTION_CONTROL,
+        "%s in a migration: every file runs in a transaction of its own, recorded with it; "
+        "delete BEGIN and COMMIT",
+        what);
+}
+
 static struct err *rule_begin(struct classify *x, struct cursor *c, struct statement *s)
 {
     (void)c;
     (void)s;
-    return REFUSE_TRANSACTION(x, "BEGIN");
+    return refuse_control(x, "BEGIN");
+}
+
+static struct err *rule_start(struct classify *x, struct cursor *c, struct statement *s)
+{
+    (void)c;
+    (void)s;
+    return refuse_control(x, "START TRANSACTION");
 }
 
 static struct err *rule_commit(struct classify *x, struct cursor *c, struct statement *s)
 {
     (void)c;
     (void)s;
-    return REFUSE_TRANSACTION(x, "COMMIT");
+    return refuse_control(x, "COMMIT");
+}
+
+static struct err *rule_end(struct classify *x, struct cursor *c, struct statement *s)
+{
+    (void)c;
+    (void)s;
+    return refuse_control(x, "END");
 }
 
 static struct err *rule_rollback(struct classify *x, struct cursor *c, struct statement *s)
 {
     (void)s;
     (void)(cursor_take(c, "WORK") || cursor_take(c, "TRANSACTION"));
-    return cursor_is(c, "TO") ? NULL : REFUSE_TRANSACTION(x, "ROLLBACK");
+    return cursor_is(c, "TO") ? NULL : refuse_control(x, "ROLLBACK");
+}
+
+static struct err *rule_abort(struct classify *x, struct cursor *c, struct statement *s)
+{
+    (void)c;
+    (void)s;
+    return refuse_control(x, "ABORT");
 }
 
 static const struct rule rules[] = {
@@ -352,8 +384,8 @@ static const struct rule rules[] = {
     { "COPY", rule_copy },         { "PREPARE", rule_prepare }, { "DEALLOCATE", rule_keeps },
     { "DISCARD", rule_discard },   { "DECLARE", rule_keeps },   { "CLOSE", rule_keeps },
     { "LISTEN", rule_keeps },      { "UNLISTEN", rule_keeps },  { "BEGIN", rule_begin },
-    { "START", rule_begin },       { "COMMIT", rule_commit },   { "END", rule_commit },
-    { "ROLLBACK", rule_rollback }, { "ABORT", rule_rollback },
+    { "START", rule_start },       { "COMMIT", rule_commit },   { "END", rule_end },
+    { "ROLLBACK", rule_rollback }, { "ABORT", rule_abort },
 };
 
 /* set_config('standard_conforming_strings', anything but 'on', ...) */
@@ -369,18 +401,17 @@ static bool sets_strings_off(struct cursor c)
     return !token_is_text(&c, "'on'");
 }
 
-/* Words anywhere in the statement: a temporary table or a lock of the session outlives the file. */
+/* Words anywhere in the statement: what they make outlives the file. */
 static struct err *scan_words(struct classify *x, struct statement *s)
 {
-    static const char *const kept[] = { "TEMP",
-                                        "TEMPORARY",
-                                        "pg_temp",
+    static const char *const kept[] = { "pg_temp",
                                         "pg_advisory_lock",
                                         "pg_advisory_lock_shared",
                                         "pg_try_advisory_lock",
                                         "pg_try_advisory_lock_shared",
                                         NULL };
     struct cursor c = cursor_make(x->lexer, x->start, x->end);
+    bool query = s->verb == VERB_DML && !cursor_is(&c, "INSERT") && !cursor_is(&c, "MERGE");
 
     for (; !cursor_at_end(&c); cursor_next(&c)) {
         if (c.tok.kind != TOKEN_WORD) {
@@ -396,15 +427,20 @@ static struct err *scan_words(struct classify *x, struct statement *s)
                 x, REASON_INVALID_MIGRATION,
                 "set_config() of standard_conforming_strings cannot be followed: write SET");
         }
-        s->touches_session = s->touches_session || cursor_is_one_of(&c, kept);
+        struct cursor into = c;
+        bool temporary = query && (cursor_take_all(&into, "INTO TEMP") ||
+                                   cursor_take_all(&into, "INTO TEMPORARY"));
+        s->touches_session = s->touches_session || temporary || cursor_is_one_of(&c, kept);
     }
     return NULL;
 }
 
-/* The body of DO is one string to us; a word in it is enough. */
+/* The body of DO is one string to us; the words in it are enough. */
 static void scan_body(struct classify *x, struct statement *s)
 {
-    static const char *const kept[] = { "temp", "listen", "pg_advisory_lock", "pg_try_advisory",
+    static const char *const kept[] = { "temp table", "temp view",        "temp sequence",
+                                        "into temp ", "temporary ",       "pg_temp",
+                                        "listen ",    "pg_advisory_lock", "pg_try_advisory_lock",
                                         NULL };
     AUTO(free_auto) char *body = mem_strndup(x->lexer->text + x->start, x->end - x->start);
 

@@ -171,6 +171,21 @@ static const struct class_row others[] = {
     { "revoke if exists select on a.* from b", R_, VERB_OTHER, 0, NULL },
     { "install plugin a soname 'b'", X_, VERB_OTHER, 0, NULL },
     { "start slave", X_, VERB_OTHER, 0, NULL },
+    { "load index into cache t", R_, VERB_OTHER, 0, NULL },
+    { "rename table a wait 5 to b", A_, VERB_RENAME, 0, "table a, table +b" },
+    { "set global a.key_buffer_size = 5", R_, VERB_SET, 0, NULL },
+};
+
+/* What the server will refuse is not judged by objects that were not understood. */
+static const struct class_row broken[] = {
+    { "create table", X_, VERB_CREATE, 0, "" },
+    { "create index i", X_, VERB_CREATE_INDEX, 0, "" },
+    { "drop table 1", X_, VERB_DROP, 0, NULL },
+    { "drop table a, b.", X_, VERB_DROP, 0, NULL },
+    { "drop table a b", A_, VERB_DROP, 0, "table a" },
+    { "alter table", X_, VERB_ALTER, 0, NULL },
+    { "rename table a, b", X_, VERB_RENAME, 0, NULL },
+    { "set sql_mode", S_, VERB_SET, TX, NULL },
 };
 
 Test(classify_my, classes_verbs_and_objects)
@@ -183,6 +198,7 @@ Test(classify_my, classes_verbs_and_objects)
         support_check_classes(e, 0, false, drops, COUNT_OF(drops));
         support_check_classes(e, 0, false, alters, COUNT_OF(alters));
         support_check_classes(e, 0, false, others, COUNT_OF(others));
+        support_check_classes(e, 0, false, broken, COUNT_OF(broken));
     }
 }
 

@@ -272,8 +272,9 @@ Test(mutation, file_names)
 Test(mutation, long_texts_take_linear_time, .timeout = 60)
 {
     static const char *const units[] = {
-        "select 'x';\n",    "(",    "begin ", "if ",    "/*!50001 ", "case ",
-        "drop table a, b;", "end ", "$x",     "-- x\n", "E'a'\n",    "'a'\n"
+        "if a ", "select 'x';\n",    "(",    "begin ", "if ",    "/*!50001 ",
+        "case ", "drop table a, b;", "end ", "$x",     "-- x\n", "E'a'\n",
+        "'a'\n"
     };
     size_t size = 128 * 1024;
     char *text = mem_alloc(size + 64);

@@ -208,7 +208,7 @@ Test(parse, order_is_versions_then_baselines_then_descriptions)
     struct tree tree = { 0 };
     struct migration_set set = { 0 };
 
-    support_expect_ok(parse_files(files, sizeof files / sizeof *files, &tree, &set), "order");
+    support_expect_ok(parse_files(files, COUNT_OF(files), &tree, &set), "order");
     cr_assert_eq(set.count, sizeof expected / sizeof *expected);
     for (size_t i = 0; i < set.count; i++) {
         cr_expect_str_eq(set.items[i].script, expected[i]);
@@ -365,6 +365,21 @@ Test(parse, without_directives_nothing_is_set)
     cr_expect_eq(d->lock_timeout_ms, -1);
     cr_expect_eq(d->statement_timeout_ms, -1);
     cr_expect_null(d->verify);
+    migration_set_done(&set);
+    tree_done(&tree);
+}
+
+Test(parse, what_follows_a_merged_pair_is_kept)
+{
+    const char *files[] = { "V1__a.sql", "V1__a.sql", "V2__b.sql", "V2__b.sql", "V3__c.sql" };
+    struct tree tree = { 0 };
+    struct migration_set set = { 0 };
+
+    support_expect_ok(parse_files(files, COUNT_OF(files), &tree, &set), "merged");
+    cr_assert_eq(set.count, 3);
+    for (size_t i = 0; i < 3; i++) {
+        cr_expect_str_eq(set.items[i].script, files[2 * i]);
+    }
     migration_set_done(&set);
     tree_done(&tree);
 }

@@ -54,5 +54,3 @@ static inline void support_check_errors(enum engine engine, const struct split_e
                              rows[i].message);
     }
 }
-
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))

@@ -10,6 +10,8 @@
 #include "reconcile/migration/script.h"
 #include "reconcile/model/reason.h"
 
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
 /* Borrows everything. */
 static inline struct migration support_migration(const char *path, const char *text, size_t length)
 {
