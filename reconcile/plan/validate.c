@@ -152,10 +152,10 @@ static struct err *entry_problem(const struct states *s, const struct plan_entry
                     (future_ignored && entry->state == STATE_FUTURE);
         return skip ? NULL : unresolved_problem(entry, name);
     }
-    if (!entry->row) {
+    bool open = entry->state == STATE_PENDING || entry->state == STATE_INTERRUPTED ||
+                entry->state == STATE_OUTCOME_UNKNOWN;
+    if (!entry->row || open) { /* an interrupted repeat may have the row of its first failure */
         bool baseline = entry->file->kind == MIGRATION_BASELINE;
-        bool open = entry->state == STATE_PENDING || entry->state == STATE_INTERRUPTED ||
-                    entry->state == STATE_OUTCOME_UNKNOWN;
         if ((entry->state == STATE_IGNORED && !baseline) || (open && s->input->validate_only)) {
             return pending_problem(s, entry, name);
         }
