@@ -66,10 +66,8 @@ static void set_flag(MYSQL *conn, enum mysql_option option, bool on)
 static void set_tls_mode(MYSQL *conn, enum tls_mode mode)
 {
     // verify-ca means no host name check; Connector/C has that only before 3.4, where the CA alone
-    // makes it check the chain. Later ones then check nothing: with those, and when the library is
-    // not the one of our headers, it is verify-full.
-    const bool chain_only = mode == TLS_VERIFY_CA && MARIADB_PACKAGE_VERSION_ID < 30400 &&
-                            mysql_get_client_version() / 100 == MARIADB_VERSION_ID / 100;
+    // makes it check the chain. Later ones then check nothing, so with those it is verify-full.
+    const bool chain_only = mode == TLS_VERIFY_CA && mysql_get_client_version() < 30400;
     set_flag(conn, MYSQL_OPT_SSL_ENFORCE, mode != TLS_DISABLE);
     set_flag(conn, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, verifies(mode) && !chain_only);
 }
