@@ -109,3 +109,63 @@ Test(docs_metrics, say_what_the_table_says)
     cr_expect_eq(count_of(text, "\n| `"), families, "docs/metrics.md has other rows, too");
     cr_expect_gt(families, 25);
 }
+
+/* The last part of each `a.b[].c` in the text: name and name of what it is in. */
+static void add_last_parts(const char *from, const char *to, struct strlist *out)
+{
+    for (const char *at = from; (at = memchr(at, '`', (size_t)(to - at))) != NULL;) {
+        const char *end = memchr(at + 1, '`', (size_t)(to - at - 1));
+        const char *start = at + 1;
+        for (const char *c = start; c < end; c++) {
+            start = *c == '.' ? c + 1 : start;
+        }
+        AUTO(free_auto) char *name = mem_strndup(start, (size_t)(end - start));
+        if (!strlist_has(out, name)) {
+            strlist_add(out, name);
+        }
+        at = end + 1;
+    }
+}
+
+/* First column of the first table behind a heading. */
+static void table_names(const char *text, const char *heading, struct strlist *out)
+{
+    const char *row = strstr(text, heading);
+
+    cr_assert(row, "no heading \"%s\"", heading);
+    row = strstr(strstr(row, "\n|---"), "\n| ");
+    for (; row && row[1] == '|'; row = strchr(row + 1, '\n')) {
+        add_last_parts(row + 2, strstr(row + 2, " |"), out);
+    }
+}
+
+Test(docs_status, names_every_key)
+{
+    AUTO(free_auto) char *text = page("docs/migrationplan.md");
+    AUTO(free_auto) char *source = page("reconcile/model/status_json.c");
+    AUTO(strlist_done) struct strlist named = { 0 };
+    AUTO(strlist_done) struct strlist written = { 0 };
+    static const char mark[] = "(object, ";
+
+    table_names(text, "\n## 4. Status", &named);
+    for (const char *at = strstr(source, mark); at; at = strstr(at, mark)) {
+        at += strlen(mark);
+        if (*at != '"') {
+            continue;
+        }
+        AUTO(free_auto) char *key = next_string(&at);
+        bool holds_others = str_eq(key, "conditions") || str_eq(key, "rollout") ||
+                            str_eq(key, "summary") || str_eq(key, "gates") ||
+                            str_eq(key, "history") ||
+                            (str_eq(key, "databases") && str_starts(at, ", format"));
+        if (!holds_others && !strlist_has(&written, key)) {
+            strlist_add(&written, key);
+            cr_expect(strlist_has(&named, key), "docs/migrationplan.md 4 lacks %s", key);
+        }
+    }
+    for (size_t i = 0; i < named.count; i++) {
+        cr_expect(strlist_has(&written, named.items[i]), "docs/migrationplan.md 4: no such key: %s",
+                  named.items[i]);
+    }
+    cr_expect_gt(written.count, 40);
+}
