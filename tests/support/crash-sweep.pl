@@ -129,7 +129,7 @@ sub traced {
 }
 
 # The conversation in a trace: [call, bytes or undef] on the database's socket, and the number of each
-# call before the first byte to and at the last byte from it.
+# call, of that thread, before the first byte to and at the last byte from it (strace counts by thread).
 sub conversation {
     my ($log) = @_;
     my (@events, %seen, %sockets, %pending);
@@ -138,10 +138,10 @@ sub conversation {
         my ($pid, $rest) = $line =~ /^(\d+)\s+(.*)$/ or next;
         if ($rest =~ /^(\w+)\((.*) <unfinished \.\.\.>$/) {
             $pending{$pid} = "$1($2";
-            $seen{$1}++ ;
+            $seen{$pid}{$1}++;
             $rest = "$1($2";
             if ($rest =~ /^(sendto|write)\((\d+), "((?:\\x..)*)"/ && $sockets{$2}) {
-                push @events, { call => 'send', bytes => $3, at => {%seen} };
+                push @events, { call => 'send', bytes => $3, at => { %{ $seen{$pid} } } };
             }
             next;
         }
@@ -149,16 +149,16 @@ sub conversation {
             $rest = (delete $pending{$pid} // "$1(") . $2;
             next if $rest =~ /^(?:sendto|write)/;
         } else {
-            $seen{$1}++ if $rest =~ /^(\w+)\(/;
+            $seen{$pid}{$1}++ if $rest =~ /^(\w+)\(/;
         }
         if ($rest =~ /^connect\((\d+), \{sa_family=AF_(?:UNIX|INET)/) {
             $sockets{$1} = 1;
         } elsif ($rest =~ /^(?:sendto|write)\((\d+), "((?:\\x..)*)"/ && $sockets{$1}) {
-            push @events, { call => 'send', bytes => $2, at => {%seen} };
+            push @events, { call => 'send', bytes => $2, at => { %{ $seen{$pid} } } };
         } elsif ($rest =~ /^(?:recvfrom|read)\((\d+),\s*"((?:\\x..)*)"/ && $sockets{$1}) {
-            push @events, { call => 'receive', bytes => $2, at => {%seen} } if length $2;
+            push @events, { call => 'receive', bytes => $2, at => { %{ $seen{$pid} } } } if length $2;
         } elsif ($rest =~ /^(poll|ppoll)\(/) {
-            push @events, { call => 'wait', bytes => '', at => {%seen} };
+            push @events, { call => 'wait', bytes => '', at => { %{ $seen{$pid} } } };
         }
     }
     for my $event (@events) {
