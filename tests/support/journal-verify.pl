@@ -17,6 +17,11 @@ my @fields = qw(history_table seq format_version installed_rank kind version des
 my ($pre_index) = grep { $fields[$_] eq 'pre_state' } 0 .. $#fields;
 my ($state_index) = grep { $fields[$_] eq 'STATE' } 0 .. $#fields;
 
+sub bad {
+    print STDERR @_, "\n";
+    exit 1;
+}
+
 open my $in, '<', $ARGV[0] or die "cannot read $ARGV[0]: $!\n";
 my $previous = "\0" x 32;
 my $seq = 0;
@@ -24,15 +29,15 @@ while (my $line = <$in>) {
     chomp $line;
     next if $line eq '';
     my @columns = map { $_ eq '-' ? undef : pack('H*', $_) } split /\|/, $line, -1;
-    die 'line ', $., ': ', scalar(@columns), " columns\n" unless @columns == @fields + 1;
+    bad('line ', $., ': ', scalar(@columns), ' columns') unless @columns == @fields + 1;
     my $stored = pop @columns;
     $seq++;
-    die "seq $columns[1] where $seq belongs\n" unless $columns[1] eq $seq;
+    bad("seq $columns[1] where $seq belongs") unless $columns[1] eq $seq;
     $columns[$state_index] = 'intent' if defined $columns[$pre_index];
     my $text = $previous;
     $text .= defined $_ ? pack('N', length $_) . $_ : "\xff\xff\xff\xff" for @columns;
     $previous = sha256($text);
     my $hex = unpack 'H*', $previous;
-    die "seq $seq: row_hash is $stored, should be $hex\n" unless $stored eq $hex;
+    bad("seq $seq: row_hash is $stored, should be $hex") unless $stored eq $hex;
 }
 print "$seq rows, head ", ($seq ? unpack('H*', $previous) : 'none'), "\n";
