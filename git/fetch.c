@@ -135,13 +135,15 @@ static struct err *download(struct fetch *fetch, char **specs, size_t count)
     if (code == 0) {
         return NULL;
     }
-    if (!fetch->remote.error) { /* also a base object that the clone should have held */
-        int class = git_error_last() ? git_error_last()->klass : 0;
-        fetch->damaged = class == GIT_ERROR_ODB || class == GIT_ERROR_INDEXER ||
-                         class == GIT_ERROR_ZLIB || class == GIT_ERROR_OBJECT ||
-                         class == GIT_ERROR_REFERENCE || class == GIT_ERROR_OS;
-    }
-    return remote_error(&fetch->remote, code);
+    /* A base object that the clone should have held is the clone's fault; a limit is nobody's. */
+    bool ours = fetch->remote.error != NULL;
+    int class = git_error_last() ? git_error_last()->klass : 0;
+    struct err *error = remote_error(&fetch->remote, code);
+    fetch->damaged =
+        !ours && error->kind != ERR_TERMINAL &&
+        (class == GIT_ERROR_ODB || class == GIT_ERROR_INDEXER || class == GIT_ERROR_ZLIB ||
+         class == GIT_ERROR_OBJECT || class == GIT_ERROR_REFERENCE || class == GIT_ERROR_OS);
+    return error;
 }
 
 static struct err *keep(struct fetch *fetch, const char *local, const git_oid *oid)

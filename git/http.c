@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* git over http and https: libgit2's smart protocol on our libcurl transport. libgit2's own has no
  * total deadline, one certificate store for the whole process, and another TLS library. */
-#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <git2/sys/transport.h>
 #include <git2/transport.h>
-#include <netinet/in.h>
 #include <string.h>
 #include "git/remote.h"
 #include "reconcile/base/auto.h"
@@ -189,35 +187,12 @@ static size_t on_data(char *bytes, size_t one, size_t count, void *payload)
     return stream->in.failed ? CURL_WRITEFUNC_ERROR : length;
 }
 
-/* Link-local addresses are where clouds keep machine credentials; no repository lives there. */
-static bool address_refused(const struct sockaddr *address)
-{
-    if (address->sa_family == AF_INET) {
-        struct sockaddr_in in;
-        memcpy(&in, address, sizeof in);
-        uint32_t ip = ntohl(in.sin_addr.s_addr);
-        return ip >> 16 == 0xa9feU || ip >> 28 == 0xeU || ip == 0;
-    }
-    if (address->sa_family == AF_INET6) {
-        struct sockaddr_in6 in;
-        memcpy(&in, address, sizeof in);
-        const uint8_t *b = in.sin6_addr.s6_addr;
-        bool mapped = IN6_IS_ADDR_V4MAPPED(&in.sin6_addr) && b[12] == 169 && b[13] == 254;
-        return mapped || IN6_IS_ADDR_LINKLOCAL(&in.sin6_addr) ||
-               IN6_IS_ADDR_MULTICAST(&in.sin6_addr) || IN6_IS_ADDR_UNSPECIFIED(&in.sin6_addr);
-    }
-    return true;
-}
-
 static curl_socket_t on_socket(void *payload, curlsocktype purpose, struct curl_sockaddr *address)
 {
     struct remote *remote = payload;
     (void)purpose;
-    if (address_refused(&address->addr)) {
-        (void)remote_fail(remote, err_new(ERR_TRANSIENT, REASON_SOURCE_UNAVAILABLE,
-                                          "host '%s' has a link-local, multicast or empty address, "
-                                          "which is refused",
-                                          remote->url.host));
+    if (remote_address_refused(&address->addr)) {
+        (void)remote_fail(remote, remote_address_error(remote));
         return CURL_SOCKET_BAD;
     }
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);

@@ -13,6 +13,7 @@ struct git_indexer_progress;
 struct git_remote;
 struct git_remote_callbacks;
 struct git_transport;
+struct sockaddr;
 
 struct remote {
     const struct repo_source *source; /* limits and timeout resolved */
@@ -35,6 +36,10 @@ int remote_fail(struct remote *remote, struct err *error);
 struct err *remote_error(struct remote *remote, int code) ERR_MUST_USE;
 /* Counts received bytes against limits.pack_bytes; false: remote->error is set. */
 bool remote_count(struct remote *remote, int64_t bytes);
+
+/* Link-local, multicast, unspecified: asked before a connection is made. */
+bool remote_address_refused(const struct sockaddr *address);
+struct err *remote_address_error(const struct remote *remote) ERR_MUST_USE;
 
 /* http.c: the smart subtransport over libcurl. */
 int http_transport(struct git_transport **out, struct git_remote *owner, void *remote);

@@ -21,7 +21,7 @@
 #include "reconcile/model/reason.h"
 
 #define TIMEOUT_MS 60000
-#define MEMORY_BYTES (2048LL * 1024 * 1024)
+#define MEMORY_BYTES (1024LL * 1024 * 1024)
 #define END_MS 2000       /* an answer is complete, yet the child does not end */
 #define CHILD_LEAD_MS 250 /* the child ends a little earlier: it knows better what it waited for */
 
@@ -286,11 +286,11 @@ struct err *repo_poll(const struct repo_source *source, const struct repo_ref *r
 {
     struct repo_request request = { 0 };
     bool only_commits = true;
+    memset(tips, 0, count * sizeof *tips);
     TRY(resolve_source(source, &request.source));
     for (size_t i = 0; i < count; i++) {
         only_commits = only_commits && refs_is_commit(&refs[i]);
     }
-    memset(tips, 0, count * sizeof *tips);
     if (only_commits) {
         return answer_commits(refs, count, tips);
     }

@@ -70,7 +70,7 @@ struct repo_limits {
     int64_t pack_bytes;   /* LIMIT_PACK: received from the server in one fetch */
     int64_t object_bytes; /* LIMIT_OBJECT */
     int64_t objects;      /* LIMIT_OBJECTS in one pack */
-    int64_t memory_bytes; /* RLIMIT_AS of the child, 2 GiB */
+    int64_t memory_bytes; /* RLIMIT_AS of the child, 1 GiB */
 };
 
 struct repo_source { /* everything borrowed */

@@ -6,7 +6,9 @@
 #include <git2/cert.h>
 #include <git2/credential.h>
 #include <git2/errors.h>
+#include <netdb.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include "git/known_hosts.h"
 #include "git/remote.h"
@@ -120,12 +122,31 @@ static struct err *check_credentials(const struct repo_credentials *c)
     return NULL;
 }
 
+/* libgit2 dials by itself, so the addresses are looked up once more here. */
+static struct err *check_addresses(const struct remote *remote)
+{
+    struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+    struct addrinfo *list = NULL;
+    int code = getaddrinfo(remote->url.host, NULL, &hints, &list);
+    if (code != 0) {
+        return err_new(ERR_TRANSIENT, REASON_SOURCE_UNAVAILABLE, "could not resolve host '%s': %s",
+                       remote->url.host, gai_strerror(code));
+    }
+    bool refused = false;
+    for (const struct addrinfo *at = list; at; at = at->ai_next) {
+        refused = refused || remote_address_refused(at->ai_addr);
+    }
+    freeaddrinfo(list);
+    return refused ? remote_address_error(remote) : NULL;
+}
+
 /* libgit2 reads $HOME/.ssh/known_hosts to choose which key type to ask the server for; the verdict
  * is ours (ssh_certificate). */
 struct err *ssh_prepare(struct remote *remote, const char *home)
 {
     const struct repo_credentials *c = remote->source->credentials;
     TRY(check_credentials(c));
+    TRY(check_addresses(remote));
     AUTO(free_auto) char *folder = mem_printf("%s/.ssh", home);
     AUTO(free_auto) char *path = mem_printf("%s/known_hosts", folder);
     if (mkdir(folder, 0700) != 0 && errno != EEXIST) {

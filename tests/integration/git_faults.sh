@@ -40,7 +40,7 @@ late "an ssh server that says nothing" 'SourceUnavailable: .*no complete answer 
 fake drip "$SERVERS_DIR/drip.log"
 late "one byte a second" 'SourceUnavailable: .*no complete answer within 2s' 4 \
     fetch "http://127.0.0.1:$fake_port/x.git" --http --path .
-is "no child is left" "$(pgrep -u "$(id -u)" -fc 'fetch-once' || true)" 0
+is "no child is left" "$(children_left)" 0
 
 # ---- secrets ----
 printf horse-battery-staple >"$SERVERS_DIR/password"
@@ -53,13 +53,13 @@ wait_for "the child runs" 10 child_runs
 seen=$(cat "/proc/$child/cmdline" "/proc/$child/environ" "/proc/$parent/cmdline" | tr '\0' '\n' | grep -Ec 'horse-battery-staple|aG9yc2UtYmF0dGVyeS1zdGFwbGU' || true)
 is "no password in arguments or environment" "$seen" 0
 is "the child has no environment of ours" "$(tr '\0' '\n' <"/proc/$child/environ" | sed 's/=.*//' | sort | tr '\n' ' ')" 'LC_ALL '
-is "nor in its folder" "$(grep -rEl 'horse-battery-staple|aG9yc2UtYmF0dGVyeS1zdGFwbGU' /tmp/sluice-fetch-* 2>/dev/null | wc -l)" 0
+is "nor in its folder" "$(grep -rEl 'horse-battery-staple|aG9yc2UtYmF0dGVyeS1zdGFwbGU' "$TMPDIR" 2>/dev/null | wc -l)" 0
 is "it cannot dump core" "$(awk '/core file/ { print $5, $6 }' "/proc/$child/limits")" '0 0'
 kill -KILL "$parent"
 wait "$parent" 2>/dev/null || true
 gone() { ! kill -0 "$child" 2>/dev/null || grep -q '^State:.Z' "/proc/$child/status"; }
 wait_for "it does not outlive its parent" 5 gone
-rm -rf /tmp/sluice-fetch-??????
+rm -rf "$TMPDIR"/sluice-fetch-??????
 
 mkfifo "$SERVERS_DIR/cancel"
 exec 7<>"$SERVERS_DIR/cancel"
@@ -97,6 +97,19 @@ bare delta update-ref refs/heads/long "$(<"$SERVERS_DIR/oid")"
 said "a commit message of megabytes" 'SourceTooLarge: .*the commit itself has 300[0-9]{4} bytes' \
     fetch "$SLUICE_TEST_GIT_HTTP_URL/delta.git" --http --branch long --object-bytes 1000000 --path sql
 said "within the limits all is well" 'file 0 sql/V1__a.sql' fetch "$large" --http --path sql
+# The sanitizers need more address space than any limit allows, so this is the release build's test.
+if [ -x "$SLUICE" ]; then
+    repo_new bomb
+    head -c 60000000 /dev/zero >"$SERVERS_DIR/bomb/data"
+    commit bomb first 2>/dev/null
+    echo more >>"$SERVERS_DIR/bomb/data"
+    commit bomb second 2>/dev/null
+    bare bomb -c core.bigFileThreshold=1g repack -q -a -d -f
+    said "more memory than allowed" 'SourceTooLarge: .*takes more than 50000000 bytes of memory' \
+        fetch "$SLUICE_TEST_GIT_HTTP_URL/bomb.git" --http --exe "$SLUICE" --memory 50000000 --path sql
+    said "the program itself fetches as the probe does" 'file 0 sql/V1__a.sql' \
+        fetch "$url" --http --exe "$SLUICE" --path sql
+fi
 fake endless "$SERVERS_DIR/endless.log"
 said "a list of refs without end" 'SourceTooLarge: .*more than 2000000 bytes' \
     fetch "http://127.0.0.1:$fake_port/x.git" --http --pack-bytes 2000000 --path .
@@ -118,6 +131,27 @@ for k in 1 2 3; do
     said "round $k: the next fetch is whole" 'rebuilt 0.*file 0 sql/V1__a.sql' fetch "$slow" --http --cache "$SERVERS_DIR/cut" --path sql
     is "round $k: half a pack is swept away" "$(find "$SERVERS_DIR/cut/objects/pack" -type f | wc -l)" 2
 done
+# A server that dies in the middle is no reason to throw the clone away.
+"$probe" fetch "$url" --http --cache "$SERVERS_DIR/kept" --path sql >/dev/null
+for n in 7 8 9 10 11 12; do head -c 1000000 /dev/urandom >"$SERVERS_DIR/shop/data$n"; done
+commit shop large 2>/dev/null
+git -C "$SLUICE_TEST_GIT_ROOT" clone -q --bare shop.git moved.git
+fake slow "$SERVERS_DIR/slow.log" "$(sed -n 's|.*:\([0-9]*\)/git$|\1|p' <<<"$SLUICE_TEST_GIT_HTTP_URL")"
+relay=http://127.0.0.1:$fake_port/git/moved.git
+git -C "$SERVERS_DIR/shop" reset -q --hard HEAD~1
+git -C "$SERVERS_DIR/shop" push -q -f origin main
+git -C "$SLUICE_TEST_GIT_ROOT/moved.git" branch -q old main~1
+"$probe" fetch "$relay" --http --cache "$SERVERS_DIR/kept2" --branch old --path sql >/dev/null
+"$probe" fetch "$relay" --http --cache "$SERVERS_DIR/kept2" --path sql >"$SERVERS_DIR/kept.out" 2>&1 &
+parent=$!
+half() { find "$SERVERS_DIR/kept2/objects/pack" -size +1000k 2>/dev/null | grep -q .; }
+wait_for "half of it has come" 20 half
+server_kill fake_slow
+wait "$parent" || true
+like "a server that dies in the middle" "$(<"$SERVERS_DIR/kept.out")" 'SourceUnavailable: '
+server_resume fake_slow
+answer=$("$probe" fetch "$relay" --http --cache "$SERVERS_DIR/kept2" --path sql)
+is "the next fetch goes on with the same clone" "$(field rebuilt "$answer") $(grep -c '^file' <<<"$answer")" '0 2'
 
 # ---- damage ----
 pack() { find "$clone/objects/pack" -name "*.$1" | head -n 1; }
@@ -216,5 +250,5 @@ printf '#!/bin/sh\nsleep 100 & sleep 100\n' >"$SERVERS_DIR/liar"
 late "a child that hangs, and its own child" 'SourceUnavailable: .*no complete answer within 2s' 4 \
     fetch "$url" --http --exe "$SERVERS_DIR/liar" --path sql
 said "no child at all" 'SourceFetchFailed: .*could not start' fetch "$url" --http --exe /nonexistent --path sql
-is "nothing private is left behind" "$(find /tmp -maxdepth 1 -name 'sluice-fetch-*' -user "$(id -un)" | wc -l)" 0
+is "nothing private is left behind" "$(private_folders)" 0
 done_testing

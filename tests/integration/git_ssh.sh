@@ -99,11 +99,14 @@ said "an identity is for ssh" 'SecretInvalid: .*identity' poll https://localhost
 said "an unknown repository" 'SourceUnavailable: .*not found or no access' \
     poll "$SLUICE_TEST_GIT_SSH_URL/nothing.git" "${key[@]}" "${known[@]}"
 said "nobody listens" 'SourceUnavailable: ' poll ssh://git@127.0.0.1:1/x.git "${key[@]}" "${known[@]}"
+said "the metadata address of clouds is never dialled" 'SourceUnavailable: .*link-local' \
+    poll ssh://git@169.254.169.254/x.git "${key[@]}" "${known[@]}"
+said "an unknown host" "SourceUnavailable: .*could not resolve host 'nosuch.invalid'" \
+    poll ssh://git@nosuch.invalid/x.git "${key[@]}" "${known[@]}"
 said "the scp form" 'InvalidSpec: .*write ssh://user@host/path' poll git@example.com:shop.git "${key[@]}" "${known[@]}"
 said "an option as a host" "InvalidSpec: " poll ssh://-oProxyCommand=x/y "${key[@]}" "${known[@]}"
 for text in "shop'git" 'shop$(id)' 'a;b' 'a|b' 'a b'; do
     said "shell text in a path: $text" 'InvalidSpec: .*path' poll "ssh://git@127.0.0.1:$port/$text" "${key[@]}" "${known[@]}"
 done
-is "no key and no known_hosts is left behind" \
-    "$(find /tmp /dev/shm -maxdepth 1 -name 'sluice-fetch-*' -user "$(id -un)" 2>/dev/null | wc -l)" 0
+is "no key and no known_hosts is left behind" "$(private_folders)" 0
 done_testing

@@ -4,6 +4,24 @@
 
 probe=$SLUICE_DEBUG_BUILD/tests/git_probe
 
+# Private folders of the fetch processes are made, and looked for, in a place of this script alone.
+servers_init
+export TMPDIR=$SERVERS_DIR/tmp
+mkdir -p "$TMPDIR"
+private_folders() { find "$TMPDIR" -maxdepth 1 -name 'sluice-fetch-*' | wc -l; }
+
+# fetch processes of this script that still run; its working folder is its own.
+children_left() {
+    local process count=0
+    for process in /proc/[0-9]*; do
+        if [ "$(readlink "$process/cwd" 2>/dev/null)" = "$PWD" ] &&
+            tr '\0' ' ' <"$process/cmdline" 2>/dev/null | grep -q 'fetch-once'; then
+            count=$((count + 1))
+        fi
+    done
+    printf '%s' $count
+}
+
 # said NAME REGEX ARGUMENT…: the probe's whole output, stderr too, matches.
 said() {
     local name=$1 regex=$2 output
