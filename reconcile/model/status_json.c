@@ -353,7 +353,8 @@ static void parse_rollout(const struct json *json, struct rollout_status *out)
     out->revision = get_text(json, "revision");
     out->started_ms = get_time(json, "started");
     out->wave = get_text(json, "wave");
-    out->wave_index = get_int32(json, "waveIndex", 0);
+    int32_t wave_index = get_int32(json, "waveIndex", 0);
+    out->wave_index = wave_index > 0 ? wave_index : 0;
     out->phase = phase < 0 ? PHASE_APPLYING : (enum rollout_phase)phase;
     out->supersessions = get_int32(json, "supersessions", 0);
     out->elapsed_ms = get_seconds(json, "elapsed");

@@ -69,8 +69,6 @@ struct step {
 /* Wants this effect on this database (SIZE_MAX: on none). One kind a decision, the first one wins;
  * then it looks again. */
 void step_want(struct step *s, enum effect effect, size_t index);
-/* Did this want win? For kinds that take one database. */
-bool step_wants(const struct step *s, enum effect effect, size_t index);
 void step_wake(struct step *s, int64_t after_ms);
 void step_say(struct step *s, enum say say, const char *reason, char *message);
 void step_event(struct step *s, bool warning, const char *reason, char *message);

@@ -293,13 +293,13 @@ static void create_next(struct step *s, const struct tally *tally)
             s->judged[i].member > s->next->rollout.wave_index) {
             continue;
         }
-        step_want(s, EFFECT_CREATE_JOB, i);
-        if (step_wants(s, EFFECT_CREATE_JOB, i)) {
+        if (s->out->effect == EFFECT_NONE) {
             int64_t last = view->job.attempt > view->epoch ? view->job.attempt : view->epoch;
             s->out->attempt = last + 1;
             s->out->ownership = s->judged[i].ownership;
             (void)snprintf(s->out->commit, sizeof s->out->commit, "%s", s->next->rollout.commit);
         }
+        step_want(s, EFFECT_CREATE_JOB, i);
         return;
     }
 }

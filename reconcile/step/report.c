@@ -328,7 +328,7 @@ static void keep_all(struct step *s)
 static void say_suspended(struct step *s)
 {
     const struct condition *ready = &s->next->conditions[CONDITION_READY];
-    if (s->spec_same && ready->status != CONDITION_ABSENT) {
+    if (s->spec_same) {
         AUTO(free_auto) char *message = mem_strdup(ready->message);
         if (!str_ends(message, SUSPENDED_NOTE) && !str_eq(ready->reason, REASON_SUSPENDED)) {
             char *noted = mem_printf("%s%s", message, SUSPENDED_NOTE);

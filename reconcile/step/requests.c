@@ -140,8 +140,8 @@ static bool handle_item(struct step *s, size_t item)
     if (wait > 0) {
         step_wake(s, wait);
     } else if (may_record(s, index)) {
+        s->out->item = s->out->effect == EFFECT_NONE ? item : s->out->item;
         step_want(s, EFFECT_RECORD_RESOLUTION, index);
-        s->out->item = step_wants(s, EFFECT_RECORD_RESOLUTION, index) ? item : s->out->item;
     }
     return false;
 }

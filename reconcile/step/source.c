@@ -179,7 +179,7 @@ static void note_attempt(struct step *s)
     if (commit->fetch != FETCH_DONE || str_eq(commit->commit, s->next->last_attempted_commit)) {
         return;
     }
-    if (commit->tag_moved && s->next->last_attempted_commit[0]) {
+    if (commit->tag_moved) {
         step_event(s, true, REASON_TAG_MOVED,
                    mem_printf("the tag named %.12s and now names %.12s",
                               s->next->last_attempted_commit, commit->commit));

@@ -133,6 +133,12 @@ bool judge_identity(struct step *s, size_t index, struct judged *judged)
     return false;
 }
 
+/* Another cluster's database is ours only after its Job; another plan's never. */
+static bool is_foreign(enum owner_relation owner)
+{
+    return owner == OWNER_OTHER_ENTRY || owner == OWNER_OTHER_PLAN || owner == OWNER_OTHER_CLUSTER;
+}
+
 /* Handled once every database that it names is ours and is what it says. */
 void accept_finish(struct step *s)
 {
@@ -144,8 +150,7 @@ void accept_finish(struct step *s)
     for (size_t i = 0; i < s->plan->database_count; i++) {
         if (s->seen->databases[i].inspection == INSPECTION_OK && accepted(s, i)) {
             any = true;
-            all = all && s->seen->databases[i].owner != OWNER_OTHER_CLUSTER &&
-                  s->judged[i].kind != J_REFUSED;
+            all &= !is_foreign(s->seen->databases[i].owner);
         }
     }
     if (any && all) {

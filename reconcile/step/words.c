@@ -10,8 +10,7 @@ struct tally step_count(const struct step *s)
         tally.live += judged_live(judged);
         tally.up_to_date += judged->kind == J_UP_TO_DATE;
         tally.unknown += judged->kind == J_UNKNOWN || judged->kind == J_STALE;
-        tally.pending +=
-            judged->kind == J_PENDING || judged->kind == J_WAITS || judged->kind == J_BACKOFF;
+        tally.pending += judged_pending(judged);
         if (judged_failed(judged)) {
             tally.failed++;
             bool worse = tally.first_failed < s->plan->database_count &&

@@ -17,3 +17,5 @@ sluice_test(step_walk_test
 sluice_test(step_observe_test SOURCES unit/step_observe_test.c LINK sluice_step)
 sluice_test(step_events_test
   SOURCES unit/step_events_test.c unit/step_world.c unit/step_checks.c LINK sluice_step)
+sluice_test(step_corners_test
+  SOURCES unit/step_corners_test.c unit/step_world.c unit/step_checks.c LINK sluice_step TIMEOUT 120)

@@ -111,7 +111,8 @@ static const char *check_job(const struct observed *seen, const struct decision 
     if (!rollout->present || !rollout->digest[0] || strcmp(rollout->commit, d->commit) != 0) {
         return "a Job without a frozen roll-out of its commit";
     }
-    if (d->status.databases[d->databases[0]].member > rollout->wave_index) {
+    int32_t member = d->status.databases[d->databases[0]].member;
+    if (member <= LIMIT_WAVES && member > rollout->wave_index) {
         return "a Job in a later wave";
     }
     if (!d->write_first && seen->status_dirty) {

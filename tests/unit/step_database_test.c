@@ -17,7 +17,7 @@ static void end_with(struct world *w, int code, enum outcome outcome, const char
         .code = code,
         .outcome = outcome,
         .reason = (char *)(uintptr_t)reason,
-        .message = (char *)(uintptr_t) "what the runner said",
+        .message = (char *)(uintptr_t)(reason ? "what the runner said" : NULL),
         .head = { .journal_seq = d->journal },
     };
     w->look_again = true;
@@ -46,6 +46,8 @@ static const struct ending endings[] = {
     { "exit 2: a lock timeout is tried again after a back-off", 2, OUTCOME_TIMED_OUT,
       REASON_LOCK_TIMEOUT, "False LockTimeout", 30000 },
     { "exit 1: an unknown error is tried again after a back-off", 1, OUTCOME_ERROR, REASON_INTERNAL,
+      "False AttemptInterrupted", 30000 },
+    { "a result without a message still says something", 7, OUTCOME_BUSY, NULL,
       "False AttemptInterrupted", 30000 },
     { "exit 5: denied, at most three times in ten minutes", 5, OUTCOME_DENIED, REASON_ACCESS_DENIED,
       "False AccessDenied", 200000 },
@@ -292,7 +294,13 @@ static const struct owner_case owners[] = {
       "False TargetIdConflict", 0 },
     { "accepted another target: not this one", OWNER_OTHER_CLUSTER, "orders=ccccdddd",
       "False TargetIdConflict", 0 },
+    { "accepted another full UUID: not this one", OWNER_OTHER_CLUSTER,
+      "orders=aaaabbbb-0000-4000-8000-000000000001", "False TargetIdConflict", 0 },
+    { "accepted a part of the id that is not its 8 hex: not this one", OWNER_OTHER_CLUSTER,
+      "orders=aaaabbb", "False TargetIdConflict", 0 },
     { "accepted without a target: not this one", OWNER_OTHER_CLUSTER, "orders",
+      "False TargetIdConflict", 0 },
+    { "another entry cannot be accepted away", OWNER_OTHER_ENTRY, "orders=aaaabbbb",
       "False TargetIdConflict", 0 },
     { "another plan cannot be accepted away", OWNER_OTHER_PLAN, "orders=aaaabbbb",
       "False TargetIdConflict", 0 },
@@ -378,6 +386,60 @@ static void empty_target(struct world *w, const char *rule)
     world_settle(w, 60000);
     want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
     want_applied(w, rule, "orders:1");
+}
+
+static void other_history(struct world *w, const char *rule)
+{
+    settle_with(w, 1);
+    w->databases[0].other_table = true;
+    w->databases[0].next_look_ms = w->mono_ms;
+    world_settle(w, 10000);
+    want(w, rule, CONDITION_STALLED, "True TargetChanged");
+    want_message(w, rule, CONDITION_STALLED, "in another table");
+    char accept[64];
+    (void)snprintf(accept, sizeof accept, "orders=%.8s", w->databases[0].target);
+    world_annotate(w, ANNOTATION_ACCEPT, accept);
+    world_settle(w, 60000);
+    want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
+}
+
+static void odd_ids(struct world *w, const char *rule)
+{
+    static const char *const wrong[] = { "orders=nobody",   "orders=nono", "orders=",
+                                         "orders=abcdefgh", "orders=abd",  "other1=abc" };
+    settle_with(w, 1);
+    for (size_t i = 0; i < ROWS(wrong); i++) {
+        swap_target(w, i < 3 ? "" : "abc");
+        world_annotate(w, ANNOTATION_ACCEPT, wrong[i]);
+        world_settle(w, 1000);
+        want(w, rule, CONDITION_STALLED, "True TargetChanged");
+    }
+    world_annotate(w, ANNOTATION_ACCEPT, "orders=abc");
+    world_settle(w, 10000);
+    want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
+}
+
+static void regressed_accepted(struct world *w, const char *rule)
+{
+    settle_with(w, 3);
+    w->databases[0].journal--; /* the newest journal row is gone */
+    w->databases[0].next_look_ms = w->mono_ms;
+    world_settle(w, 10000);
+    want(w, rule, CONDITION_STALLED, "True HistoryRegressed");
+    static char accept[64];
+    (void)snprintf(accept, sizeof accept, "billing=none orders=%.8s", w->databases[0].target);
+    world_annotate(w, ANNOTATION_ACCEPT, accept);
+    world_settle(w, 60000);
+    want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
+    check_text(rule, w->status.last_handled_accept, accept);
+}
+
+static void owner_named(struct world *w, const char *rule)
+{
+    w->databases[0].owner = OWNER_OTHER_PLAN;
+    w->databases[0].owner_label = "plan shop/other, database orders";
+    settle_with(w, 1);
+    want_message(w, rule, CONDITION_STALLED, "belongs to plan shop/other, database orders");
 }
 
 static void regressed(struct world *w, const char *rule)
@@ -498,15 +560,22 @@ static void waits(struct world *w, const char *rule)
 {
     w->plan.strategy = STRATEGY_ALL_AT_ONCE;
     w->databases[0].waits_for = "billing/1";
-    w->databases[0].owner = OWNER_MINE;
+    w->databases[1].waits_for = "stock/1";
+    w->databases[0].owner = w->databases[1].owner = OWNER_MINE;
     world_push(w, 1, false);
+    for (int i = 0; i < 1000 && w->databases[2].applied < 1; i++) {
+        world_pass(w, 10);
+        want_number(rule, "Jobs of orders", w->databases[0].highest_attempt, 0);
+        want_number(rule, "Jobs of billing", w->databases[1].highest_attempt, 0);
+    }
+    w->databases[1].waits_for = NULL; /* stock has it */
     for (int i = 0; i < 1000 && w->databases[1].applied < 1; i++) {
         world_pass(w, 10);
         want_number(rule, "Jobs of orders", w->databases[0].highest_attempt, 0);
     }
-    w->databases[0].waits_for = NULL; /* billing has it */
+    w->databases[0].waits_for = NULL;
     world_settle(w, 60000);
-    want_applied(w, rule, "orders:1 billing:1");
+    want_applied(w, rule, "orders:1 billing:1 stock:1");
     want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
 }
 
@@ -521,6 +590,12 @@ static const struct hopeless hopeless[] = {
       "the plan has no such database" },
     { "after= a later wave is an error", { NULL, "orders/1" }, "is in a later wave" },
     { "after= in a cycle is an error", { "stock/1", NULL, "orders/1" }, "wait for each other" },
+    { "after= into a cycle: the cycle is the error",
+      { "billing/1", "stock/1", "billing/1" },
+      "the databases wait for each other" },
+    { "after= something that waits for what is not there",
+      { "stock/1", NULL, "nobody/1" },
+      "the plan has no such database" },
     { "after= something that never comes is an error",
       { NULL, NULL, "billing/9" },
       "is up to date without it" },
@@ -538,6 +613,9 @@ Test(step_database, waits_that_cannot_end)
         static char tier[] = "tier", canary[] = "canary";
         static struct kv label[] = { { tier, canary } };
         w.entries[1].labels = (struct kvlist){ .items = label, .count = 1 };
+        if (hopeless[i].waits[0] && hopeless[i].waits[1] && hopeless[i].waits[2]) {
+            w.plan.strategy = STRATEGY_ALL_AT_ONCE;
+        }
         world_push(&w, 1, false);
         world_settle(&w, 60000);
         want(&w, hopeless[i].rule, CONDITION_STALLED, "True InvalidMigration");
@@ -545,6 +623,37 @@ Test(step_database, waits_that_cannot_end)
         cr_expect(w.trouble[0] == '\0', "%s: %s", hopeless[i].rule, w.trouble);
         world_done(&w);
     }
+}
+
+static void waits_for_failed(struct world *w, const char *rule)
+{
+    w->plan.strategy = STRATEGY_ALL_AT_ONCE;
+    w->plan.max_failures = 2;
+    settle_with(w, 1);
+    w->databases[0].waits_for = "billing/2";
+    w->databases[1].content[1] = 77; /* refused */
+    w->databases[1].next_look_ms = w->mono_ms;
+    world_push(w, 1, false);
+    world_settle(w, 60000);
+    want(w, rule, CONDITION_STALLED, "True InvalidMigration");
+    want_message(w, rule, CONDITION_STALLED, "after=billing/2: that database has failed");
+    want_applied(w, rule, "orders:1 billing:1 stock:2");
+}
+
+static void never_recorded(struct world *w, const char *rule)
+{
+    w->plan.timeout_ms = 120000;
+    w->refuse_records = true;
+    world_push(w, 1, true);
+    end_with(w, 3, OUTCOME_FAILED, REASON_MIGRATION_FAILED);
+    w->databases[0].job.failed_version = 1;
+    w->databases[0].job.result.failed.script = (char *)(uintptr_t) "V1__x.sql";
+    world_pass(w, 100000);
+    want(w, rule, CONDITION_READY, "False CanaryFailed");
+    want(w, rule, CONDITION_RECONCILING, "True ProgressingWithRetry");
+    world_pass(w, 100000);
+    want(w, rule, CONDITION_STALLED, "True CanaryFailed");
+    want_number(rule, "attempts", w->databases[0].highest_attempt, 1);
 }
 
 static const struct scene scenes[] = {
@@ -564,6 +673,11 @@ static const struct scene scenes[] = {
       target_changed },
     { "an empty database behind the Secret: TargetChanged until accepted as none", 1,
       empty_target },
+    { "another history table than the lease of this plan: TargetChanged until accepted", 1,
+      other_history },
+    { "accept-target means exactly this database and this target", 1, odd_ids },
+    { "a journal that went backwards is held, and can be accepted", 1, regressed_accepted },
+    { "the owner of a database is named", 1, owner_named },
     { "a history that went backwards is held", 1, regressed },
     { "verdicts are recorded, then the token is handled", 1, verdict },
     { "a verdict that cannot be read is an event, not a hold", 1, bad_verdict },
@@ -571,7 +685,9 @@ static const struct scene scenes[] = {
     { "deletionPolicy Cancel: running Jobs are cancelled", 2, deleted_cancel },
     { "deletion is bounded", 1, deleted_bound },
     { "force-delete waits for nothing", 1, deleted_forced },
-    { "after= waits for another database of the plan", 2, waits },
+    { "after= a database that has failed cannot end", 3, waits_for_failed },
+    { "a failure that cannot be recorded is Stalled at timeout", 1, never_recorded },
+    { "after= waits for another database of the plan", 3, waits },
 };
 
 Test(step_database, rules)

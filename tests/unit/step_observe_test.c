@@ -97,19 +97,25 @@ struct failure_row {
     int64_t attempt, epoch;
     const char *applied; /* version in the history */
     bool want;
+    bool undone;     /* that row is success = false */
+    bool repeatable; /* the result names no version */
 };
 static const struct failure_row failures[] = {
-    { "its own failed row", "V2", "V2", JOURNAL_FAILED, 5, 5, NULL, true },
-    { "a row of it that is not failed", "V2", "V2", JOURNAL_INTENT, 5, 5, NULL, false },
-    { "a failed row of an earlier attempt", "V2", "V2", JOURNAL_FAILED, 4, 4, NULL, false },
-    { "a failed row of another file", "V2", "V1", JOURNAL_FAILED, 5, 5, NULL, false },
-    { "the controller wrote it", "V2", "V2", JOURNAL_FAILED, 0, 6, NULL, true },
-    { "somebody went on from there", "V2", "V2", JOURNAL_DONE, 0, 6, NULL, true },
-    { "its own row after its epoch was bumped is no news", "V2", "V2", JOURNAL_DONE, 5, 6, NULL,
+    { "its own failed row", "V2", "V2", JOURNAL_FAILED, 5, 5, NULL, true, false, false },
+    { "a row of it that is not failed", "V2", "V2", JOURNAL_INTENT, 5, 5, NULL, false, false,
       false },
-    { "the version was applied since", "V2", "V1", JOURNAL_DONE, 1, 1, "2", true },
-    { "another version was applied", "V2", "V1", JOURNAL_DONE, 1, 1, "1", false },
-    { "a failure that names no file", NULL, "V2", JOURNAL_FAILED, 5, 5, NULL, false },
+    { "a failed row of an earlier attempt", "V2", "V2", JOURNAL_FAILED, 4, 4, NULL, false, false,
+      false },
+    { "a failed row of another file", "V2", "V1", JOURNAL_FAILED, 5, 5, NULL, false, false, false },
+    { "the controller wrote it", "V2", "V2", JOURNAL_FAILED, 0, 6, NULL, true, false, false },
+    { "somebody went on from there", "V2", "V2", JOURNAL_DONE, 0, 6, NULL, true, false, false },
+    { "its own row after its epoch was bumped is no news", "V2", "V2", JOURNAL_DONE, 5, 6, NULL,
+      false, false, false },
+    { "the version was applied since", "V2", "V1", JOURNAL_DONE, 1, 1, "2", true, false, false },
+    { "another version was applied", "V2", "V1", JOURNAL_DONE, 1, 1, "1", false, false, false },
+    { "a failure that names no file", NULL, "V2", JOURNAL_FAILED, 5, 5, NULL, false, false, false },
+    { "the version failed again since", "V2", "V1", JOURNAL_DONE, 1, 1, "2", false, true, false },
+    { "a repeatable has no version", "V2", "V1", JOURNAL_DONE, 1, 1, "2", false, false, true },
 };
 
 Test(step_observe, when_the_database_knows_of_a_failure, .init = setup)
@@ -119,12 +125,13 @@ Test(step_observe, when_the_database_knows_of_a_failure, .init = setup)
         struct journal_row row = {
             .script = text(r->row), .state = r->state, .attempt = r->attempt, .epoch = r->epoch
         };
-        struct history_row applied = { .version_text = text(r->applied), .success = true };
+        struct history_row applied = { .version_text = text(r->applied), .success = !r->undone };
         struct inspection inspection = {
             .journal = { .rows = &row, .count = 1 },
             .history = { .rows = &applied, .count = r->applied != NULL },
         };
-        struct result result = { .failed = { .script = text(r->script), .version = text("2") } };
+        struct result result = { .failed = { .script = text(r->script),
+                                             .version = text(r->repeatable ? NULL : "2") } };
         struct database_view view = { .job = { .attempt = 5, .result = &result } };
         step_observe(&inspection, &plan, 0, "c1", &view);
         cr_expect(view.failure_recorded == r->want, "%s", r->rule);
@@ -307,6 +314,14 @@ Test(step_observe, a_verdict_in_the_journal)
             .retry_token = token },
           true,
           true },
+        { "another repeatable",
+          { .description = one,
+            .state = JOURNAL_RESOLVED,
+            .step = 2,
+            .verdict = VERDICT_APPLIED,
+            .retry_token = token },
+          true,
+          false },
         { "a version with the repeatable's description",
           { .version = one,
             .description = views,

@@ -133,7 +133,10 @@ static void remember(struct view *v, enum memory memory)
         memcpy(s->databases[i].tree, "1111222233334444", 17);
         s->databases[i].head = 3;
         s->databases[i].journal = 3;
-        s->databases[i].member = memory == CATCH_UP ? 0 : memory > UNFROZEN ? (int32_t)i : -1;
+        s->databases[i].member = memory == CATCH_UP     ? 0
+                                 : memory == QUEUE_FULL ? 40
+                                 : memory > UNFROZEN    ? (int32_t)i
+                                                        : -1;
     }
     bool ready = memory == READY;
     bool stalled = memory == STALLED || memory == FAILED || memory == OTHER_SPEC;
@@ -155,7 +158,7 @@ static void remember(struct view *v, enum memory memory)
     s->rollout.present = true;
     memcpy(s->rollout.commit, COMMIT, sizeof COMMIT);
     rollout_strategy_hash(&v->plan, s->rollout.strategy);
-    s->rollout.wave_index = memory == SECOND_WAVE;
+    s->rollout.wave_index = memory == SECOND_WAVE ? 1 : memory == QUEUE_FULL ? 40 : 0;
     s->rollout.phase = memory == FAILED    ? PHASE_FAILED
                        : memory == SOAKING ? PHASE_SOAKING
                                            : PHASE_APPLYING;
@@ -282,6 +285,7 @@ static void set_look(struct view *v, size_t i, int look)
 
 static void set_job(struct view *v, size_t i, int job)
 {
+    static const int codes[OUTCOME_MAX_] = { 137, 0, 0, 3, 6, 7, 7, 8, 9, 5, 10, 143, 2, 1 };
     struct job_view *view = &v->databases[i].job;
     if (job == 0) {
         return;
@@ -295,7 +299,8 @@ static void set_job(struct view *v, size_t i, int job)
     memcpy(view->commit, COMMIT, sizeof COMMIT);
     if (view->phase == JOB_ENDED && job > 3) { /* 3: no result */
         v->results[i] = (struct result){ .outcome = (enum outcome)(job - 3),
-                                         .code = job,
+
+                                         .code = codes[job - 3],
                                          .message = text("it said"),
                                          .failed = { .script = text("V1__x.sql") },
                                          .head = { .journal_seq = 3 } };
@@ -414,7 +419,7 @@ Test(step_walk, everything_about_one_database)
 enum {
     KINDS = 9,
     LIVES = 7,
-    SOURCES = 11,
+    SOURCES = 13,
     POLLS = 3
 };
 
@@ -465,17 +470,21 @@ static void set_life(struct view *v, int life)
     }
 }
 
-/* 7: with other trees; 8: not looked into yet; 9: rewritten; 10: and the roll-out's is lost. */
+/* 7: with other trees; 8: not looked into yet; 9: rewritten; from 10 on the roll-out's is not to be
+ * had: gone, cut off, too large. */
 static void another_commit(struct view *v, int source)
 {
     struct commit_view *newest = &v->seen.source.newest;
     v->seen.source.rollout = *newest;
     memcpy(newest->commit, OLDER, sizeof OLDER);
     newest->rewrite = source == 9 ? REWRITE_CHANGED : REWRITE_NONE;
-    if (source == 10) {
+    if (source >= 10) {
+        static const char *const reasons_[] = { REASON_REVISION_NOT_FOUND,
+                                                REASON_SOURCE_FETCH_FAILED,
+                                                REASON_SOURCE_TOO_LARGE };
         v->seen.source.rollout.fetch = FETCH_FAILED;
         v->seen.source.rollout.fetch_failure =
-            (struct failure){ REASON_REVISION_NOT_FOUND, "gone", 1000, 1 };
+            (struct failure){ reasons_[source - 10], "not to be had", 1000, 1 };
     }
     for (size_t i = 0; i < v->plan.database_count; i++) {
         memcpy(v->databases[i].newest_inputs, source == 8 ? "" : "9999222233334444",
@@ -598,7 +607,7 @@ Test(step_walk, the_plan_around_two_databases)
 /* ---- walk 3: verdicts -------------------------------------------------------------------------- */
 
 enum {
-    RECORDS = 4,
+    RECORDS = 5,
     ITEMS = 5
 };
 
@@ -607,7 +616,8 @@ static void set_record(struct view *v, int record)
     struct failure failures[RECORDS] = { { 0 },
                                          { REASON_DATABASE_UNAVAILABLE, "no answer", 1000, 1 },
                                          { REASON_DATABASE_UNAVAILABLE, "no answer", 900000, 1 },
-                                         { REASON_INVALID_SPEC, "nothing to resolve", 1000, 1 } };
+                                         { REASON_INVALID_SPEC, "nothing to resolve", 1000, 1 },
+                                         { REASON_SUCCEEDED, "no reason to fail", 1000, 1 } };
     v->databases[0].record = failures[record];
 }
 
@@ -644,6 +654,8 @@ Test(step_walk, verdicts)
         v.databases[0].inspecting = pick[5];
         v.annotations[0] = (struct kv){ text(ANNOTATION_RESOLVE), text("[...]") };
         v.plan.annotations.count = 1;
+        items[1].database = pick[1] == 3 ? text("orders") : text("nobody");
+        v.databases[0].after_job = pick[3] < 3 || pick[1] > 0;
         items[0].database = pick[1] == 2 ? text("nobody") : text("orders");
         v.seen.resolve = pick[1] == 0 && pick[4] ? NULL : &list;
         v.seen.resolved = resolved;

@@ -316,6 +316,7 @@ void world_observe(struct world *w, struct observed *out)
                    (unsigned long long)w->plan.generation / 100);
     view_commit(w, w->newest, &out->source.newest);
     out->source.newest.rewrite = w->rewrite;
+    out->source.newest.covered = w->covered;
     out->source.poll = w->poll;
     out->source.poll.age_ms = w->mono_ms - w->poll_failed_ms;
     const char *on = w->status.rollout.present ? w->status.rollout.commit : "";
@@ -377,6 +378,9 @@ static void end_look(struct world *w, struct world_database *d)
     view->now_ms = w->utc_ms + d->clock_ms;
     view->newest_finished_ms = d->finished_ms ? d->finished_ms : 0;
     view->read_only = d->read_only;
+    view->other_table = d->other_table;
+    (void)snprintf(view->owner_label, sizeof view->owner_label, "%s",
+                   d->owner_label ? d->owner_label : "");
     view->failure_recorded = d->failed_attempt != 0 && d->failed_attempt == d->job.attempt;
     view->busy = false;
 }
@@ -577,7 +581,7 @@ static void create_job(struct world *w, const struct decision *decision)
 static void record_failure(struct world *w, struct world_database *d)
 {
     d->view.busy = true;
-    if (!d->up || fault(w, 4)) {
+    if (!d->up || w->refuse_records || fault(w, 4)) {
         d->view.record = (struct failure){ REASON_DATABASE_UNAVAILABLE, "connection refused", 0,
                                            d->view.record.reason ? d->view.record.count + 1 : 1 };
         d->record_ms = w->mono_ms;

@@ -36,7 +36,8 @@ struct world_job {
 
 struct world_database {
     /* what is true */
-    bool up, read_only;
+    bool up, read_only, other_table;
+    const char *owner_label;
     int applied;
     int content[WORLD_FILES + 1];
     int effects[WORLD_FILES + 1]; /* times that a version took effect */
@@ -105,9 +106,11 @@ struct world {
     int64_t wake_ms; /* mono; -1: none */
     bool look_again;
     uint64_t random;
-    int faults;   /* how many may still happen */
-    bool weather; /* outages come and go */
-    bool cured;   /* files that failed succeed now: the cause was elsewhere */
+    int faults;          /* how many may still happen */
+    bool weather;        /* outages come and go */
+    bool refuse_records; /* no record effect succeeds */
+    const struct strlist *covered;
+    bool cured; /* files that failed succeed now: the cause was elsewhere */
     int crashes, decisions;
     bool forgotten;
     char trouble[512]; /* first violated invariant; "": none */
