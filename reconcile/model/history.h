@@ -23,7 +23,8 @@ struct history_row { /* flyway_schema_history, strings owned */
 
 struct history { /* in rank order */
     bool table_exists;
-    bool schema_empty; /* but for the history table; meaningful while that has no row (docs/flyway.md 1.4) */
+    bool
+        schema_empty; /* but for the history table; meaningful while that has no row (docs/flyway.md 1.4) */
     struct history_row *rows;
     size_t count;
     size_t cap;

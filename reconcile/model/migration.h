@@ -82,8 +82,9 @@ enum step_verb { /* direction of the change, for recovery (docs/engine.md 4 and 
     VERB_SET_TRANSACTION, /* PostgreSQL, first statement of a file: belongs into BEGIN */
 };
 
-struct object_ref { /* unquoted, PostgreSQL: unquoted names folded; "" schema: the session's default */
-    char *type;     /* table view index trigger procedure function event sequence database user */
+struct
+    object_ref { /* unquoted, PostgreSQL: unquoted names folded; "" schema: the session's default */
+    char *type;  /* table view index trigger procedure function event sequence database user */
     char *schema;
     char *name;  /* for an index: the index; its table is a ref of its own */
     bool is_new; /* the new name of a RENAME */
