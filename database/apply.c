@@ -12,6 +12,7 @@
 #define LOCK_POLL_FIRST_MS 50
 #define LOCK_POLL_MAX_MS 1000
 #define LOCK_NOTICE_MS 10000
+#define LOCK_ENDING_MS 20000 // a session that was told to end rolls back first
 
 static void apply_list_done(struct apply_list *list)
 {
@@ -70,51 +71,63 @@ static struct err *lock_refused(const char *holder, bool old_job)
                    "the migration lock is held by %s", holder ? holder : "another session");
 }
 
-// How long to poll: an old Job's session that may be terminated gets execution.lockRetryFor first.
-static int64_t lock_budget_ms(const struct run *run, bool old_session)
+struct polling {
+    int64_t start_ms, next_notice_ms, pause_ms;
+    int64_t ended_ms; // when the old session was told to end; 0: not
+};
+
+static bool may_end(const struct run *run, bool old_session)
 {
-    const struct execution_options *execution = run->request->execution;
-    if (old_session && execution->old_sessions == OLD_SESSIONS_TERMINATE &&
-        execution->lock_retry_for_ms > run->request->lock_wait_ms) {
-        return execution->lock_retry_for_ms;
+    return old_session && run->request->execution->old_sessions == OLD_SESSIONS_TERMINATE;
+}
+
+// How much longer: an old session that may be ended gets execution.lockRetryFor to end by itself.
+static int64_t lock_left_ms(const struct run *run, const struct polling *p, bool old_session)
+{
+    const int64_t now = clock_mono_ms(), patience = run->request->execution->lock_retry_for_ms;
+    if (p->ended_ms > 0) {
+        return p->ended_ms + LOCK_ENDING_MS - now;
     }
-    return run->request->lock_wait_ms;
+    const bool patient = may_end(run, old_session) && patience > run->request->lock_wait_ms;
+    return p->start_ms + (patient ? patience : run->request->lock_wait_ms) - now;
+}
+
+// The lock is not free: tell, end an old session if that is due, wait a little. An error: give up.
+static struct err *lock_wait(struct run *run, struct polling *p)
+{
+    bool old_session = false;
+    AUTO(free_auto) char *holder = run->db->ops->lock_holder(run->db, &old_session);
+    const int64_t left = lock_left_ms(run, p, old_session);
+    if (holder && clock_mono_ms() >= p->next_notice_ms) {
+        run_notice(run, "waiting for the migration lock, held by %s", holder);
+        p->next_notice_ms = clock_mono_ms() + LOCK_NOTICE_MS;
+    }
+    if (left <= 0 && (p->ended_ms > 0 || !may_end(run, old_session))) {
+        return lock_refused(holder, old_session && run->request->lease == LEASE_JOB);
+    }
+    if (left <= 0) {
+        run_notice(run, "ending the old session: %s", holder ? holder : "unknown");
+        TRY(run->db->ops->terminate_holder(run->db));
+        p->ended_ms = clock_mono_ms();
+        p->pause_ms = LOCK_POLL_FIRST_MS;
+    }
+    const int64_t pause = left > 0 && left < p->pause_ms ? left : p->pause_ms;
+    TRY(run_pause(run, jitter_ms(pause)));
+    p->pause_ms = p->pause_ms * 2 < LOCK_POLL_MAX_MS ? p->pause_ms * 2 : LOCK_POLL_MAX_MS;
+    return NULL;
 }
 
 static struct err *lock_poll(struct run *run)
 {
-    struct db *db = run->db;
-    const int64_t start = clock_mono_ms();
-    int64_t pause = LOCK_POLL_FIRST_MS, next_notice = start;
-    bool terminated = false;
+    struct polling p = { .start_ms = clock_mono_ms(), .pause_ms = LOCK_POLL_FIRST_MS };
     for (;;) {
-        bool taken = false, old_session = false;
+        bool taken = false;
         TRY(run_check(run));
-        TRY(db->ops->try_lock(db, &taken));
+        TRY(run->db->ops->try_lock(run->db, &taken));
         if (taken) {
             return NULL;
         }
-        const int64_t now = clock_mono_ms();
-        AUTO(free_auto) char *holder = db->ops->lock_holder(db, &old_session);
-        if (holder && now >= next_notice) {
-            run_notice(run, "waiting for the migration lock, held by %s", holder);
-            next_notice = now + LOCK_NOTICE_MS;
-        }
-        const int64_t left = start + lock_budget_ms(run, old_session) - now;
-        if (left <= 0) {
-            const bool may_end = old_session && !terminated &&
-                                 run->request->execution->old_sessions == OLD_SESSIONS_TERMINATE;
-            if (!may_end) {
-                return lock_refused(holder, old_session && run->request->lease == LEASE_JOB);
-            }
-            run_notice(run, "ending the old session: %s", holder ? holder : "unknown");
-            TRY(db->ops->terminate_holder(db));
-            terminated = true;
-        } else if (pause > left) {
-            pause = left;
-        }
-        TRY(run_pause(run, jitter_ms(pause)));
-        pause = pause * 2 < LOCK_POLL_MAX_MS ? pause * 2 : LOCK_POLL_MAX_MS;
+        TRY(lock_wait(run, &p));
     }
 }
 

@@ -100,6 +100,12 @@ struct err *pgdb_failure_err(struct run *run, const struct pgdb_group *group,
     if (word) {
         return err_wrap(pgdb_fence_err(run, word), "%s", name);
     }
+    if (fault->lost && fault->sqlstate[0] == '\0' && failure->part != PART_STATEMENT) {
+        // The server answers a whole group at its end: where it was nobody knows.
+        return err_new(ERR_TRANSIENT, REASON_DATABASE_UNAVAILABLE,
+                       "%s: the connection was lost in this file or at its COMMIT: %s", name,
+                       fault->message ? fault->message : "no reason given");
+    }
     if (failure->verify_false) {
         run_failed(run, file, 0, 1, 1, NULL, 0);
         return err_new(ERR_TERMINAL, REASON_MIGRATION_FAILED,

@@ -65,6 +65,7 @@ static void confirm(struct pipe *p, int32_t rank)
     tell_end(p, NULL);
     p->done++;
     p->retry = (struct pgdb_retry){ 0 };
+    free(TAKE(p->pg->blocker)); // of this file, if any
 }
 
 // ---- sending ------------------------------------------------------------------------------------
@@ -247,9 +248,12 @@ static struct err *resolve(struct pipe *p, struct err *lost)
 {
     struct err *e = pgdb_resolve(p->run);
     if (e) {
-        const bool stopped = !str_eq(e->reason, REASON_DATABASE_UNAVAILABLE);
-        err_free(stopped ? lost : e);
-        return err_wrap(stopped ? e : lost, "the outcome of the last file is found out next time");
+        struct err *both = err_new(e->kind, e->reason,
+                                   "%s; how far it came is found out by the next run (now: %s)",
+                                   lost->message, e->message);
+        err_free(e);
+        err_free(lost);
+        return both;
     }
     int applied = 0;
     while (applied < p->flying && in_history(&p->run->seen.history, group_at(p, applied))) {

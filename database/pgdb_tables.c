@@ -11,7 +11,7 @@
 
 #define LEASE_LOCK_TIMEOUT "1000"
 #define LEASE_WAIT_MS 30000   // for the lease row: an old transaction of ours may still hold it
-#define RESOLVE_WAIT_MS 60000 // for a server that went away in the middle of a COMMIT
+#define RESOLVE_WAIT_MS 30000 // for a server that went away in the middle of a COMMIT
 #define MAX_COMMANDS 16
 
 static const char lease_columns[] =

@@ -125,6 +125,29 @@ kill -CONT "$runner"
 code=0; wait "$runner" || code=$?
 is "woken up it goes on" "$code $(ask 'select count(*) from t')" '0 1'
 
+# ---- a session or a server that ends ----------------------------------------------------------------
+fresh ended
+echo 'create table t (id int);' >sql/V1__t.sql
+echo 'insert into t values (1); select pg_sleep(600);' >sql/V2__sleep.sql
+"$SLUICE" migrate --url "$url" --dir sql >out 2>err &
+runner=$!
+wait_for "the statement runs" 20 sleeping
+ask "select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'PgSleep'" >/dev/null
+code=0; wait "$runner" || code=$?
+is "a session that is ended is no failure of the file" "$code|$(ask 'select count(*) from t')|$(ask "select count(*) from sluice_journal where state = 'failed'")" '9|0|0'
+like "it says what was said" "$(cat err)" 'sql/V2__sleep.sql:1:27: statement 2: 57P01'
+"$SLUICE" migrate --url "$url" --dir sql >out 2>err &
+runner=$!
+wait_for "the statement runs again" 20 sleeping
+server_kill pg
+code=0; wait "$runner" || code=$?
+is "neither is a server that dies" "$code" 9
+like "that is said too" "$(cat err)" 'sql/V2__sleep.sql: the connection was lost in this file or at its COMMIT: .*DatabaseUnavailable'
+server_resume pg
+echo 'insert into t values (1);' >sql/V2__sleep.sql
+run_expect "when it is back all is well" 0 '' "$SLUICE" migrate --url "$url" --dir sql
+is "once" "$(ask 'select count(*) from t')" 1
+
 # ---- a pooler ---------------------------------------------------------------------------------------
 if command -v pgbouncer >/dev/null; then
     fresh pooled
