@@ -98,7 +98,9 @@ static struct err *unknown(struct open_step *o, const char *why)
 static struct err *ask_verify(struct open_step *o)
 {
     struct gate_value value = { 0 };
-    AUTO(err_free_auto) struct err *e = mydb_ask(o->m, o->file->directives.verify, &value);
+    AUTO(free_auto) char *sql = NULL;
+    TRY(placeholders_verify(o->file, &o->run->placeholders, &sql));
+    AUTO(err_free_auto) struct err *e = mydb_ask(o->m, sql, &value);
     if (e && mydb_lost(o->m)) {
         return mydb_error(o->m, "run the verify= query");
     }

@@ -7,6 +7,8 @@
 #include "reconcile/base/mem.h"
 #include "reconcile/model/reason.h"
 
+#define INTERRUPTED_CODE 1317
+
 struct err *mydb_session_gone(const struct mydb_file *f)
 {
     if (f->generation == f->m->generation && f->m->conn) {
@@ -83,7 +85,9 @@ void mydb_finish_rows(struct mydb_file *f, struct strlist *sql)
 struct err *mydb_verify(struct mydb_file *f)
 {
     struct gate_value value = { 0 };
-    AUTO(err_free_auto) struct err *e = mydb_ask(f->m, f->file->directives.verify, &value);
+    AUTO(free_auto) char *sql = NULL;
+    TRY(placeholders_verify(f->file, &f->run->placeholders, &sql));
+    AUTO(err_free_auto) struct err *e = mydb_ask(f->m, sql, &value);
     if (e && mydb_lost(f->m)) {
         return mydb_error(f->m, "run the verify= query");
     }
@@ -150,8 +154,10 @@ static struct err *run_members(struct mydb_file *f, struct group *g, size_t *fai
             continue;
         }
         TRY(run_check(f->run));
-        if (mydb_run_statement(f, i, killed)) {
+        const unsigned code = mydb_run_statement(f, i, killed);
+        if (code || *killed) { // SLEEP() and BENCHMARK() end early and well: a killed one is not done
             *failed = i;
+            f->m->failure.code = code ? code : INTERRUPTED_CODE;
             return NULL;
         }
         const bool ended = !mydb_in_transaction(f->m);

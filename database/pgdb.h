@@ -204,6 +204,7 @@ struct pgdb_group { /* one file on its way */
     struct pgdb_rows rows;
     const char *after[PGDB_AFTER_VALUES];
     char *guard_sql, *rows_sql, *after_sql; /* texts, or names of prepared ones; owned */
+    char *verify;                           /* the query of verify=, replaced; NULL: none; owned */
 };
 
 struct pgdb_failure { /* the first error of a group */
@@ -288,5 +289,5 @@ struct err *pgdb_probe_after(struct pgdb *pg, const struct statement *statement,
 struct err *pgdb_probe_invalid(struct pgdb *pg, const struct statement *statement,
                                const char *pre_state, char **out) ERR_MUST_USE;
 /* verify= of a file: true, false, or an error. */
-struct err *pgdb_verify(struct pgdb *pg, const struct migration *file, bool *out) ERR_MUST_USE;
+struct err *pgdb_verify(struct run *run, const struct migration *file, bool *out) ERR_MUST_USE;
 bool pgdb_verify_value(const struct pg_result *result);

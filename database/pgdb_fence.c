@@ -24,6 +24,7 @@ char *pgdb_guard_sql(const struct pgdb *pg)
         "SELECT pg_catalog.set_config('lock_timeout', $1, true),"
         " pg_catalog.set_config('statement_timeout', $2, true),"
         " pg_catalog.set_config('search_path', $3, true),"
+        " pg_catalog.set_config('standard_conforming_strings', 'on', true)," // as files are split
         " pg_catalog.set_config('idle_in_transaction_session_timeout', '" IDLE_IN_TRANSACTION
         "', true),%s"
         " (CASE WHEN NOT EXISTS (SELECT 1 FROM %s WHERE history_table = $4 AND epoch = $5::bigint"

@@ -66,6 +66,9 @@ struct err *pgdb_group_make(struct run *run, const struct apply_item *item, int3
         TRY(script_parse(ENGINE_POSTGRESQL, run->db->identity.server_version, file,
                          &run->placeholders, &out->script));
     }
+    if (file && file->directives.verify) {
+        TRY(placeholders_verify(file, &run->placeholders, &out->verify));
+    }
     out->unnamed = pg->prepared == 0 || touches_session(&out->script);
     run->script = file ? &out->script : NULL;
     journal_row_prepare(run, file, rank, 0, NULL, JOURNAL_DONE, NULL, &out->row);
@@ -93,6 +96,7 @@ void pgdb_group_done(struct pgdb_group *group)
     free(group->guard_sql);
     free(group->rows_sql);
     free(group->after_sql);
+    free(group->verify);
     *group = (struct pgdb_group){ 0 };
 }
 
@@ -145,7 +149,7 @@ static enum pgdb_part our_own(const struct pgdb_group *g, enum pgdb_part part,
         *out = (struct pgdb_command){ .sql = "SET CONSTRAINTS ALL IMMEDIATE" };
         break;
     case PART_VERIFY:
-        *out = (struct pgdb_command){ .sql = g->item->file->directives.verify };
+        *out = (struct pgdb_command){ .sql = g->verify };
         break;
     case PART_COMMIT:
     case PART_STATEMENT:

@@ -256,11 +256,13 @@ struct err *pgdb_probe_invalid(struct pgdb *pg, const struct statement *statemen
     return NULL;
 }
 
-struct err *pgdb_verify(struct pgdb *pg, const struct migration *file, bool *out)
+struct err *pgdb_verify(struct run *run, const struct migration *file, bool *out)
 {
+    AUTO(free_auto) char *sql = NULL;
     AUTO(pgdb_clear_auto) PGresult *r = NULL;
     AUTO(free_auto) char *what = mem_printf("%s: verify=", file->path);
-    TRY(pgdb_query(pg, &(struct pgdb_command){ .sql = file->directives.verify }, what, &r));
+    TRY(placeholders_verify(file, &run->placeholders, &sql));
+    TRY(pgdb_query(pgdb_of(run->db), &(struct pgdb_command){ .sql = sql }, what, &r));
     *out = pgdb_verify_value(r);
     return NULL;
 }

@@ -39,7 +39,7 @@ static struct err *judge_other(struct run *run, const struct migration *file,
                    : unknown(run, file, row, "of an interrupted attempt may or may not have run");
     }
     TRY(pgdb_session_enter(run, file, script, script->count));
-    struct err *e = pgdb_verify(pgdb_of(run->db), file, &pass);
+    struct err *e = pgdb_verify(run, file, &pass);
     struct err *after = pgdb_session_leave(run);
     if (e) {
         err_free(after);

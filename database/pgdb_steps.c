@@ -66,6 +66,7 @@ struct err *pgdb_session_leave(struct run *run)
 }
 
 static const char enter_sql[] = "SELECT pg_catalog.set_config('search_path', $1, false),"
+                                " pg_catalog.set_config('standard_conforming_strings', 'on', false),"
                                 " pg_catalog.set_config('lock_timeout', $2, false),"
                                 " pg_catalog.set_config('statement_timeout', $3, false)";
 static const char check_sql[] =
@@ -393,7 +394,7 @@ static struct err *check_verify(struct steps *p)
         return NULL;
     }
     TRY(enter(p, p->script->count));
-    TRY(leave(p, pgdb_verify(p->pg, p->file, &pass)));
+    TRY(leave(p, pgdb_verify(p->run, p->file, &pass)));
     if (pass) {
         return NULL;
     }
