@@ -120,7 +120,8 @@ static void make_parts(struct controller *c)
         .threads = SOURCE_THREADS,
         .allow = c->config->allow_schemes,
         .min_interval_ms = c->config->min_interval_ms,
-        .min_gap_ms = POLL_GAP_MS,
+        .min_gap_ms =
+            c->config->min_interval_ms < POLL_GAP_MS ? c->config->min_interval_ms : POLL_GAP_MS,
         .cancel_fd = &c->cancel.fd,
         .scratch = c->config->scratch_dir,
         .metrics = c->metrics,
@@ -185,6 +186,7 @@ static void stop(struct controller *c)
     metrics_free(c->metrics);
     strlist_done(&c->problems);
     pthread_mutex_destroy(&c->problems_lock);
+    pthread_mutex_destroy(&c->fetches.lock);
     cancel_done(&c->cancel);
 }
 
@@ -195,6 +197,7 @@ struct err *controller_run(const struct config *config, struct platform platform
     cancel_init(&c.cancel);
     cells_init(&c.cells);
     pthread_mutex_init(&c.problems_lock, NULL);
+    pthread_mutex_init(&c.fetches.lock, NULL);
     make_parts(&c);
     struct err *failed = start(&c);
     if (!failed) {

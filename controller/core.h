@@ -14,6 +14,12 @@
 #include "database/database.h"
 #include "reconcile/model/platform.h"
 
+struct fetch;
+struct fetches { /* those that wait for their turn and may be joined */
+    pthread_mutex_t lock;
+    struct fetch *waiting;
+};
+
 struct controller {
     const struct config *config;
     struct platform platform;
@@ -21,7 +27,8 @@ struct controller {
     struct cells cells;
     struct queue *plans; /* keys "ns/name" */
     struct polls *polls;
-    struct pool *pool;    /* databases and fetches */
+    struct pool *pool; /* databases and fetches */
+    struct fetches fetches;
     struct cancel cancel; /* set once, when we go down */
     atomic_bool synced;   /* every plan has been listed once */
     struct http_server *servers[3];
@@ -57,8 +64,9 @@ struct credential_files;
 struct err *task_target(struct controller *c, const struct mplan *plan, size_t index,
                         struct target *target, struct credential_files *certificates) ERR_MUST_USE;
 void task_inspect(struct controller *c, struct cell *cell, size_t index);
-void task_fetch(struct controller *c, struct cell *cell, const char *commit);
 void task_gate(struct controller *c, struct cell *cell, const struct decision *decision);
+/* fetches.c */
+void task_fetch(struct controller *c, struct cell *cell, const char *commit);
 /* record.c */
 void task_record_failure(struct controller *c, struct cell *cell, size_t index,
                          const struct result *result, const char *commit, const char *retry_token);

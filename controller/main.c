@@ -21,7 +21,7 @@ const struct command commands[] = {
     { "retry", "let a stalled plan try again", retry_main, false },
     { "resolve", "settle a statement whose outcome is unknown", resolve_main, false },
     { "run", "apply one assignment of the controller (inside a Job)", run_main, false },
-    { "version", "show the version of sluice and of its libraries", version_main, false },
+    { "version", "show the version of sluice", version_main, false },
     { "help", "show the commands, or one command's options", help_main, false },
 };
 const size_t command_count = sizeof commands / sizeof *commands;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Work that waits for databases and git servers: looks, fetches, gates. Each task holds its cell and
+/* Work that waits for databases: looks and gates. Each task holds its cell and
  * the snapshot that it was started for, and its result counts only if it still fits. */
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,6 @@
 
 #define PER_SERVER 4
 #define PER_PLAN 16
-#define PER_CLONE 1
 #define GATE_TIMEOUT_MS 30000
 
 struct err *task_target(struct controller *c, const struct mplan *plan, size_t index,
@@ -192,147 +191,6 @@ void task_inspect(struct controller *c, struct cell *cell, size_t index)
     }
     d->inspecting = true;
     submit_next(c, cell);
-}
-
-/* ---- fetches ------------------------------------------------------------------------------------ */
-
-struct fetch {
-    struct controller *c;
-    struct cell *cell;
-    struct trees_want want;
-    char commit[REPO_COMMIT_LEN];
-    char *source;
-};
-
-static enum repo_ref_kind kind_of(const struct mplan_source *source)
-{
-    static const enum repo_ref_kind kinds[] = {
-        [REF_BRANCH] = REPO_REF_BRANCH,
-        [REF_TAG] = REPO_REF_TAG,
-        [REF_COMMIT] = REPO_REF_COMMIT,
-        [REF_NAME] = REPO_REF_NAME,
-    };
-
-    return kinds[source->ref_kind];
-}
-
-static struct err *fetch_want(struct controller *c, const struct cell *cell, const char *commit,
-                              struct trees_want *out)
-{
-    const struct mplan *plan = &cell->snapshot->plan;
-    const struct mplan_source *source = &plan->source;
-    bool newest = str_eq(cell->newest.commit, commit);
-
-    if (source->secret_name) {
-        TRY(c->platform.ops->read_secret(c->platform.self, plan->namespace_, source->secret_name,
-                                         &out->secret));
-    }
-    out->url = mem_strdup(source->url);
-    out->kind = newest ? kind_of(source) : REPO_REF_COMMIT;
-    out->ref = mem_strdup(newest ? (source->ref ? source->ref : "main") : commit);
-    out->revision = newest && out->kind != REPO_REF_COMMIT ? mem_strdup(commit) : NULL;
-    memcpy(out->last_applied, cell->status.last_applied_commit, sizeof out->last_applied);
-    out->cache = repo_cache_path(c->config->cache_dir, plan->namespace_, source->url);
-    out->timeout_ms = source->timeout_ms;
-    trees_sets(plan, out);
-    return NULL;
-}
-
-static struct fetch_slot *slot_of(struct cell *cell, const char *commit)
-{
-    if (str_eq(cell->newest.commit, commit)) {
-        return &cell->newest;
-    }
-    return str_eq(cell->rollout.commit, commit) ? &cell->rollout : NULL;
-}
-
-static void slot_fail(const struct cell *cell, struct fetch_slot *slot, struct err *e)
-{
-    slot->state = FETCH_FAILED;
-    if (note_failure(&slot->failure, e, clock_mono_ms())) {
-        LOG(LOG_WARN, "commit not fetched", LOG_S("plan", cell->key), LOG_S("commit", slot->commit),
-            LOG_S("reason", slot->failure.reason), LOG_S("message", slot->failure.message));
-    }
-}
-
-/* Cell locked. */
-static void take_fetch(const struct fetch *fetch, struct trees *trees, struct err *failed)
-{
-    struct fetch_slot *slot = slot_of(fetch->cell, fetch->commit);
-
-    if (!slot || !str_eq(fetch->source, fetch->cell->source)) {
-        trees_unref(trees);
-        err_free(failed);
-        return;
-    }
-    if (failed && str_eq(failed->reason, REASON_INTERRUPTED)) {
-        slot->state = FETCH_NONE;
-        err_free(failed);
-    } else if (failed) {
-        slot_fail(fetch->cell, slot, failed);
-    } else {
-        trees_unref(slot->trees);
-        slot->trees = trees;
-        slot->state = FETCH_DONE;
-        note_clear(&slot->failure);
-        free(slot->revision); /* the fetch knows it better */
-        slot->revision = NULL;
-        LOG(LOG_INFO, "commit fetched", LOG_S("plan", fetch->cell->key),
-            LOG_S("commit", fetch->commit), LOG_S("revision", trees->revision));
-    }
-}
-
-static void run_fetch(void *payload)
-{
-    struct fetch *fetch = payload;
-    struct controller *c = fetch->c;
-    struct trees *trees = NULL;
-    int64_t began_ms = clock_mono_ms();
-    const struct trees_options options = { .allow = c->config->allow_schemes,
-                                           .cancel_fd = &c->cancel.fd,
-                                           .scratch = c->config->scratch_dir };
-    struct err *failed = trees_fetch(&fetch->want, &options, &trees);
-    const struct metric_label *labels =
-        LABELS({ "namespace", fetch->cell->namespace_ }, { "plan", fetch->cell->name });
-
-    metrics_observe(c->metrics, METRIC_SOURCE_FETCH_SECONDS, labels,
-                    (double)(clock_mono_ms() - began_ms) / 1000);
-    if (!failed) {
-        metrics_set(c->metrics, METRIC_SOURCE_LAST_FETCH, labels, (double)clock_utc_ms() / 1000);
-    }
-    pthread_mutex_lock(&fetch->cell->lock);
-    take_fetch(fetch, trees, failed);
-    pthread_mutex_unlock(&fetch->cell->lock);
-    queue_add(c->plans, fetch->cell->key);
-    trees_want_done(&fetch->want);
-    cell_unref(fetch->cell);
-    free(fetch->source);
-    free(fetch);
-}
-
-void task_fetch(struct controller *c, struct cell *cell, const char *commit)
-{
-    struct fetch_slot *slot = slot_of(cell, commit);
-    struct fetch *fetch = mem_alloc(sizeof *fetch);
-
-    if (!slot || slot->state == FETCH_RUNNING) {
-        free(fetch);
-        return;
-    }
-    struct err *failed = fetch_want(c, cell, commit, &fetch->want);
-    if (failed) {
-        failed->reason = REASON_SECRET_INVALID;
-        slot_fail(cell, slot, err_wrap(failed, "source.secretRef"));
-        trees_want_done(&fetch->want);
-        free(fetch);
-        return;
-    }
-    slot->state = FETCH_RUNNING;
-    fetch->c = c;
-    fetch->cell = cell_ref(cell);
-    fetch->source = mem_strdup(cell->source);
-    snprintf(fetch->commit, sizeof fetch->commit, "%s", commit);
-    pool_submit(c->pool, fetch->want.cache, PER_CLONE, run_fetch, fetch);
 }
 
 /* ---- gates -------------------------------------------------------------------------------------- */

@@ -33,23 +33,30 @@ void trees_paths(const struct mplan *plan, size_t database, struct strlist *out)
     }
 }
 
+static void add_set(struct trees_want *want, const struct strlist *paths)
+{
+    for (size_t i = 0; i < want->set_count; i++) {
+        if (same_list(&want->sets[i], paths)) {
+            return;
+        }
+    }
+    want->sets = mem_grow(want->sets, &want->set_cap, want->set_count + 1, sizeof *want->sets);
+    strlist_copy(paths, &want->sets[want->set_count++]);
+}
+
 void trees_sets(const struct mplan *plan, struct trees_want *want)
 {
-    size_t cap = 0;
-
     for (size_t i = 0; i < plan->database_count; i++) {
-        struct strlist paths = { 0 };
-        size_t k = 0;
+        AUTO(strlist_done) struct strlist paths = { 0 };
         trees_paths(plan, i, &paths);
-        while (k < want->set_count && !same_list(&want->sets[k], &paths)) {
-            k++;
-        }
-        if (k < want->set_count) {
-            strlist_done(&paths);
-            continue;
-        }
-        want->sets = mem_grow(want->sets, &cap, want->set_count + 1, sizeof *want->sets);
-        want->sets[want->set_count++] = paths;
+        add_set(want, &paths);
+    }
+}
+
+void trees_want_sets(struct trees_want *to, const struct trees_want *from)
+{
+    for (size_t i = 0; i < from->set_count; i++) {
+        add_set(to, &from->sets[i]);
     }
 }
 

@@ -41,7 +41,7 @@ struct trees_want { /* owned by the task that fetches; trees_want_done() */
     char *cache;
     int64_t timeout_ms;
     struct strlist *sets;
-    size_t set_count;
+    size_t set_count, set_cap;
 };
 
 struct trees_options {
@@ -54,6 +54,8 @@ struct trees_options {
 void trees_paths(const struct mplan *plan, size_t database, struct strlist *out);
 /* Adds every distinct list of the plan to want->sets. */
 void trees_sets(const struct mplan *plan, struct trees_want *want);
+/* Adds the lists of another want. */
+void trees_want_sets(struct trees_want *to, const struct trees_want *from);
 struct err *trees_fetch(const struct trees_want *want, const struct trees_options *options,
                         struct trees **out) ERR_MUST_USE;
 /* NULL: that list was not fetched. */

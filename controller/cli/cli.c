@@ -17,8 +17,7 @@
 static struct err *bad_value(const struct cli_spec *spec, const struct option_row *row,
                              const char *text, const char *expected)
 {
-    return err_new(ERR_TERMINAL, REASON_USAGE, "%s --%s: \"%s\" is not %s", spec->command,
-                   row->name, text, expected);
+    return err_new(ERR_TERMINAL, REASON_USAGE, "--%s: \"%s\" is not %s", row->name, text, expected);
 }
 
 static struct err *store(const struct cli_spec *spec, const struct option_row *row,
@@ -119,11 +118,11 @@ static const struct option_row *row_of(const struct cli_spec *spec, int value)
 static struct err *check_words(const struct cli_spec *spec, int count, char **argv)
 {
     if (count < spec->min_words) {
-        return err_new(ERR_TERMINAL, REASON_USAGE, "%s: too few arguments, expected: sluice %s %s",
-                       spec->command, spec->command, spec->synopsis);
+        return err_new(ERR_TERMINAL, REASON_USAGE, "too few arguments, expected: sluice %s %s",
+                       spec->command, spec->synopsis);
     }
     if (spec->max_words >= 0 && count > spec->max_words) {
-        return err_new(ERR_TERMINAL, REASON_USAGE, "%s: unexpected argument \"%s\"", spec->command,
+        return err_new(ERR_TERMINAL, REASON_USAGE, "unexpected argument \"%s\"",
                        argv[spec->max_words]);
     }
     return NULL;
@@ -147,7 +146,7 @@ struct err *cli_parse(const struct cli_spec *spec, int argc, char **argv, void *
         }
         if (value == '?' || value == ':') {
             failed =
-                err_new(ERR_TERMINAL, REASON_USAGE, "%s: %s \"%s\"", spec->command,
+                err_new(ERR_TERMINAL, REASON_USAGE, "%s \"%s\"",
                         value == ':' ? "a value is missing after" : "unknown or ambiguous option",
                         argv[optind - 1]);
             break;

@@ -42,7 +42,7 @@ static const struct cli_spec resolve_spec = {
 
 static struct err *usage(const char *message)
 {
-    return err_new(ERR_TERMINAL, REASON_USAGE, "resolve: %s", message);
+    return err_new(ERR_TERMINAL, REASON_USAGE, "%s", message);
 }
 
 static struct err *check(const struct resolve_values *values)
@@ -91,7 +91,7 @@ static struct err *record(const struct resolve_values *values, const struct db_c
 
 int resolve_database_main(int argc, char **argv)
 {
-    static const char *const formats[] = { NULL };
+    static const char *const formats[] = { "json", NULL };
     struct resolve_values values = { .step = 0 };
     AUTO(db_context_done) struct db_context context = { 0 };
     bool help = false;
@@ -115,7 +115,9 @@ int resolve_database_main(int argc, char **argv)
     if (failed) {
         return cli_fail("resolve", failed, json);
     }
-    if (!help) {
+    if (!help && json) {
+        printf("{\"recorded\": true}\n");
+    } else if (!help) {
         printf("recorded: statement %lld of %s is %s; `sluice migrate` goes on from there\n",
                (long long)values.step, values.version ? values.version : values.description,
                values.verdict);

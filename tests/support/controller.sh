@@ -52,10 +52,13 @@ controller_stop() {
     controller_pid=''
 }
 
+controller_dead() { ! kill -0 "$controller_pid" 2>/dev/null; }
+
 controller_kill() {
     [ -n "$controller_pid" ] || return 0
     kill -9 "$controller_pid" 2>/dev/null || true
     wait "$controller_pid" 2>/dev/null || true
+    within 10 controller_dead || true # one that was disowned
     controller_pid=''
 }
 
