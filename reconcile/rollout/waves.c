@@ -3,6 +3,7 @@
 #include "reconcile/rollout/rollout.h"
 
 #include "reconcile/base/auto.h"
+#include "reconcile/base/buf.h"
 #include "reconcile/base/hash.h"
 #include "reconcile/base/mem.h"
 
@@ -14,11 +15,11 @@ struct ranked { /* a database not taken yet, with its stable place in the order 
 /* SHA-256(UID NUL name): neither the order of the spec nor a neighbour's name moves a database. */
 static void rank_make(const struct mplan *plan, size_t index, struct ranked *out)
 {
-    const char *uid = plan->uid ? plan->uid : "";
-    struct sha256 *hash = sha256_new();
-    sha256_add(hash, uid, strlen(uid) + 1);
-    sha256_add(hash, plan->databases[index].name, strlen(plan->databases[index].name));
-    sha256_end(hash, out->hash);
+    AUTO(buf_done) struct buf text = BUF(LIMIT_URL);
+    buf_adds(&text, plan->uid ? plan->uid : "");
+    buf_addc(&text, '\0');
+    buf_adds(&text, plan->databases[index].name);
+    sha256(buf_text(&text), text.len, out->hash);
     out->index = index;
 }
 

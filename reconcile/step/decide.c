@@ -167,7 +167,7 @@ static void decide_suspended(struct step *s)
 
 /* ---- waves and memory of databases ------------------------------------------------------------- */
 
-static const struct database_status *find_before(const struct step *s, size_t index)
+const struct database_status *step_before(const struct step *s, size_t index)
 {
     const char *name = s->plan->databases[index].name;
     if (index < s->old->database_count && str_eq(s->old->databases[index].name, name)) {
@@ -182,7 +182,7 @@ static void sync_databases(struct step *s)
     size_t count = s->plan->database_count;
     struct database_status *fresh = mem_array(count, sizeof *fresh);
     for (size_t i = 0; i < count; i++) {
-        const struct database_status *before = find_before(s, i);
+        const struct database_status *before = step_before(s, i);
         fresh[i].member = -1;
         if (before) {
             fresh[i] = *before;
@@ -242,10 +242,14 @@ static void apply_frozen_members(struct step *s)
     *at = *at > last ? last : *at;
 }
 
-static void make_waves(struct step *s)
+/* Only when something needs them: a fleet's order is a thousand digests. */
+void step_waves(struct step *s)
 {
     const struct rollout_status *rollout = &s->next->rollout;
     bool frozen = rollout->present && rollout->digest[0];
+    if (s->waves.member) {
+        return;
+    }
     rollout_waves_make(s->plan, &s->waves);
     if (frozen && rollout->catch_up) {
         one_wave(s);
@@ -263,7 +267,9 @@ static void decide_plan(struct step *s)
 {
     sync_databases(s);
     s->judged = mem_array(s->plan->database_count, sizeof *s->judged);
-    make_waves(s);
+    if (s->next->rollout.present) {
+        step_waves(s);
+    }
     requests_before(s);
     judge_databases(s);
     requests_after(s);

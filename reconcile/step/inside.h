@@ -48,11 +48,11 @@ struct step {
     const struct status *old;
     struct status *next;
     struct decision *out;
-    struct rollout_waves waves;
-    struct judged *judged; /* plan->database_count of them */
-    char retry_token[65];  /* hex */
-    bool retry_new;        /* the annotation differs from the last handled one */
-    bool spec_same;        /* the last status described this spec */
+    struct rollout_waves waves; /* by step_waves(); always there while a roll-out is on */
+    struct judged *judged;      /* plan->database_count of them */
+    char retry_token[65];       /* hex */
+    bool retry_new;             /* the annotation differs from the last handled one */
+    bool spec_same;             /* the last status described this spec */
     bool suspended;
     const struct commit_view *commit; /* the one that databases are judged against; never NULL */
     int64_t delta_ms; /* monotonic time since the last decision of this process; 0: none */
@@ -79,6 +79,10 @@ enum reason_class step_class_of(const char *reason);
 /* retryInterval, doubled by every further try, at most 5 min or retryInterval if that is longer. */
 int64_t step_backoff_ms(const struct mplan *plan, int32_t tries);
 const char *step_annotation(const struct mplan *plan, const char *key); /* NULL: none or empty */
+/* Fills waves and every judged.member, once. */
+void step_waves(struct step *s);
+/* What the last status says of this database; NULL: nothing. */
+const struct database_status *step_before(const struct step *s, size_t index);
 bool step_ready_before(const struct step *s); /* the last status said Ready of this spec */
 
 /* ---- judge.c ----------------------------------------------------------------------------------- */

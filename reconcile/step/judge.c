@@ -195,7 +195,11 @@ static void judge_waits(struct step *s)
 {
     for (size_t i = 0; i < s->plan->database_count; i++) {
         struct judged *judged = &s->judged[i];
-        const char *why = judged->kind == J_WAITS ? hopeless_wait(s, i) : NULL;
+        if (judged->kind != J_WAITS) {
+            continue;
+        }
+        step_waves(s);
+        const char *why = hopeless_wait(s, i);
         if (why) {
             char *message = mem_printf("directive after=%s: %s", judged->message, why);
             free(judged->message);

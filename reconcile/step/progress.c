@@ -76,6 +76,7 @@ static bool first_wave_answers(const struct step *s)
 static void start(struct step *s, const struct tally *tally)
 {
     struct rollout_status *rollout = &s->next->rollout;
+    step_waves(s);
     rollout->catch_up = is_catch_up(s);
     if (!rollout->catch_up && s->plan->strategy == STRATEGY_CANARY && !first_wave_answers(s)) {
         if (!say_trouble(s, 0, false)) {

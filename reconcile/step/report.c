@@ -119,15 +119,18 @@ static void note_verified(struct step *s)
     }
 }
 
+/* The database went on, though its Job could not say so. */
 static void note_recovered(struct step *s, size_t index)
 {
     const struct job_view *job = &s->seen->databases[index].job;
     const struct database_status *now = &s->next->databases[index];
-    const struct database_status *before = status_database(s->old, now->name);
     bool told = job->result && (job->result->outcome == OUTCOME_DONE ||
                                 job->result->outcome == OUTCOME_NOTHING_TO_DO);
-    bool moved = before && (before->head != now->head || before->journal != now->journal);
-    if (s->judged[index].kind == J_UP_TO_DATE && job->phase == JOB_ENDED && !told && moved) {
+    if (s->judged[index].kind != J_UP_TO_DATE || job->phase != JOB_ENDED || told) {
+        return;
+    }
+    const struct database_status *before = step_before(s, index);
+    if (before && (before->head != now->head || before->journal != now->journal)) {
         step_event(s, false, REASON_RECOVERED_FROM_HISTORY,
                    mem_printf("%s: Job %s did not report success, but the database says that the "
                               "migration is applied",
