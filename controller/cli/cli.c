@@ -14,14 +14,12 @@
 
 #define FIRST_LONG 256 /* getopt values of rows, above every letter */
 
-static struct err *bad_value(const struct cli_spec *spec, const struct option_row *row,
-                             const char *text, const char *expected)
+static struct err *bad_value(const struct option_row *row, const char *text, const char *expected)
 {
     return err_new(ERR_TERMINAL, REASON_USAGE, "--%s: \"%s\" is not %s", row->name, text, expected);
 }
 
-static struct err *store(const struct cli_spec *spec, const struct option_row *row,
-                         const char *text, void *values)
+static struct err *store(const struct option_row *row, const char *text, void *values)
 {
     void *field = (char *)values + row->offset;
 
@@ -38,7 +36,7 @@ static struct err *store(const struct cli_spec *spec, const struct option_row *r
     case OPTION_PAIRS: {
         const char *equals = strchr(text, '=');
         if (!equals || equals == text) {
-            return bad_value(spec, row, text, "of the form NAME=VALUE");
+            return bad_value(row, text, "of the form NAME=VALUE");
         }
         AUTO(free_auto) char *key = mem_strndup(text, (size_t)(equals - text));
         kvlist_set(field, key, equals + 1);
@@ -46,12 +44,12 @@ static struct err *store(const struct cli_spec *spec, const struct option_row *r
     }
     case OPTION_DURATION:
         if (!duration_parse(text, field)) {
-            return bad_value(spec, row, text, "a duration such as 30s, 5m or 1h30m");
+            return bad_value(row, text, "a duration such as 30s, 5m or 1h30m");
         }
         return NULL;
     case OPTION_NUMBER:
         if (!str_to_int64(text, 0, INT64_MAX, field)) {
-            return bad_value(spec, row, text, "a whole number");
+            return bad_value(row, text, "a whole number");
         }
         return NULL;
     }
@@ -152,7 +150,7 @@ struct err *cli_parse(const struct cli_spec *spec, int argc, char **argv, void *
             break;
         }
         const struct option_row *row = row_of(spec, value);
-        failed = row ? store(spec, row, optarg, values) : NULL;
+        failed = row ? store(row, optarg, values) : NULL;
     }
     free(tables.longs);
     if (*help) {

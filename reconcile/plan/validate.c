@@ -118,7 +118,7 @@ static struct err *pending_problem(const struct states *s, const struct plan_ent
     return err_new(ERR_TERMINAL, REASON_INVALID_MIGRATION,
                    entry->state == STATE_OUTDATED
                        ? "%s was changed since its last run and is not applied yet"
-                       : "%s is not applied yet",
+                       : "%s is not applied yet: apply it, or let it pass with \"*:pending\"",
                    name);
 }
 
