@@ -34,7 +34,7 @@ group_packages() {
             libgit2-dev libpq-dev libmariadb-dev libmariadb-dev-compat libcurl4-openssl-dev \
             libcjson-dev libssl-dev libyaml-dev zlib1g-dev libmicrohttpd-dev
         ;;
-    tests) echo libcriterion-dev ;;
+    tests) echo libcriterion-dev libpg-query-dev ;; # the real PostgreSQL grammar judges our splitter
     servers)
         # mariadb-server would make a data folder and a service: the core package is the server.
         echo "postgresql-$postgresql" mariadb-server-core mariadb-client-core \

@@ -205,29 +205,41 @@ stage_build() {
         tar -x -C "$stage_source/build/$1" --no-same-owner
 }
 
-# A command in the background with job control, so that an interruption of ours is not put off
-# until it ends, and so that it does not ignore SIGINT as background commands otherwise do.
-child=''
-supervise() {
-    local code=0
+# launch LIMIT NAME LOG COMMAND…: in the background, no more than LIMIT at once. With job control,
+# because background commands ignore SIGINT otherwise, and so that an interruption of ours is not
+# put off until they end.
+declare -A job_name=() job_log=() job_start=()
+launch() {
+    local limit=$1 name=$2 log=$3
+    shift 3
+    while [ ${#job_name[@]} -ge "$limit" ]; do reap; done
     set -m
-    "$@" </dev/null &
-    child=$!
+    "$@" </dev/null >"$log" 2>&1 &
     set +m
-    wait "$child" || code=$?
-    child=''
-    return $code
+    job_name[$!]=$name job_log[$!]=$log job_start[$!]=$SECONDS
 }
 
-# With a time limit, as the unprivileged user.
+# Wait for one of them and count its tests.
+reap() {
+    local pid code=0
+    wait -n -p pid "${!job_name[@]}" || code=$?
+    sweep "${job_name[$pid]}"
+    tally "${job_name[$pid]}" "$code" "${job_log[$pid]}" "${job_start[$pid]}"
+    unset "job_name[$pid]"
+}
+
+reap_all() { while [ ${#job_name[@]} != 0 ]; do reap; done; }
+
+# run_as_user NAME SECONDS FOLDER COMMAND…: with a time limit, as the unprivileged user.
 run_as_user() {
-    local seconds=$1 folder=$2
-    shift 2
+    local name=$1 seconds=$2 folder=$3
+    shift 3
     (
+        if [ "$folder" = own ]; then folder=$(exec_as_user mktemp -d "$run_dir/w/XXXXXX"); fi
         cd "$folder"
         export SLUICE=$stage_source/build/release/sluice SLUICE_BUILD=$stage_source/build/release
         export SLUICE_DEBUG_BUILD=$stage_source/build/debug SLUICE_SOURCE=$stage_source
-        export SLUICE_TEST_TEMPLATES=$run_dir/templates SLUICE_TEST_RUN=$run_dir TMPDIR=$run_dir/w
+        export SLUICE_TEST_TEMPLATES=$run_dir/templates SLUICE_TEST_RUN=$run_dir/$name TMPDIR=$run_dir/w
         [ -z "$full" ] || export SLUICE_FULL=1
         exec_as_user env "HOME=$run_dir/w" timeout -k 15 "$seconds" "$@"
     )
@@ -246,15 +258,13 @@ exec_as_user() {
 }
 
 # Whatever a test left running was started by us: it carries our mark in its environment.
-sweep() {
+sweep() { # NAME, or nothing for the whole run
     local environ pid
-    for environ in /proc/[0-9]*/environ; do
-        if grep -qsz "^SLUICE_TEST_RUN=$run_dir\$" "$environ"; then
-            pid=${environ#/proc/}
-            pid=${pid%/environ}
-            notes+=("$1 left process $pid behind: $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | cut -c1-120)")
-            kill -9 "$pid" 2>/dev/null || true
-        fi
+    for environ in $(grep -lsz "^SLUICE_TEST_RUN=$run_dir/${1:+$1\$}" /proc/[0-9]*/environ || true); do
+        pid=${environ#/proc/}
+        pid=${pid%/environ}
+        notes+=("${1:-the run} left process $pid behind: $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | cut -c1-120)")
+        kill -9 "$pid" 2>/dev/null || true
     done
 }
 
@@ -282,33 +292,29 @@ fetch_flyway() {
 run_unit() {
     [ "$(stat -c %a /dev/shm 2>/dev/null)" = 1777 ] ||
         say "# /dev/shm is not world-writable: Criterion will not start" >&2
-    local name seconds kind log code start
+    local name seconds kind
     while read -r name seconds kind; do
         [ -n "$name" ] || continue
-        log=$logs/unit-$name.log
-        code=0 start=$SECONDS
-        supervise run_as_user "$seconds" "$stage_source" bash -c \
+        # shellcheck disable=SC2016
+        launch "$jobs" "unit/$name" "$logs/unit-$name.log" \
+            run_as_user "unit/$name" "$seconds" "$stage_source" bash -c \
             '. tests/support/tap.sh; "$1" "$2"; done_testing' bash "${kind:-program}" \
-            "$stage_source/build/debug/tests/$name" >"$log" 2>&1 || code=$?
-        tally "unit/$name" "$code" "$log" "$start"
+            "$stage_source/build/debug/tests/$name"
     done <"$source_root/build/debug/tests/unit.list"
+    reap_all
 }
 
-# LABEL FILE
-run_script() {
-    local label=$1 file=$2 name log code=0 folder start=$SECONDS
+# Servers and runners keep a core busy each: half of the cores for integration.
+run_script() { # LABEL FILE
+    local label=$1 file=$2 name log
     name=$label/$(basename "$file" .sh)
     log=$logs/$label-$(basename "$file" .sh).log
     if [ "$label" = integration ]; then
-        folder=$(exec_as_user mktemp -d "$run_dir/w/XXXXXX")
-        supervise run_as_user "$(time_limit "$file")" "$folder" bash "$stage_source/tests/$label/$(basename "$file")" \
-            >"$log" 2>&1 || code=$?
-        sweep "$name"
-        rm -rf "$folder"
+        launch $(((jobs + 1) / 2)) "$name" "$log" run_as_user "$name" "$(time_limit "$file")" own \
+            bash "$stage_source/tests/$label/$(basename "$file")"
     else
-        supervise run_here "$(time_limit "$file")" bash "$file" >"$log" 2>&1 || code=$?
+        launch 1 "$name" "$log" run_here "$(time_limit "$file")" bash "$file"
     fi
-    tally "$name" "$code" "$log" "$start"
 }
 
 run_scripts() {
@@ -318,6 +324,7 @@ run_scripts() {
         found=1
         run_script "$label" "$file"
     done
+    reap_all
     [ -n "$found" ] || unable "$label" "there is no script in tests/$label"
 }
 
@@ -357,14 +364,14 @@ run_label() {
 }
 
 finish() {
-    local line code=0
-    trap - EXIT
-    if [ -n "$child" ]; then
-        kill -TERM "$child" 2>/dev/null || true
-        wait "$child" 2>/dev/null || true
-    fi
+    local line pid code=0
+    trap - EXIT INT TERM HUP
+    for pid in "${!job_name[@]}"; do
+        kill -TERM "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
     if [ -n "$run_dir" ]; then
-        sweep "the run"
+        sweep
         rm -rf "$run_dir"
     fi
     say "=="
@@ -389,4 +396,5 @@ stage
 fetch_flyway
 for label in "${labels[@]}"; do run_label "$label"; done
 for script in "${scripts[@]}"; do run_script "$(basename "$(dirname "$script")")" "$script"; done
+reap_all
 finish

@@ -36,6 +36,6 @@ root_tests() { # SUITE
     fi
     root_step "$1: the packages of the tests" 600 net 'deploy/install-packages.sh build tests && echo there'
     # From here on without a network: nothing may phone home.
-    root_step "$1: $tests" 3000 $net "CI=${CI:-} $tests"
+    root_step "$1: $tests" 3000 $net "CI=${CI:-} SLUICE_SEEDS=1000 $tests"
     done_testing
 }

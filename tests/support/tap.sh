@@ -105,7 +105,8 @@ criterion() {
     name=$(basename "$1")
     shift
     log=$(mktemp) tap=$(mktemp)
-    "$program" "--tap=$tap" "$@" >"$log" 2>&1 </dev/null || code=$?
+    # One job, and so one test at a time: criterion_fork.c says why.
+    "$program" --jobs 1 "--tap=$tap" "$@" >"$log" 2>&1 </dev/null || code=$?
     while IFS= read -r line; do
         if [[ $line =~ ^1\.\.([0-9]+) ]]; then
             planned=${BASH_REMATCH[1]}
