@@ -275,7 +275,7 @@ static void write_number(struct buf *out, double value)
     if (value == floor(value) && fabs(value) < 1e15) {
         buf_addf(out, "%.0f", value);
     } else {
-        buf_addf(out, "%.9g", value);
+        buf_addf(out, "%.15g", value);
     }
 }
 
