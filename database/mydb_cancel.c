@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-#include "database/mydb.h"
+#include "database/mydb_run.h"
 #include "reconcile/base/clock.h"
 #include "reconcile/base/mem.h"
 #include "reconcile/model/reason.h"

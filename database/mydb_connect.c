@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "database/mydb.h"
+#include "database/mydb_run.h"
 #include "reconcile/base/mem.h"
 #include "reconcile/base/str.h"
 #include "reconcile/model/reason.h"

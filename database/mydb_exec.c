@@ -10,6 +10,14 @@
 #define PATIENCE_FIRST_MS 200
 #define PATIENCE_MAX_MS 5000
 
+static void forget_failure(struct result *result)
+{
+    free(result->failed.version);
+    free(result->failed.description);
+    free(result->failed.script);
+    memset(&result->failed, 0, sizeof result->failed);
+}
+
 unsigned mydb_run_statement(struct mydb_file *f, size_t index, enum mydb_kill *killed)
 {
     struct mydb *m = f->m;
@@ -29,6 +37,9 @@ unsigned mydb_run_statement(struct mydb_file *f, size_t index, enum mydb_kill *k
         const struct mydb_failure kept = m->failure;
         mydb_send(m, "DO 0", strlen("DO 0"));
         m->failure = kept;
+    }
+    if (!code) {
+        forget_failure(f->run->result); // of a try that met a lock
     }
     const struct progress *progress = f->run->request->progress;
     if (!code && progress && progress->statement) {

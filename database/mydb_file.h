@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One file at work on MariaDB/MySQL. Internal to mydb_apply.c, mydb_steps.c and their neighbours. */
 #pragma once
-#include "database/mydb.h"
+#include "database/mydb_run.h"
 
 struct mydb_file {
     struct run *run;

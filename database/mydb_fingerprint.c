@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The state of the objects that a statement names: SHA-256 over SHOW CREATE (docs/engine.md 6.1).
-#include "database/mydb.h"
+#include "database/mydb_run.h"
 #include "reconcile/base/clock.h"
 #include "reconcile/base/hash.h"
 #include "reconcile/base/json.h"

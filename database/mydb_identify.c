@@ -37,8 +37,10 @@ static struct err *ask(struct mydb *m, struct mydb_result **out)
                  "SELECT VERSION(), SUBSTRING_INDEX(USER(),'@',1), DATABASE(), "
                  "TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6)) DIV 1000, "
                  "@@sql_mode, @@GLOBAL.read_only, ");
-        buf_adds(&sql, m->mariadb ? "@@GLOBAL.tx_read_only, @@GLOBAL.wsrep_on, "
-                                  : "@@GLOBAL.super_read_only, NULL, ");
+        buf_adds(&sql, !m->mariadb ? "@@GLOBAL.super_read_only, NULL, "
+                       : m->version < 110101
+                           ? "@@GLOBAL.tx_read_only, @@GLOBAL.wsrep_on, "
+                           : "@@GLOBAL.transaction_read_only, @@GLOBAL.wsrep_on, ");
         buf_adds(&sql, mydb_server_expression(m));
         const unsigned code = mydb_try_read(m, buf_text(&sql), out);
         if (code == 1193 && !m->plain_identity) { // server_uid came in the middle of several series

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The SQL that writes history and journal rows.
 #include <inttypes.h>
-#include "database/mydb.h"
+#include "database/mydb_run.h"
 #include "reconcile/base/mem.h"
 #include "reconcile/migration/parse.h"
 

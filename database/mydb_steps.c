@@ -155,7 +155,8 @@ static struct err *run_members(struct mydb_file *f, struct group *g, size_t *fai
         }
         TRY(run_check(f->run));
         const unsigned code = mydb_run_statement(f, i, killed);
-        if (code || *killed) { // SLEEP() and BENCHMARK() end early and well: a killed one is not done
+        if (code ||
+            *killed) { // SLEEP() and BENCHMARK() end early and well: a killed one is not done
             *failed = i;
             f->m->failure.code = code ? code : INTERRUPTED_CODE;
             return NULL;

@@ -2,7 +2,7 @@
 // Flyway's history table to the letter, our two beside it, the taking of the lease
 // (docs/formats.md 1).
 #include <inttypes.h>
-#include "database/mydb.h"
+#include "database/mydb_run.h"
 #include "reconcile/base/mem.h"
 #include "reconcile/model/reason.h"
 

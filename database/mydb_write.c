@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Our own rows in fenced transactions of few trips, and what to do when the answer to a COMMIT is lost.
 #include <inttypes.h>
-#include "database/mydb.h"
+#include "database/mydb_run.h"
 #include "reconcile/base/clock.h"
 #include "reconcile/base/mem.h"
 #include "reconcile/model/reason.h"

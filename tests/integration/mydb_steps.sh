@@ -315,6 +315,49 @@ printf "drop table x, missing;\n" >sql/V2__drop.sql
 run_expect "DROP of several, one missing" 3 'V2__drop.sql:1:[0-9]+: statement 2: 1051' migrate
 is "the first of them is done and known" "$(steps 2)" $'1 A done\n2 A failed'
 
+# ---- fenced -------------------------------------------------------------------------------------
+
+fresh
+printf "create table a (v int);\ndo sleep(2);\ncreate table b (v int);\n" >sql/V1__x.sql
+background
+within 20 runner_in 'do sleep'
+q "update sluice_lease set epoch = epoch + 1, nonce = repeat('f', 32)"
+finished
+is "somebody took the lease meanwhile: code 7" "$code" 7
+like "it says so" "$(cat err)" 'fenced at epoch 1'
+is "and did nothing more" "$(q "select count(*) from information_schema.tables where table_schema = '$db' and table_name = 'b'")" 0
+
+fresh
+printf "create table a (v int);\n" >sql/V1__a.sql
+run_expect "a table" 0 '' migrate
+printf "create procedure free_all()\nbegin\n  declare n int;\n  set n = release_all_locks();\nend;\ncall free_all();\ncreate table b (v int);\n" >sql/V2__lock.sql
+run_expect "a procedure that gives the lock away is noticed at once: code 7" 7 'lost the migration lock' migrate
+is "and nothing more is done without it" "$(q "select count(*) from information_schema.tables where table_schema = '$db' and table_name = 'b'")" 0
+
+# ---- the server dies -----------------------------------------------------------------------------
+
+fresh
+echo 'create table big (v varchar(200));' >sql/V1__big.sql
+echo "insert into big select repeat('x', 200) from seq_1_to_300000;" >sql/V2__fill.sql
+run_expect "a large table once more" 0 '' migrate
+cat >sql/V3__alter.sql <<'SQL'
+insert into big values ('before');
+alter table big add column extra int, algorithm=copy;
+insert into big (v) values ('behind');
+SQL
+background
+within 30 runner_in 'alter table big'
+server_kill mariadb
+finished
+is "the server died in the ALTER: code 9" "$code" 9
+like "the statement is named" "$(cat err)" 'V3__alter.sql:2:1: statement 2: 20(06|13)'
+server_resume mariadb
+run_expect "the server is back: judged and finished" 0 '' migrate
+is "every effect once" "$(q "select concat_ws(' ', sum(v = 'before'), sum(v = 'behind')) from big")" '1 1'
+is "the column too" "$(q "select count(*) from information_schema.columns where table_schema = '$db' and column_name = 'extra'")" 1
+is "nothing is left of the half-made copy" "$(ls "$SERVERS_DIR/mariadb/data/$db" | grep -c '^#sql' || true)" 0
+ok "the chain of the journal holds over a server's death" chain
+
 # ---- a history that is not ours to judge ---------------------------------------------------------
 
 fresh

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a run on MariaDB/MySQL is made of: fingerprints, the watchdog, fenced writes. Internal to
+ * database/mydb_*.c. */
+#pragma once
+#include "database/mydb.h"
+
+/* ---- mydb_fingerprint.c ------------------------------------------------------------------- */
+
+struct mydb_states { /* of the objects that one statement names */
+    struct mydb_state *items;
+    size_t count;
+};
+/* Reads the present state of every object of the statement. */
+struct err *mydb_fingerprint(struct mydb *m, const struct statement *s, struct mydb_states *out)
+    ERR_MUST_USE;
+/* The same objects again, as a recorded pre_state names them. */
+struct err *mydb_fingerprint_again(struct mydb *m, const struct mydb_states *before,
+                                   struct mydb_states *out) ERR_MUST_USE;
+char *mydb_states_format(const struct mydb_states *states); /* JSON of docs/formats.md 1; owned */
+/* False: not such JSON, or a name that is not quoted as ours are. */
+bool mydb_states_parse(const char *text, struct mydb_states *out);
+void mydb_states_done(struct mydb_states *states);
+
+/* ---- mydb_cancel.c: the watchdog ---------------------------------------------------------- */
+
+enum mydb_kill {
+    MYDB_KILL_NONE,
+    MYDB_KILL_CANCEL,
+    MYDB_KILL_TIMEOUT,
+    MYDB_KILL_DEADLINE
+};
+
+struct err *mydb_watch_start(struct mydb *m, const struct cancel *cancel) ERR_MUST_USE;
+/* From now until the disarm the session runs a statement that may be killed. INT64_MAX: no limit. */
+void mydb_watch_arm(struct mydb *m, int64_t timeout_ms, int64_t deadline_ms);
+enum mydb_kill mydb_watch_disarm(struct mydb *m);
+void mydb_watch_stop(struct mydb *m);
+
+/* ---- the runner: mydb_write.c, mydb_steps.c, mydb_apply.c, mydb_settle.c ------------------ */
+
+enum {
+    MYDB_BEGIN = 1,
+    MYDB_COMMIT = 2
+};
+/* Our own rows in one transaction, fenced at its begin. BEGIN without COMMIT leaves it open. Retries
+ * row locks when it is a whole transaction. A lost connection at a COMMIT is resolved here: the rows
+ * are in, *resolved is set (NULL: DatabaseUnavailable is returned) and the session is a new one. */
+struct err *mydb_write(struct run *run, const struct strlist *sql, int flags, bool *resolved)
+    ERR_MUST_USE;
+void mydb_rollback(struct mydb *m);
+/* Reconnect, lock, bump the epoch, read: is the row that was the head when the COMMIT went out there? */
+struct err *mydb_resolve_commit(struct run *run, bool *committed) ERR_MUST_USE;
+struct err *mydb_fenced(struct run *run) ERR_MUST_USE __attribute__((returns_nonnull));
+/* The finished file before this one gets its history row. */
+struct err *mydb_flush(struct run *run) ERR_MUST_USE;
+struct mydb_head mydb_head_of(const struct run *run);
+void mydb_start_writing(struct run *run); /* what run->seen says is committed */
+void mydb_head_rewind(struct run *run);   /* after a rollback: to m->committed */
+
+char *mydb_sql_journal(const struct mydb *m, const struct journal_row *row, int64_t elapsed_ms);
+char *mydb_sql_close(const struct mydb *m, int64_t seq, enum journal_state state,
+                     const char *post_state, const char *error_code, const char *message);
+char *mydb_sql_history_delete(const struct mydb *m, int32_t rank);
+struct mydb_history {
+    int32_t rank;
+    const struct migration *file; /* NULL: the baseline marker */
+    int32_t checksum;
+    int64_t execution_ms;
+    bool success;
+};
+char *mydb_sql_history(const struct run *run, const struct mydb_history *row);
+
+struct err *mydb_settle(struct run *run) ERR_MUST_USE;
+struct err *mydb_apply(struct run *run, const struct apply_list *list) ERR_MUST_USE;
+struct err *mydb_append(struct run *run, struct journal_row *row) ERR_MUST_USE;
