@@ -79,10 +79,11 @@ static const char *part_text(enum pgdb_part part)
     return "";
 }
 
-// 42501 and the like while we write our own rows are about our own tables, not the file.
+// Before the file's first statement an error is ours. At its end it is the file's: it dropped our
+// tables, or took our rights away.
 static bool is_own(enum pgdb_part part)
 {
-    return part == PART_BEGIN || part == PART_GUARD || part == PART_RESET || part == PART_ROWS;
+    return part == PART_BEGIN || part == PART_GUARD;
 }
 
 struct err *pgdb_failure_err(struct run *run, const struct pgdb_group *group,
@@ -93,7 +94,8 @@ struct err *pgdb_failure_err(struct run *run, const struct pgdb_group *group,
     const struct pgdb_fault *fault = &failure->fault;
     const char *where = part_text(failure->part);
     const char *name = file ? file->path : "baseline marker";
-    const char *word = is_own(failure->part) ? pgdb_fence_word(fault) : NULL;
+    const bool fenced = failure->part == PART_GUARD || failure->part == PART_ROWS;
+    const char *word = fenced ? pgdb_fence_word(fault) : NULL;
     if (failure->part == PART_ROWS && str_eq(fault->sqlstate, "23505")) {
         word = "moved"; // the primary key of the history: somebody else's row
     }

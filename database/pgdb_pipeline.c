@@ -146,7 +146,7 @@ static bool read_command(struct pgdb *pg, enum pgdb_part part, bool failed,
     if (part == PART_STATEMENT) {
         PQsetSingleRowMode(pg->conn); // a large SELECT is thrown away row by row
     }
-    for (;;) {
+    for (int seen = 0;; seen++) {
         AUTO(pgdb_clear_auto) PGresult *result = NULL;
         AUTO(pgdb_fault_done) struct pgdb_fault fault = { 0 };
         if (!pgdb_take(pg, pgdb_file_deadline(pg), &result, &fault)) {
@@ -156,8 +156,8 @@ static bool read_command(struct pgdb *pg, enum pgdb_part part, bool failed,
             }
             return false;
         }
-        if (!result) {
-            return true;
+        if (!result) { // a command without any result would be a COMMIT that nobody confirmed
+            return seen > 0;
         }
         const bool aborted = PQresultStatus(result) == PGRES_PIPELINE_ABORTED;
         const bool wrong_tag =

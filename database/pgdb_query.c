@@ -204,8 +204,12 @@ bool pgdb_take(struct pgdb *pg, int64_t deadline_ms, struct pg_result **out,
         return false;
     }
     PGresult *result = PQgetResult(pg->conn);
-    if (result && PQstatus(pg->conn) == CONNECTION_BAD) {
-        pgdb_fault_read(pg, result, fault);
+    if (PQstatus(pg->conn) == CONNECTION_BAD) { // also without a result: that is no end of results
+        if (result) {
+            pgdb_fault_read(pg, result, fault);
+        } else {
+            set_lost(fault, PQerrorMessage(pg->conn));
+        }
         fault->lost = true;
         PQclear(result);
         return false;
@@ -262,9 +266,13 @@ static bool take_all(struct pgdb *pg, struct pg_result **out, struct pgdb_fault 
 {
     const int64_t deadline = pgdb_deadline(pg);
     bool ok = true;
-    for (;;) {
+    for (int seen = 0;; seen++) {
         AUTO(pgdb_clear_auto) PGresult *result = NULL;
         if (!pgdb_take(pg, deadline, &result, fault)) {
+            return false;
+        }
+        if (!result && seen == 0) {
+            set_lost(fault, "the server gave no result");
             return false;
         }
         if (!result) {
@@ -342,7 +350,7 @@ bool pgdb_batch(struct pgdb *pg, const struct pgdb_command *commands, int count,
         }; // 25P02 and "aborted" are consequences
         if (!take_all(pg, results ? &results[i] : NULL, ok ? fault : &later)) {
             *failed = ok ? i : *failed;
-            if (!pg->conn || PQstatus(pg->conn) == CONNECTION_BAD) {
+            if (fault->lost || later.lost || !pg->conn) {
                 fault->lost = true;
                 return false;
             }
@@ -351,7 +359,8 @@ bool pgdb_batch(struct pgdb *pg, const struct pgdb_command *commands, int count,
     }
     AUTO(pgdb_clear_auto) PGresult *sync = NULL;
     AUTO(pgdb_fault_done) struct pgdb_fault lost = { 0 };
-    if (!pgdb_take(pg, pgdb_deadline(pg), &sync, &lost)) {
+    if (!pgdb_take(pg, pgdb_deadline(pg), &sync, &lost) ||
+        PQresultStatus(sync) != PGRES_PIPELINE_SYNC) {
         fault->lost = true;
         return false;
     }

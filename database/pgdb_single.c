@@ -82,13 +82,14 @@ static bool take_statement(struct pgdb *pg, const struct statement *statement,
 {
     bool ok = true;
     PQsetSingleRowMode(pg->conn);
-    for (;;) {
+    for (int seen = 0;; seen++) {
         AUTO(pgdb_clear_auto) PGresult *result = NULL;
         if (!pgdb_take(pg, pgdb_file_deadline(pg), &result, fault)) {
             return false;
         }
         if (!result) {
-            return ok;
+            fault->lost = fault->lost || seen == 0;
+            return ok && seen > 0;
         }
         const ExecStatusType status = PQresultStatus(result);
         if (status == PGRES_COPY_IN) {
@@ -144,6 +145,10 @@ static bool run_own(struct pgdb *pg, const struct pgdb_command *command,
         }
         PQclear(result);
         result = TAKE(next);
+    }
+    if (!result && ok) {
+        failure->fault.lost = true;
+        return false;
     }
     if (ok && failure->part == PART_VERIFY && !pgdb_verify_value(result)) {
         failure->verify_false = true;

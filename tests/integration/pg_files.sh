@@ -127,6 +127,14 @@ echo 'call p();' >sql/V2__call.sql
 run_expect "a procedure that commits is refused by the server" 3 'sql/V2__call.sql:1.*2D000' migrate
 is "and leaves nothing" "$(versions)|$(ask "select to_regclass('t') is null")" '1|t'
 
+fresh saw
+echo 'create table t (id int);' >sql/V1__t.sql
+echo 'drop table flyway_schema_history;' >sql/V2__saw.sql
+run_expect "a file that drops our table fails" 3 'sql/V2__saw.sql: could not write the history row: 42P01' migrate
+is "the table is still there" "$(versions)" 1
+echo 'drop table sluice_lease;' >sql/V2__saw.sql
+run_expect "any of them" 3 'sql/V2__saw.sql: could not write the history row: 42P01' migrate
+
 # ---- limits -----------------------------------------------------------------------------------------
 fresh limits
 printf -- '-- sluice: statement-timeout=200ms\nselect pg_sleep(60);\n' >sql/V1__slow.sql
