@@ -4,6 +4,7 @@
 
 #include "controller/cli/cli.h"
 #include "controller/cli/commands.h"
+#include "database/database.h"
 #include "git/repo.h"
 #include "reconcile/base/str.h"
 
@@ -38,6 +39,7 @@ static const struct command *command_find(const char *name)
 
 int main(int argc, char **argv)
 {
+    db_init(); /* before there are threads */
     if (argc < 2) {
         return help_main(0, NULL);
     }
