@@ -58,7 +58,7 @@ int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *
                 const posix_spawnattr_t *, char *const[], char *const[]) =
         (int (*)(pid_t *, const char *, const posix_spawn_file_actions_t *,
                  const posix_spawnattr_t *, char *const[], char *const[]))dlsym(RTLD_NEXT,
-                                                                               "posix_spawn");
+                                                                                "posix_spawn");
     point();
     int result = real(pid, path, actions, attributes, argv, envp);
     point();
