@@ -246,6 +246,12 @@ text='{"error":{"kind":"terminal","reason":"Succeeded","message":"gotcha"}}'
 liar "a child that invents a reason" 'error 0 SourceFetchFailed: .*gotcha' "SLFETCH1\\000\\000\\000\\$(printf %03o ${#text})$text"
 printf '#!/bin/sh\nkill -SEGV $$\n' >"$SERVERS_DIR/liar"
 said "a child that crashes" 'SourceFetchFailed: .*ended by signal 11' fetch "$url" --http --exe "$SERVERS_DIR/liar" --path sql
+# A clone that brings the child down is thrown away, once; the answer comes all the same.
+printf '#!/bin/sh\n[ -e %s/fell ] || { : >%s/fell; kill -SEGV $$; }\nexec %s fetch-once\n' \
+    "$SERVERS_DIR" "$SERVERS_DIR" "$probe" >"$SERVERS_DIR/liar"
+answer=$("$probe" fetch "$url" --http --exe "$SERVERS_DIR/liar" --cache "$clone" --path sql 2>&1)
+is "a crash over a clone: the right answer from a new one" \
+    "$(field rebuilt "$answer") $(grep -c '^file 0 sql/' <<<"$answer")" '1 2'
 printf '#!/bin/sh\nsleep 100 & sleep 100\n' >"$SERVERS_DIR/liar"
 late "a child that hangs, and its own child" 'SourceUnavailable: .*no complete answer within 2s' 4 \
     fetch "$url" --http --exe "$SERVERS_DIR/liar" --path sql

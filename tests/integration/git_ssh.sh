@@ -72,6 +72,17 @@ server_resume ssh
 hosts "ed25519 is known of two" "[127.0.0.1]:$port $host_key" 'tip 0 '
 hosts "ecdsa is known of two" "[127.0.0.1]:$port $(cut -d' ' -f1,2 "$SERVERS_DIR/ssh/host2.pub")" 'tip 0 '
 
+server_stop ssh
+ssh-keygen -q -t rsa -b 2048 -N '' -f "$SERVERS_DIR/ssh/host3"
+cp "$SERVERS_DIR/ssh/config" "$SERVERS_DIR/ssh/config.both"
+sed -i -e '/^HostKey/d' -e "1iHostKey $SERVERS_DIR/ssh/host3" "$SERVERS_DIR/ssh/config"
+server_resume ssh
+hosts "a server with nothing but an RSA key works, or the reason is told" \
+    "[127.0.0.1]:$port $(cut -d' ' -f1,2 "$SERVERS_DIR/ssh/host3.pub")" 'tip 0 |SourceUnavailable: .*RSA host key.*ed25519 and ecdsa work'
+server_stop ssh
+cp "$SERVERS_DIR/ssh/config.both" "$SERVERS_DIR/ssh/config"
+server_resume ssh
+
 # ---- login ----
 # login NAME KEYFILE REGEX [ARGUMENT…]
 login() { said "$1" "$3" poll "$url" --secret "identity=@$2" "${known[@]}" "${@:4}"; }

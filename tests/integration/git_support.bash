@@ -27,6 +27,9 @@ said() {
     local name=$1 regex=$2 output
     shift 2
     output=$("$probe" "$@" 2>&1) || true
+    if [[ $output =~ (ERROR:\ [A-Za-z]*Sanitizer|runtime\ error:) ]]; then
+        flunk "$name: clean under the sanitizers" "$output"
+    fi
     like "$name" "$output" "$regex"
 }
 
