@@ -319,7 +319,7 @@ static bool locks_first(const struct statement *s)
 static struct err *give_up(struct mydb_file *f, size_t index, struct err *e)
 {
     if (f->script.statements[index].class == STEP_OTHER) {
-        AUTO(err_free_auto) struct err *unrecorded = not_begun(f, index, e->message);
+        err_free(not_begun(f, index, e->message)); // unrecorded, it will be asked about
     }
     return e;
 }
