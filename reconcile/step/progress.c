@@ -322,13 +322,17 @@ static void count_elapsed(struct step *s)
     }
 }
 
-static void wake_for_starts(struct step *s)
+/* A Job that has not started within its time is deleted, and every such Job once all is Stalled. */
+static void delete_unstarted(struct step *s)
 {
     for (size_t i = 0; i < s->plan->database_count; i++) {
         const struct job_view *job = &s->seen->databases[i].job;
-        if (s->judged[i].starts_late) {
+        if (job->phase != JOB_WAITING) {
+            continue;
+        }
+        if (s->judged[i].starts_late || s->say == SAY_STALLED) {
             step_want(s, EFFECT_DELETE_JOB, i);
-        } else if (job->phase == JOB_WAITING) {
+        } else {
             step_wake(s, s->plan->start_timeout_ms - job->age_ms);
         }
     }
@@ -400,7 +404,6 @@ static void decide_on(struct step *s)
 {
     struct rollout_status *rollout = &s->next->rollout;
     struct tally tally = step_count(s);
-    wake_for_starts(s);
     bool restart = tally.unknown > 0 && stalled_before(s) && !s->retry_new;
     if (restart) { /* what is not known yet cannot lift a Stalled */
         say_unknown(s, "looking at the databases");
@@ -411,6 +414,7 @@ static void decide_on(struct step *s)
         return; /* it ended well */
     }
     count_elapsed(s);
+    delete_unstarted(s);
     set_text(&rollout->wave, s->waves.items[rollout->wave_index].name);
     if (s->say == SAY_STALLED || s->say == SAY_KEEP) {
         rollout->phase = PHASE_FAILED;
@@ -429,6 +433,23 @@ static void soften(struct step *s)
     }
     if (s->say == SAY_STALLED && busy && s->next->rollout.elapsed_ms < s->plan->timeout_ms) {
         s->say = SAY_RETRY;
+    }
+}
+
+/* A newer commit may cure what is Stalled; it is fetched, and fetched again. */
+static void expect_newest(struct step *s)
+{
+    const struct commit_view *newest = &s->seen->source.newest;
+    bool stalled = s->say == SAY_STALLED || (s->say == SAY_KEEP && stalled_before(s));
+    if (!stalled || s->commit == newest || newest->commit[0] == '\0' ||
+        newest->fetch == FETCH_DONE) {
+        return;
+    }
+    if (newest->fetch != FETCH_FAILED) {
+        step_say(s, SAY_PROGRESS, REASON_PROGRESSING, mem_strdup("fetching a newer commit"));
+    } else if (step_class_of(newest->fetch_failure.reason) == REASON_CLASS_RETRY) {
+        say_outage(s, step_reason(newest->fetch_failure.reason, REASON_SOURCE_FETCH_FAILED),
+                   newest->fetch_failure.message, STEP_FAILED_INSPECTIONS, s->next->outage_ms);
     }
 }
 
@@ -454,4 +475,5 @@ void rollout_decide(struct step *s, bool stopping)
     }
     decide_source_and_rest(s);
     soften(s);
+    expect_newest(s);
 }

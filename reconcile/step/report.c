@@ -130,7 +130,7 @@ static void note_recovered(struct step *s, size_t index)
         return;
     }
     const struct database_status *before = step_before(s, index);
-    if (before && (before->head != now->head || before->journal != now->journal)) {
+    if (before && before->journal != now->journal) {
         step_event(s, false, REASON_RECOVERED_FROM_HISTORY,
                    mem_printf("%s: Job %s did not report success, but the database says that the "
                               "migration is applied",

@@ -26,13 +26,11 @@ static void want_fetch(struct step *s, const struct commit_view *view, const cha
     step_want(s, EFFECT_FETCH, SIZE_MAX);
 }
 
-/* The error that keeps the wanted commit from us; NULL: none. */
-static const struct failure *missing(const struct step *s)
+/* Is something that we want from git not to be had? */
+static bool missing(const struct step *s)
 {
-    if (s->commit->fetch == FETCH_FAILED) {
-        return &s->commit->fetch_failure;
-    }
-    return s->seen->source.poll.reason ? &s->seen->source.poll : NULL;
+    return s->commit->fetch == FETCH_FAILED || s->seen->source.newest.fetch == FETCH_FAILED ||
+           s->seen->source.poll.reason;
 }
 
 /* ---- what is on does not fit any more ---------------------------------------------------------- */
@@ -96,7 +94,6 @@ static bool gives_way(struct step *s)
     struct rollout_status *rollout = &s->next->rollout;
     const struct commit_view *newest = &s->seen->source.newest;
     bool failed = rollout->phase == PHASE_FAILED;
-    queue_commit(s, "");
     if (!spec_fits(s)) {
         return true;
     }
@@ -159,7 +156,6 @@ static void begin_anew(struct step *s)
         s->next->databases[i].member = -1;
     }
     gates_reset(s);
-    queue_commit(s, "");
     s->again = true;
 }
 
@@ -167,8 +163,7 @@ static void begin_anew(struct step *s)
 
 static void count_missing(struct step *s)
 {
-    bool none = s->plan->database_count == 0;
-    bool out = missing(s) != NULL || none;
+    bool out = missing(s) || s->plan->database_count == 0;
     int64_t *outage_ms = &s->next->outage_ms;
     *outage_ms = !out ? 0 : *outage_ms + (*outage_ms == 0 ? 1 : s->delta_ms);
 }
@@ -206,6 +201,7 @@ bool source_decide(struct step *s)
         want_fetch(s, newest, newest->commit);
     }
     bool stopping = false;
+    queue_commit(s, "");
     if (rollout->present && rollout->digest[0]) {
         stopping = gives_way(s);
         if (stopping && at_rest(s)) {

@@ -63,8 +63,8 @@ static bool judge_target(const struct step *s, size_t index, struct judged *judg
     }
     return refuse(judged, REASON_TARGET_CHANGED,
                   mem_printf("expected target %s, found %s: the Secret leads to another database; "
-                             "correct it, or accept with annotation sluice.dev/accept-target: "
-                             "%s=%s",
+                             "correct it and run `sluice retry`, or accept with annotation "
+                             "sluice.dev/accept-target: %s=%s",
                              target_text(before->target, was), target_text(view->target, now),
                              before->name, now));
 }

@@ -170,6 +170,39 @@ static void history_is_five(struct world *w, const char *rule)
     check_text(rule, w->status.history[4].commit, w->commits[2].id);
 }
 
+static void fix_is_fetched_again(struct world *w, const char *rule)
+{
+    world_push(w, 1, true);
+    world_settle(w, 60000);
+    want(w, rule, CONDITION_STALLED, "True CanaryFailed");
+    world_edit(w, 1, 0);
+    w->next_poll_ms = w->mono_ms;
+    world_pass(w, 10);
+    want(w, rule, CONDITION_READY, "Unknown Progressing");
+    w->git_up = false; /* while it is being fetched */
+    world_pass(w, 2000);
+    want(w, rule, CONDITION_READY, "False SourceFetchFailed");
+    want(w, rule, CONDITION_RECONCILING, "True ProgressingWithRetry");
+    w->git_up = true;
+    w->next_poll_ms = INT64_MAX; /* nothing else wakes it */
+    world_pass(w, 60000);
+    want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
+}
+
+static void unstarted_is_deleted(struct world *w, const char *rule)
+{
+    w->plan.strategy = STRATEGY_ALL_AT_ONCE;
+    world_push(w, 1, true);
+    for (int i = 0; i < 1000 && w->databases[1].job.phase != JOB_WAITING; i++) {
+        world_pass(w, 5);
+    }
+    w->databases[1].job.next_ms = INT64_MAX; /* its node is not ready */
+    world_settle(w, 60000);
+    want(w, rule, CONDITION_STALLED, "True MigrationFailed");
+    want_number(rule, "phase of the other Job", w->databases[1].job.phase, JOB_NONE);
+    want(w, rule, CONDITION_FINISHED, "True Failed");
+}
+
 static void requested_ours(struct world *w, const char *rule)
 {
     settle_with(w, 1);
@@ -190,6 +223,9 @@ static const struct scene scenes[] = {
     { "coveredCommits keeps 64", 1, covered },
     { "a first wave that is dead for long holds a new roll-out", 2, dead_first_wave },
     { "history keeps the last five roll-outs", 1, history_is_five },
+    { "a fetch that fails while Stalled is tried again", 1, fix_is_fetched_again },
+    { "a Job that has not started is deleted when the roll-out is Stalled", 2,
+      unstarted_is_deleted },
     { "requestedAt is opaque", 1, requested_ours },
 };
 

@@ -85,7 +85,7 @@ static void dead_job(struct world *w, const char *rule)
     struct database_view view = seen.databases[0];
     struct database_status before = seen.status->databases[0];
     struct status old = *seen.status;
-    before.head--;
+    before.journal--;
     old.databases = &before;
     seen.databases = &view;
     seen.status = &old;
@@ -93,7 +93,7 @@ static void dead_job(struct world *w, const char *rule)
     view.job.result = NULL;
     cr_expect(is_told(&seen, REASON_RECOVERED_FROM_HISTORY, message), "%s", rule);
     cr_expect(strstr(message, "orders"), "%s: %s", rule, message);
-    before.head++;
+    before.journal++;
     cr_expect(!is_told(&seen, REASON_RECOVERED_FROM_HISTORY, message), "%s: nothing moved", rule);
 }
 
