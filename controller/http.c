@@ -281,7 +281,7 @@ static struct err *resolve(const struct http_options *options, struct addrinfo *
         host[length - 2] = '\0';
     }
     if (!str_to_int64(port, 0, 65535, &number) ||
-        getaddrinfo(*host ? host : options->host, port, &hints, out)) {
+        getaddrinfo(*host ? host : options->host, port, &hints, out) || !*out) {
         return err_new(ERR_TERMINAL, REASON_INVALID_SPEC,
                        "--%s-addr: \"%s\" is not ADDRESS:PORT with a numeric address",
                        options->name, address);

@@ -194,6 +194,7 @@ Test(local, a_second_controller_is_refused_by_the_first_ones_pid)
 {
     AUTO(folder_done) struct folder f = folder_new();
     AUTO(close_platform) struct platform p = open_owner(&f);
+    cr_assert_not_null(p.self);
     AUTO(free_auto) char *pid = mem_printf("(pid %ld)", (long)getpid());
     const struct local_options options = { .dir = f.path,
                                            .program = "/bin/true",
