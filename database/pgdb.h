@@ -225,6 +225,8 @@ int pgdb_group_count(const struct pgdb_group *group); /* of commands */
 /* statement: index from 0 with PART_STATEMENT. */
 enum pgdb_part pgdb_group_command(const struct pgdb_group *group, int index,
                                   struct pgdb_command *out, int *statement);
+/* Does the file leave more in the session than settings: temporary tables, cursors, LISTEN? */
+bool pgdb_script_touches(const struct script *script);
 bool pgdb_group_is_single(const struct pgdb_group *group); /* must run trip by trip */
 bool pgdb_group_is_alone(const struct pgdb_group *group);  /* nothing else in flight beside it */
 /* Runs a group trip by trip: COPY, verify=. True: committed. Rolls back otherwise. */

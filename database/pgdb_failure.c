@@ -145,7 +145,8 @@ struct err *pgdb_record_failed(struct run *run, const struct migration *file, in
     journal_row_prepare(run, file, rank, step, s, JOURNAL_FAILED, NULL, &row);
     run->script = NULL;
     row.line = run->result->failed.line;
-    row.error_code = fault->sqlstate[0] ? mem_strdup(fault->sqlstate) : NULL;
+    const char *code = run->result->failed.sqlstate;
+    row.error_code = code[0] ? mem_strdup(code) : NULL;
     const char *text = fault->message ? fault->message : e->message;
     row.message = mem_strndup(text, str_utf8_cut(text, strlen(text), MESSAGE_MAX));
     journal_row_rehash(run, &row);

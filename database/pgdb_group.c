@@ -26,7 +26,7 @@ int64_t pgdb_statement_timeout(const struct run *run, const struct migration *fi
     return own >= 0 ? own : run->request->execution->statement_timeout_ms;
 }
 
-static bool touches_session(const struct script *script)
+bool pgdb_script_touches(const struct script *script)
 {
     for (size_t i = 0; i < script->count; i++) {
         if (script->statements[i].touches_session) {
@@ -69,7 +69,7 @@ struct err *pgdb_group_make(struct run *run, const struct apply_item *item, int3
     if (file && file->directives.verify) {
         TRY(placeholders_verify(file, &run->placeholders, &out->verify));
     }
-    out->unnamed = pg->prepared == 0 || touches_session(&out->script);
+    out->unnamed = pg->prepared == 0 || pgdb_script_touches(&out->script);
     run->script = file ? &out->script : NULL;
     journal_row_prepare(run, file, rank, 0, NULL, JOURNAL_DONE, NULL, &out->row);
     run->script = NULL;
@@ -116,7 +116,7 @@ static struct layout layout_of(const struct pgdb_group *g)
         .constraints = 1,
         .verify = g->item->file->directives.verify ? 1 : 0,
         .resets = COUNT(resets) + 1,
-        .more = touches_session(&g->script) ? COUNT(more_resets) : 0,
+        .more = pgdb_script_touches(&g->script) ? COUNT(more_resets) : 0,
     };
 }
 

@@ -262,7 +262,13 @@ struct err *pgdb_verify(struct run *run, const struct migration *file, bool *out
     AUTO(pgdb_clear_auto) PGresult *r = NULL;
     AUTO(free_auto) char *what = mem_printf("%s: verify=", file->path);
     TRY(placeholders_verify(file, &run->placeholders, &sql));
-    TRY(pgdb_query(pgdb_of(run->db), &(struct pgdb_command){ .sql = sql }, what, &r));
+    struct err *e = pgdb_query(pgdb_of(run->db), &(struct pgdb_command){ .sql = sql }, what, &r);
+    if (e && str_eq(e->reason, REASON_INTERNAL)) { // the query is the file's, so is its error
+        struct err *failed = err_new(ERR_TERMINAL, REASON_MIGRATION_FAILED, "%s", e->message);
+        err_free(e);
+        return failed;
+    }
+    TRY(e);
     *out = pgdb_verify_value(r);
     return NULL;
 }

@@ -65,10 +65,11 @@ struct err *pgdb_session_leave(struct run *run)
     return e;
 }
 
-static const char enter_sql[] = "SELECT pg_catalog.set_config('search_path', $1, false),"
-                                " pg_catalog.set_config('standard_conforming_strings', 'on', false),"
-                                " pg_catalog.set_config('lock_timeout', $2, false),"
-                                " pg_catalog.set_config('statement_timeout', $3, false)";
+static const char enter_sql[] =
+    "SELECT pg_catalog.set_config('search_path', $1, false),"
+    " pg_catalog.set_config('standard_conforming_strings', 'on', false),"
+    " pg_catalog.set_config('lock_timeout', $2, false),"
+    " pg_catalog.set_config('statement_timeout', $3, false)";
 static const char check_sql[] =
     "SELECT pg_catalog.set_config('client_connection_check_interval', '5000', false)";
 
@@ -146,10 +147,10 @@ static struct err *fail_intent(struct steps *p, int64_t seq, const struct pgdb_f
                                struct err *e)
 {
     const char *text = fault->message ? fault->message : e->message;
+    const char *code = p->run->result->failed.sqlstate;
     AUTO(free_auto) char *message = mem_strndup(text, str_utf8_cut(text, strlen(text), 1024));
     p->pg->uncancellable = true;
-    err_free(pgdb_close_step(p->run, seq, JOURNAL_FAILED,
-                             fault->sqlstate[0] ? fault->sqlstate : NULL, message));
+    err_free(pgdb_close_step(p->run, seq, JOURNAL_FAILED, code[0] ? code : NULL, message));
     p->pg->uncancellable = false;
     return e;
 }
@@ -332,7 +333,11 @@ static struct err *run_outside(struct steps *p, size_t index, bool last)
     AUTO(free_auto) char *pre_state = NULL;
     struct pgdb_retry retry = { 0 };
     int64_t seq = 0;
-    TRY(probe_before(p, index, &pre_state));
+    struct err *before = probe_before(p, index, &pre_state);
+    if (before) { // a SET of the file, perhaps
+        const struct pgdb_fault none = { 0 };
+        return pgdb_record_failed(p->run, p->file, p->rank, p->script, &none, before);
+    }
     TRY(write_intent(p, index, pre_state, &seq));
     p->pg->block_limit_ms = p->run->request->execution->lock_retry_for_ms;
     for (;;) {
@@ -393,15 +398,19 @@ static struct err *check_verify(struct steps *p)
     if (!p->file->directives.verify) {
         return NULL;
     }
-    TRY(enter(p, p->script->count));
-    TRY(leave(p, pgdb_verify(p->run, p->file, &pass)));
-    if (pass) {
-        return NULL;
+    struct err *e = enter(p, p->script->count);
+    if (!e) {
+        e = leave(p, pgdb_verify(p->run, p->file, &pass));
+        if (!e && pass) {
+            return NULL;
+        }
+        run_failed(p->run, p->file, 0, 1, 1, NULL, 0);
+    }
+    if (!e) {
+        e = err_new(ERR_TERMINAL, REASON_MIGRATION_FAILED, "%s: verify= is not true after the file",
+                    p->file->path);
     }
     const struct pgdb_fault none = { 0 };
-    run_failed(p->run, p->file, 0, 1, 1, NULL, 0);
-    struct err *e = err_new(ERR_TERMINAL, REASON_MIGRATION_FAILED,
-                            "%s: verify= is not true after the file", p->file->path);
     return pgdb_record_failed(p->run, p->file, p->rank, p->script, &none, e);
 }
 
@@ -449,6 +458,23 @@ static struct err *finish(struct steps *p)
     return NULL;
 }
 
+// Temporary tables, cursors and the like are not the next file's.
+static struct err *clean_session(struct steps *p)
+{
+    static const struct pgdb_command commands[] = {
+        { .sql = "CLOSE ALL" },
+        { .sql = "UNLISTEN *" },
+        { .sql = "DISCARD TEMP" },
+        { .sql = "DEALLOCATE ALL" },
+    };
+    AUTO(pgdb_fault_done) struct pgdb_fault fault = { 0 };
+    int failed = 0;
+    if (!pgdb_script_touches(p->script) || pgdb_batch(p->pg, commands, 4, NULL, &fault, &failed)) {
+        return NULL;
+    }
+    return pgdb_fault_err(&fault, p->pg->stopped, "could not reset the session");
+}
+
 struct err *pgdb_steps_run(struct run *run, const struct apply_item *item,
                            const struct script *script)
 {
@@ -478,5 +504,6 @@ struct err *pgdb_steps_run(struct run *run, const struct apply_item *item,
         pgdb_tell_statement(run, p.file, (int)i + 1, &p.since_ms);
     }
     TRY(check_verify(&p));
-    return finish(&p);
+    TRY(finish(&p));
+    return clean_session(&p);
 }

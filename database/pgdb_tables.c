@@ -135,14 +135,15 @@ static void fill_begin(struct batch *b, const struct run *run, const char *lease
 }
 
 // Two plans of one schema may make our tables at the same moment: then they are there now.
-static bool is_passing(const struct pgdb_fault *fault)
+static bool is_passing(const struct pgdb_fault *fault, int tries)
 {
-    return str_eq(fault->sqlstate, "55P03") || str_eq(fault->sqlstate, "40P01") ||
-           str_eq(fault->sqlstate, "42P07") || str_eq(fault->sqlstate, "42P06") ||
-           str_eq(fault->sqlstate, "23505");
+    const bool locked = str_eq(fault->sqlstate, "55P03") || str_eq(fault->sqlstate, "40P01");
+    const bool made = str_eq(fault->sqlstate, "42P07") || str_eq(fault->sqlstate, "42P06") ||
+                      str_eq(fault->sqlstate, "23505");
+    return locked || (made && tries < 3); // a view of that name stays
 }
 
-static struct err *begin_once(struct run *run, struct lease *lease, bool *again)
+static struct err *begin_once(struct run *run, int tries, struct lease *lease, bool *again)
 {
     struct pgdb *pg = pgdb_of(run->db);
     AUTO(batch_done) struct batch b = { .count = 0 };
@@ -162,16 +163,16 @@ static struct err *begin_once(struct run *run, struct lease *lease, bool *again)
     for (int i = 0; i < b.count; i++) {
         PQclear(results[i]);
     }
-    *again = !ok && !fault.lost && !pg->stopped && is_passing(&fault);
+    *again = !ok && !fault.lost && !pg->stopped && is_passing(&fault, tries);
     return ok ? NULL : pgdb_fault_err(&fault, pg->stopped, "could not take the lease");
 }
 
 static struct err *begin(struct run *run, struct lease *lease)
 {
     const int64_t end = clock_mono_ms() + LEASE_WAIT_MS;
-    for (;;) {
+    for (int tries = 0;; tries++) {
         bool again = false;
-        struct err *e = begin_once(run, lease, &again);
+        struct err *e = begin_once(run, tries, lease, &again);
         if (!e || !again || clock_mono_ms() > end) {
             return e;
         }

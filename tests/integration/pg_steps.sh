@@ -73,6 +73,21 @@ printf -- '-- sluice: transaction=none\ncreate table if not exists r (n int);\ni
 run_expect "a repeatable begins anew when it changes" 0 '' migrate
 is "with all its steps" "$(ask 'select count(*) from r')|$(ask 'select count(*) from flyway_schema_history')" '3|2'
 
+fresh settings
+echo 'create table t (id int);' >sql/V1__t.sql
+migrate >/dev/null
+printf 'set no_such_setting = 1;\ncreate index concurrently on t (id);\n' >sql/V2__set.sql
+run_expect "a SET that fails is named" 3 'sql/V2__set.sql:1:[0-9]+: statement 1: 42704' migrate
+is "and written down" "$(ask "select step, error_code from sluice_journal where state = 'failed'")" '1|42704'
+printf -- '-- sluice: transaction=none\n-- sluice: verify=select count(*) = 1 from t\ncreate temp table scratch (id int);\nlisten x;\n' >sql/V2__set.sql
+run_expect "verify= decides about a file in steps too" 3 'sql/V2__set.sql: verify= is not true' migrate
+sed -i 's/count(\*) = 1/count(*) = nothing/' sql/V2__set.sql
+run_expect "one that cannot be asked is the file's failure" 3 'sql/V2__set.sql: verify=: 42703' migrate
+sed -i 's/= nothing/= 0/' sql/V2__set.sql
+printf "create table seen as select to_regclass('pg_temp.scratch') is null as t, (select count(*) from pg_listening_channels()) as l;\n" >sql/V3__look.sql
+run_expect "when it is true the file is done" 0 '' migrate
+is "what it left in the session is gone" "$(ask 'select * from seen')" 't|0'
+
 # ---- what nobody can know ---------------------------------------------------------------------------
 fresh unknown
 ask 'create table effect (n int); grant all on effect to app; create procedure p() language plpgsql as $$ begin
