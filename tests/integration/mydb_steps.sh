@@ -205,6 +205,19 @@ run_expect "and the next run is an ordinary one" 0 '' migrate
 fresh
 echo 'create table big (v varchar(200));' >sql/V1__big.sql
 echo "insert into big select repeat('x', 200) from seq_1_to_300000;" >sql/V2__fill.sql
+echo "alter table big add column x int, algorithm=copy;" >sql/V3__alter.sql
+background
+within 30 runner_in 'alter table big'
+kill -TERM $runner
+finished
+is "SIGTERM inside DDL: code 143" "$code" 143
+is "the ALTER is taken back" "$(q "select count(*) from information_schema.columns where table_schema = '$db' and column_name = 'x'")" 0
+run_expect "and judged and repeated by the next run" 0 '' migrate
+is "as one step" "$(steps 3)" $'0 done\n1 A done'
+
+fresh
+echo 'create table big (v varchar(200));' >sql/V1__big.sql
+echo "insert into big select repeat('x', 200) from seq_1_to_300000;" >sql/V2__fill.sql
 printf -- "-- sluice: statement-timeout=300ms\nalter table big add column x int, algorithm=copy;\n" >sql/V3__slow.sql
 run_expect "a statement limit stops DDL" 3 'V3__slow.sql:2:1: statement 1: 1969' migrate
 is "the failure is recorded" "$(steps 3)" '1 A failed'
