@@ -264,7 +264,8 @@ static void completed(void *cls, struct MHD_Connection *connection, void **conte
 
 /* ---- start and stop --------------------------------------------------------------------------- */
 
-static struct err *resolve(const struct http_options *options, struct addrinfo **out)
+/* NULL: not an address. */
+static struct addrinfo *resolve(const struct http_options *options)
 {
     const char *address = options->address;
     const char *colon = strrchr(address, ':');
@@ -273,6 +274,7 @@ static struct err *resolve(const struct http_options *options, struct addrinfo *
     const char *port = colon ? colon + 1 : address;
     struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
                               .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE };
+    struct addrinfo *found = NULL;
     int64_t number = 0;
     size_t length = strlen(host);
 
@@ -281,12 +283,10 @@ static struct err *resolve(const struct http_options *options, struct addrinfo *
         host[length - 2] = '\0';
     }
     if (!str_to_int64(port, 0, 65535, &number) ||
-        getaddrinfo(*host ? host : options->host, port, &hints, out) || !*out) {
-        return err_new(ERR_TERMINAL, REASON_INVALID_SPEC,
-                       "--%s-addr: \"%s\" is not ADDRESS:PORT with a numeric address",
-                       options->name, address);
+        getaddrinfo(*host ? host : options->host, port, &hints, &found)) {
+        return NULL;
     }
-    return NULL;
+    return found;
 }
 
 static void name_address(struct http_server *server, const struct addrinfo *info)
@@ -329,10 +329,14 @@ static struct err *start(struct http_server *server, const struct addrinfo *info
 
 struct err *http_start(const struct http_options *options, struct http_server **out)
 {
-    struct addrinfo *info = NULL;
+    struct addrinfo *info = resolve(options);
     struct http_server *server = NULL;
 
-    TRY(resolve(options, &info));
+    if (!info) {
+        return err_new(ERR_TERMINAL, REASON_INVALID_SPEC,
+                       "--%s-addr: \"%s\" is not ADDRESS:PORT with a numeric address",
+                       options->name, options->address);
+    }
     server = mem_alloc(sizeof *server);
     server->options = *options;
     server->options.total_ms = options->total_ms > 0 ? options->total_ms : TOTAL_MS;
