@@ -63,10 +63,18 @@ sub relay {
     }
 }
 
+# No child outlives the server: the silent ones would sleep on.
+my @children;
+$SIG{TERM} = sub { kill 'KILL', @children; exit };
+
 while (1) {
     my $client = $server->accept or next;
     my $pid = fork;
-    next if $pid;
+    if ($pid) {
+        push @children, $pid;
+        next;
+    }
+    $SIG{TERM} = 'DEFAULT';
     if ($mode eq 'silent') {
         sleep 1000;
     } elsif ($mode eq 'slow') {
