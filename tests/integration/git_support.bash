@@ -71,6 +71,7 @@ forge() {
 
 # fake MODE LOG [UPSTREAM]: starts the fake server and sets fake_port.
 fake() {
+    server_stop "fake_$1" # a second one of a mode takes the place of the first
     servers_take_port
     fake_port=$servers_port
     servers_run "fake_$1" TERM "$SERVERS_DIR/fake_$1.err" fake_probe \
