@@ -365,7 +365,8 @@ run_label() {
 
 finish() {
     local line pid code=0
-    trap - EXIT INT TERM HUP
+    trap - EXIT
+    trap '' INT TERM HUP # a second one must not cut the cleaning short
     for pid in "${!job_name[@]}"; do
         kill -TERM "$pid" 2>/dev/null || true
         wait "$pid" 2>/dev/null || true

@@ -83,6 +83,7 @@ root_make() {
 }
 
 root_done() {
+    trap '' INT TERM HUP # timeout sends its signal twice
     [ -n "$root_work" ] || return 0
     if mountpoint -q "$root_dir"; then umount -l "$root_dir"; fi
     rm -rf --one-file-system "$root_work"

@@ -148,6 +148,7 @@ servers_neutral() {
 servers_end() {
     local code=$1 name i
     trap - EXIT
+    trap '' INT TERM HUP # timeout sends its signal twice
     if [ "$code" != 0 ] && [ "$code" != 77 ]; then
         for name in "${servers_order[@]}"; do servers_tail "$name"; done
     fi
