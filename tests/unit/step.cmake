@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# 10,000 seeds; SLUICE_SEED=N replays one, arguments FIRST COUNT run others.
+# 10,000 seeds, 1,000 under the sanitizers; SLUICE_SEED=N replays one, arguments FIRST COUNT run others.
 add_executable(step_simulation unit/step_simulation.c unit/step_world.c unit/step_checks.c)
 target_link_libraries(step_simulation PRIVATE sluice_step)
 add_test(NAME step_simulation COMMAND step_simulation WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})

@@ -9,7 +9,12 @@
 #include "reconcile/base/str.h"
 #include "step_world.h"
 
+#ifdef __SANITIZE_ADDRESS__
+#define SEEDS                                                                                      \
+    1000 /* ten times slower under the sanitizers; tests/integration/simulation.sh runs them all */
+#else
 #define SEEDS 10000
+#endif
 #define CHECKPOINTS 8
 #define PATIENCE_MS (48LL * 3600 * 1000)
 
