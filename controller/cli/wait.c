@@ -217,11 +217,10 @@ static struct err *conclude(const struct waiting *w, enum verdict_of_look verdic
     if (verdict == LOOK_MET || (verdict == LOOK_MISSING && str_eq(if_missing, "pass"))) {
         *code = 0;
     } else if (verdict == LOOK_STALLED || verdict == LOOK_SUSPENDED) {
-        fprintf(stderr, "sluice wait: plan %s/%s is %s, it will not go on by itself\n",
-                w->namespace_, w->name, verdict == LOOK_STALLED ? "Stalled" : "suspended");
-        if (w->quiet) {
-            fprintf(stderr, "%s\n", w->shown);
-        }
+        /* The reason in the one line that a pipeline's log surely keeps, whatever stdout became. */
+        fprintf(stderr, "sluice wait: plan %s/%s is %s and will not go on by itself: %s\n",
+                w->namespace_, w->name, verdict == LOOK_STALLED ? "Stalled" : "suspended",
+                w->shown);
         *code = EXIT_STALLED;
     } else if (verdict == LOOK_MISSING && !str_eq(if_missing, "wait")) {
         return missing(w);
