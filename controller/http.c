@@ -5,10 +5,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include <microhttpd.h>
 
 #include "reconcile/base/auto.h"
@@ -289,15 +291,44 @@ static struct addrinfo *resolve(const struct http_options *options)
     return found;
 }
 
-static void name_address(struct http_server *server, const struct addrinfo *info)
+/* Bound by ourselves: after its own failure to listen, libmicrohttpd 1.0 leaves another errno. */
+static struct err *listen_on(const struct http_server *server, const struct addrinfo *info,
+                             int *out)
 {
-    const union MHD_DaemonInfo *bound =
-        MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT);
-    char host[64] = "";
+    const int on = 1;
+    int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-    getnameinfo(info->ai_addr, info->ai_addrlen, host, sizeof host, NULL, 0, NI_NUMERICHOST);
+    if (fd >= 0) {
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        if (info->ai_family == AF_INET6) {
+            setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+        }
+    }
+    if (fd < 0 || bind(fd, info->ai_addr, info->ai_addrlen) || listen(fd, SOMAXCONN)) {
+        struct err *failed =
+            err_new(ERR_TERMINAL, REASON_INVALID_SPEC,
+                    "could not listen on %s: %s; choose another one with --%s-addr",
+                    server->options.address, strerror(errno), server->options.name);
+        if (fd >= 0) {
+            close(fd);
+        }
+        return failed;
+    }
+    *out = fd;
+    return NULL;
+}
+
+static void name_address(struct http_server *server, int fd)
+{
+    struct sockaddr_storage bound = { 0 };
+    socklen_t length = sizeof bound;
+    char host[64] = "", port[8] = "";
+
+    (void)getsockname(fd, (struct sockaddr *)&bound, &length);
+    (void)getnameinfo((struct sockaddr *)&bound, length, host, sizeof host, port, sizeof port,
+                      NI_NUMERICHOST | NI_NUMERICSERV);
     snprintf(server->address, sizeof server->address,
-             info->ai_family == AF_INET6 ? "[%s]:%u" : "%s:%u", host, bound ? bound->port : 0U);
+             bound.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
 }
 
 static struct err *start(struct http_server *server, const struct addrinfo *info)
@@ -305,20 +336,23 @@ static struct err *start(struct http_server *server, const struct addrinfo *info
     unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO |
                      (info->ai_family == AF_INET6 ? MHD_USE_IPv6 : 0U);
     pthread_condattr_t attr;
+    int fd = -1;
 
-    server->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, access_handler, server, MHD_OPTION_SOCK_ADDR, info->ai_addr,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)MAX_CONNECTIONS, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-        (unsigned)MAX_PER_ADDRESS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SILENCE_SECONDS,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_PER_CONNECTION,
-        MHD_OPTION_NOTIFY_COMPLETED, completed, server, MHD_OPTION_NOTIFY_CONNECTION,
-        note_connection, server, MHD_OPTION_END);
+    TRY(listen_on(server, info, &fd));
+    name_address(server, fd);
+    server->daemon =
+        MHD_start_daemon(/* it owns the socket from here on */
+                         flags, 0, NULL, NULL, access_handler, server, MHD_OPTION_LISTEN_SOCKET, fd,
+                         MHD_OPTION_CONNECTION_LIMIT, (unsigned)MAX_CONNECTIONS,
+                         MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)MAX_PER_ADDRESS,
+                         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SILENCE_SECONDS,
+                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MEMORY_PER_CONNECTION,
+                         MHD_OPTION_NOTIFY_COMPLETED, completed, server,
+                         MHD_OPTION_NOTIFY_CONNECTION, note_connection, server, MHD_OPTION_END);
     if (!server->daemon) {
-        return err_new(ERR_TERMINAL, REASON_INVALID_SPEC,
-                       "could not listen on %s: %s; choose another one with --%s-addr",
-                       server->options.address, strerror(errno), server->options.name);
+        return err_new(ERR_TERMINAL, REASON_INVALID_SPEC, "could not start the %s server on %s",
+                       server->options.name, server->address);
     }
-    name_address(server, info);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&server->wake, &attr);
