@@ -164,7 +164,7 @@ finish_badly() {
 }
 
 build() {
-    local preset=$1 log=$logs/build-$1.log start=$SECONDS options=()
+    local preset=$1 log=$logs/build-$1.log start=$SECONDS options=(-DSLUICE_TESTS=ON)
     if [ "${CI:-}" = true ]; then options+=(-DSLUICE_WERROR=ON); fi
     if (cd "$source_root" && cmake --preset "$preset" "${options[@]}" &&
         cmake --build --preset "$preset" -j "$jobs") >"$log" 2>&1; then
@@ -200,8 +200,8 @@ stage() {
 stage_build() {
     [ -d "$source_root/build/$1" ] || return 0
     mkdir -p "$stage_source/build/$1"
-    # shellcheck disable=SC2046
-    (cd "$source_root/build/$1" && tar -c --exclude=CMakeFiles --exclude='*.a' $(ls -d sluice tests)) |
+    (cd "$source_root/build/$1" && find sluice tests -maxdepth 1 -type f -print0 2>/dev/null |
+        tar -c --null -T -) |
         tar -x -C "$stage_source/build/$1" --no-same-owner
 }
 
