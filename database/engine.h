@@ -97,11 +97,6 @@ void journal_advance(struct run *run, const struct journal_row *row);
 const struct journal_row *journal_find(const struct journal *journal, int32_t rank,
                                        const struct migration *file, int32_t step);
 bool journal_row_is_of(const struct journal_row *row, const struct migration *file);
-/* HMAC-SHA-256(key target_id; name NUL value NUL, sorted) over the user placeholders that the script
- * names; "" when it names none. */
-void journal_placeholders_hmac(const struct script *script, const struct placeholders *p,
-                               const char *target_id, char out[SHA256_HEX_LEN + 1]);
-
 /* ---- lease.c: pure decisions over the lease row ------------------------------------------- */
 
 /* Is the row's owner already who we are? True also when we do not become an owner. */

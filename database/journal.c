@@ -92,30 +92,6 @@ struct err *journal_verify(const char *history_table, const char *prev_hex,
     return NULL;
 }
 
-void journal_placeholders_hmac(const struct script *script, const struct placeholders *p,
-                               const char *target_id, char out[SHA256_HEX_LEN + 1])
-{
-    out[0] = '\0';
-    if (!script || script->placeholders_used.count == 0 || target_id[0] == '\0') {
-        return;
-    }
-    AUTO(buf_done) struct buf text = BUF(LIMIT_EXPANDED);
-    for (size_t i = 0; i < script->placeholders_used.count; i++) { // sorted by the parser
-        const char *name = script->placeholders_used.items[i];
-        const char *value = "";
-        for (size_t k = 0; p->user && k < p->user->count; k++) {
-            if (str_ieq(p->user->items[k].key, name)) {
-                value = p->user->items[k].value;
-            }
-        }
-        buf_add(&text, name, strlen(name) + 1);
-        buf_add(&text, value, strlen(value) + 1);
-    }
-    uint8_t digest[SHA256_LEN];
-    hmac_sha256(target_id, strlen(target_id), text.data, text.len, digest);
-    hex_format(digest, sizeof digest, out);
-}
-
 static void prepare_names(const struct run *run, const struct migration *file,
                           struct journal_row *out)
 {
@@ -162,7 +138,7 @@ void journal_row_prepare(const struct run *run, const struct migration *file, in
         hex_format(statement->sha256, SHA256_LEN, hex);
         out->statement_sha256 = mem_strdup(hex);
     }
-    journal_placeholders_hmac(run->script, &run->placeholders, run->target_id, hex);
+    placeholders_hmac(run->script, &run->placeholders, run->target_id, hex);
     out->placeholders_hmac = hex[0] ? mem_strdup(hex) : NULL;
     journal_row_rehash(run, out);
 }

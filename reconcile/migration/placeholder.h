@@ -35,3 +35,9 @@ struct err *placeholders_verify(const struct migration *m, const struct placehol
  * value of a placeholder. The raw byte that stands behind byte `expanded`; inside a value the
  * placeholder's "$", or with at_end (an exclusive end) the byte behind its "}". */
 size_t script_map_source(const struct script *script, size_t expanded, bool at_end);
+
+/* placeholders_hmac of docs/formats.md 1.2 for one file: HMAC-SHA-256 with the key target_id over name
+ * NUL value NUL of the user placeholders that the script names, sorted. `out` is "" when it names
+ * none, when script is NULL, or when target_id is "" (before adoption). */
+void placeholders_hmac(const struct script *script, const struct placeholders *p,
+                       const char *target_id, char out[SHA256_HEX_LEN + 1]);

@@ -299,26 +299,3 @@ void plan_done(struct plan *plan)
     }
     *plan = (struct plan){ 0 };
 }
-
-void plan_placeholders_hmac(const struct script *script, const struct placeholders *p,
-                            const char *target_id, char out[SHA256_HEX_LEN + 1])
-{
-    AUTO(buf_done) struct buf text = BUF(SIZE_MAX / 4);
-    uint8_t digest[SHA256_LEN];
-
-    out[0] = '\0';
-    if (script->placeholders_used.count == 0 || !target_id || !*target_id) {
-        return;
-    }
-    for (size_t i = 0; i < script->placeholders_used.count; i++) {
-        const char *name = script->placeholders_used.items[i];
-        for (size_t k = 0; k < p->user->count; k++) {
-            if (str_ieq(p->user->items[k].key, name)) {
-                buf_add(&text, name, strlen(name) + 1);
-                buf_add(&text, p->user->items[k].value, strlen(p->user->items[k].value) + 1);
-            }
-        }
-    }
-    hmac_sha256(target_id, strlen(target_id), buf_text(&text), text.len, digest);
-    hex_format(digest, SHA256_LEN, out);
-}

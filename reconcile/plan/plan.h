@@ -93,6 +93,3 @@ struct plan {
  * *out still holds entries and problems (release it), but no actions. */
 struct err *plan_make(const struct plan_input *input, struct plan *out) ERR_MUST_USE;
 void plan_done(struct plan *plan);
-/* placeholders_hmac (docs/formats.md 1.2) of one file; out "" when it names none or target_id is "". */
-void plan_placeholders_hmac(const struct script *script, const struct placeholders *p,
-                            const char *target_id, char out[SHA256_HEX_LEN + 1]);

@@ -430,7 +430,7 @@ struct err *states_repeatable_current(const struct states *s, const struct migra
         char hmac[SHA256_HEX_LEN + 1];
         hex_format(file->sha256, SHA256_LEN, sha256_text);
         TRY(placeholders_apply(file, input->placeholders, &script));
-        plan_placeholders_hmac(&script, input->placeholders, input->target_id, hmac);
+        placeholders_hmac(&script, input->placeholders, input->target_id, hmac);
         *current = str_eq(sha256_text, ran->file_sha256) &&
                    str_eq(hmac, ran->placeholders_hmac ? ran->placeholders_hmac : "");
         return NULL;

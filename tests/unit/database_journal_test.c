@@ -196,9 +196,9 @@ Test(journal, the_hmac_covers_the_user_placeholders_that_the_file_names)
     static const char text[] = "Owner\0me\0schema\0app";
     hmac_sha256("1f0c2a9b", 8, text, sizeof text, digest);
     hex_format(digest, sizeof digest, want);
-    journal_placeholders_hmac(&script, &p, "1f0c2a9b", got);
+    placeholders_hmac(&script, &p, "1f0c2a9b", got);
     cr_expect_str_eq(got, want);
     script.placeholders_used.count = 0;
-    journal_placeholders_hmac(&script, &p, "1f0c2a9b", got);
+    placeholders_hmac(&script, &p, "1f0c2a9b", got);
     cr_expect_str_eq(got, "");
 }

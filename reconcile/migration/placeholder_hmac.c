@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a journal row keeps of the placeholders' values: enough to see a change, not the values. */
+#include <string.h>
+
+#include "reconcile/base/auto.h"
+#include "reconcile/base/buf.h"
+#include "reconcile/base/hash.h"
+#include "reconcile/base/limits.h"
+#include "reconcile/migration/placeholder.h"
+
+void placeholders_hmac(const struct script *script, const struct placeholders *p,
+                       const char *target_id, char out[SHA256_HEX_LEN + 1])
+{
+    out[0] = '\0';
+    if (!script || script->placeholders_used.count == 0 || !target_id || target_id[0] == '\0') {
+        return;
+    }
+    AUTO(buf_done) struct buf text = BUF(LIMIT_EXPANDED);
+    for (size_t i = 0; i < script->placeholders_used.count; i++) { /* sorted by the parser */
+        const char *name = script->placeholders_used.items[i];
+        const char *value = "";
+        for (size_t k = 0; p->user && k < p->user->count; k++) {
+            if (str_ieq(p->user->items[k].key, name)) {
+                value = p->user->items[k].value;
+            }
+        }
+        buf_add(&text, name, strlen(name) + 1);
+        buf_add(&text, value, strlen(value) + 1);
+    }
+    uint8_t digest[SHA256_LEN];
+    hmac_sha256(target_id, strlen(target_id), text.data, text.len, digest);
+    hex_format(digest, sizeof digest, out);
+}
