@@ -132,7 +132,7 @@ static char *skeleton(const struct statement *s)
         if (*p == '\'' || *p == '"') {
             p = skip_quoted(p);
             out[n++] = '\'';
-        } else if (*p == '#' || (p[0] == '-' && p[1] == '-' && (p[2] == '\0' || p[2] <= ' '))) {
+        } else if (*p == '#' || (p[0] == '-' && p[1] == '-' && (uint8_t)p[2] <= ' ')) {
             p += strcspn(p, "\n");
         } else if (p[0] == '/' && p[1] == '*' && p[2] != '!') {
             const char *end = strstr(p + 2, "*/");

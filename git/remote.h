@@ -47,5 +47,5 @@ int http_transport(struct git_transport **out, struct git_remote *owner, void *r
 /* ssh.c */
 struct err *ssh_prepare(struct remote *remote, const char *home) ERR_MUST_USE;
 int ssh_credentials(struct git_credential **out, const char *url, const char *user,
-                    unsigned allowed, void *remote);
-int ssh_certificate(struct git_cert *cert, int valid, const char *host, void *remote);
+                    unsigned allowed, void *payload);
+int ssh_certificate(struct git_cert *cert, int valid, const char *host, void *payload);

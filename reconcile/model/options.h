@@ -63,7 +63,7 @@ void migrations_options_init(struct migrations_options *out); /* Flyway's defaul
 void migrations_options_copy(const struct migrations_options *from, struct migrations_options *out);
 /* The spec's names, every field: manifests and the plan digest. Owned by the caller. */
 struct json;
-struct json *migrations_options_json(const struct migrations_options *options);
+struct json *migrations_options_json(const struct migrations_options *m);
 void migrations_options_done(struct migrations_options *options);
 void execution_options_init(struct execution_options *out); /* docs/migrationplan.md 3's defaults */
 /* "*:future" -> pattern; false: not one. */
