@@ -50,6 +50,10 @@ static void add_secret(struct flags *flags, const char *pair)
     }
     AUTO(buf_done) struct buf text = BUF(1 << 20);
     AUTO(err_free_auto) struct err *error = file_read(equals + 2, &text);
+    if (error) {
+        fprintf(stderr, "%s\n", error->message);
+        return;
+    }
     kvlist_set(&flags->secret, key, buf_text(&text));
 }
 
