@@ -91,41 +91,72 @@ Test(reasons, every_name_of_the_header_is_in_the_table)
 {
     size_t names = 0;
 #define R(name)                                                                                    \
-    cr_expect(reason_find(name) != NULL, "%s", name);                                              \
-    names++;
-    R(REASON_RECONCILIATION_SUCCEEDED)
-    R(REASON_SUCCEEDED)
-    R(REASON_FAILED)
-    R(REASON_PROGRESSING)
-    R(REASON_PROGRESSING_WITH_RETRY) R(REASON_SUSPENDED) R(REASON_INVALID_SPEC) R(
-        REASON_SOURCE_UNAVAILABLE) R(REASON_SOURCE_FETCH_FAILED) R(REASON_SOURCE_TOO_LARGE)
-        R(REASON_REVISION_NOT_FOUND) R(REASON_HISTORY_REWRITTEN) R(REASON_HOST_KEY_MISMATCH) R(
-            REASON_SECRET_INVALID) R(REASON_NO_DATABASES) R(REASON_INVALID_MIGRATION)
-            R(REASON_TRANSACTION_CONTROL) R(REASON_DUPLICATE_VERSION) R(REASON_CHECKSUM_MISMATCH) R(
-                REASON_DESCRIPTION_MISMATCH) R(REASON_MIGRATION_MISSING) R(REASON_OUT_OF_ORDER)
-                R(REASON_BASELINE_REQUIRED) R(REASON_FAILED_HISTORY_ROW) R(REASON_HISTORY_REGRESSED)
-                    R(REASON_HISTORY_TAMPERED) R(REASON_TARGET_CHANGED) R(REASON_TARGET_ID_CONFLICT)
-                        R(REASON_TARGET_READ_ONLY) R(REASON_ROLE_TOO_POWERFUL) R(
-                            REASON_POOLER_UNSUPPORTED) R(REASON_UNSUPPORTED_TOPOLOGY)
-                            R(REASON_UNSUPPORTED_SERVER) R(REASON_DATABASE_UNAVAILABLE) R(
-                                REASON_DATABASE_BUSY) R(REASON_ACCESS_DENIED)
-                                R(REASON_TLS_VERIFICATION_FAILED) R(REASON_DATABASE_DISK_FULL) R(
-                                    REASON_LOCK_TIMEOUT) R(REASON_DEADLOCK)
-                                    R(REASON_WAITING_FOR_OLD_SESSION) R(REASON_MIGRATION_FAILED) R(
-                                        REASON_OUTCOME_UNKNOWN) R(REASON_CANARY_FAILED)
-                                        R(REASON_GATE_FAILED) R(REASON_ANALYSIS_UNAVAILABLE) R(
-                                            REASON_SOAKING) R(REASON_RUNNER_NOT_STARTED)
-                                            R(REASON_ATTEMPT_INTERRUPTED) R(REASON_NAME_CONFLICT) R(
-                                                REASON_DEADLINE_EXCEEDED) R(REASON_ASSIGNMENT_STALE)
-                                                R(REASON_FORMAT_TOO_NEW)
-                                                    R(REASON_RECOVERED_FROM_HISTORY) R(
-                                                        REASON_OUTCOME_RESOLVED) R(REASON_TAG_MOVED)
-                                                        R(REASON_USAGE) R(REASON_INTERNAL)
-                                                            R(REASON_NOT_FOUND) R(REASON_TIMED_OUT)
-                                                                R(REASON_INTERRUPTED)
-                                                                    cr_expect(names == reason_count,
-                                                                              "%zu names, %zu rows",
-                                                                              names, reason_count);
+    do {                                                                                           \
+        cr_expect(reason_find(name) != NULL, "%s", name);                                          \
+        names++;                                                                                   \
+    } while (0)
+    R(REASON_RECONCILIATION_SUCCEEDED);
+    R(REASON_SUCCEEDED);
+    R(REASON_FAILED);
+    R(REASON_PROGRESSING);
+    R(REASON_PROGRESSING_WITH_RETRY);
+    R(REASON_SUSPENDED);
+    R(REASON_INVALID_SPEC);
+    R(REASON_SOURCE_UNAVAILABLE);
+    R(REASON_SOURCE_FETCH_FAILED);
+    R(REASON_SOURCE_TOO_LARGE);
+    R(REASON_REVISION_NOT_FOUND);
+    R(REASON_HISTORY_REWRITTEN);
+    R(REASON_HOST_KEY_MISMATCH);
+    R(REASON_SECRET_INVALID);
+    R(REASON_NO_DATABASES);
+    R(REASON_INVALID_MIGRATION);
+    R(REASON_TRANSACTION_CONTROL);
+    R(REASON_DUPLICATE_VERSION);
+    R(REASON_CHECKSUM_MISMATCH);
+    R(REASON_DESCRIPTION_MISMATCH);
+    R(REASON_MIGRATION_MISSING);
+    R(REASON_OUT_OF_ORDER);
+    R(REASON_BASELINE_REQUIRED);
+    R(REASON_FAILED_HISTORY_ROW);
+    R(REASON_HISTORY_REGRESSED);
+    R(REASON_HISTORY_TAMPERED);
+    R(REASON_TARGET_CHANGED);
+    R(REASON_TARGET_ID_CONFLICT);
+    R(REASON_TARGET_READ_ONLY);
+    R(REASON_ROLE_TOO_POWERFUL);
+    R(REASON_POOLER_UNSUPPORTED);
+    R(REASON_UNSUPPORTED_TOPOLOGY);
+    R(REASON_UNSUPPORTED_SERVER);
+    R(REASON_DATABASE_UNAVAILABLE);
+    R(REASON_DATABASE_BUSY);
+    R(REASON_ACCESS_DENIED);
+    R(REASON_TLS_VERIFICATION_FAILED);
+    R(REASON_DATABASE_DISK_FULL);
+    R(REASON_LOCK_TIMEOUT);
+    R(REASON_DEADLOCK);
+    R(REASON_WAITING_FOR_OLD_SESSION);
+    R(REASON_MIGRATION_FAILED);
+    R(REASON_OUTCOME_UNKNOWN);
+    R(REASON_CANARY_FAILED);
+    R(REASON_GATE_FAILED);
+    R(REASON_ANALYSIS_UNAVAILABLE);
+    R(REASON_SOAKING);
+    R(REASON_RUNNER_NOT_STARTED);
+    R(REASON_ATTEMPT_INTERRUPTED);
+    R(REASON_NAME_CONFLICT);
+    R(REASON_DEADLINE_EXCEEDED);
+    R(REASON_ASSIGNMENT_STALE);
+    R(REASON_FORMAT_TOO_NEW);
+    R(REASON_RECOVERED_FROM_HISTORY);
+    R(REASON_OUTCOME_RESOLVED);
+    R(REASON_TAG_MOVED);
+    R(REASON_USAGE);
+    R(REASON_INTERNAL);
+    R(REASON_NOT_FOUND);
+    R(REASON_TIMED_OUT);
+    R(REASON_INTERRUPTED);
+    cr_expect(names == reason_count, "%zu names, %zu rows", names, reason_count);
 }
 
 Test(reasons, exit_codes_and_classes_are_those_of_the_design)
