@@ -111,10 +111,11 @@ my @kinds = $pg ? qw(dml ddl mixed drop rename index concurrently none) : qw(dml
 
 sub make_shape {
     my ($tree) = @_;
-    # Some trees are all transactional, so that several files are in flight; some are a single file.
-    return [map { (qw(dml ddl mixed))[rand 3] } 1 .. 10] if $tree % 3 == 0;
-    return [$kinds[($tree / 3) % @kinds]] if $tree % 3 == 1;
-    return [map { $kinds[rand @kinds] } 1 .. 5];
+    # Some trees are all transactional, so that several files are in flight; a few are a single file,
+    # in which much of the talk is about getting ready.
+    return [$kinds[($tree / 6) % @kinds]] if $tree % 6 == 1;
+    return [map { (qw(dml ddl mixed))[rand 3] } 1 .. 12] if $tree % 3 == 0;
+    return [map { $kinds[rand @kinds] } 1 .. 8];
 }
 
 # ---- one run under strace ---------------------------------------------------------------------------
