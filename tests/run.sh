@@ -171,7 +171,7 @@ build() {
         say "built $preset in $((SECONDS - start)) s"
         return 0
     fi
-    grep -E -A8 'error|FAILED|CMake Error' "$log" | head -n 60 || tail -n 30 "$log"
+    grep -E -A8 'error: |undefined reference|CMake Error' "$log" | head -n 60 || tail -n 30 "$log"
     failure "the $preset build (log: build/test-logs/build-$preset.log)"
     return 1
 }
