@@ -10,8 +10,8 @@
 #   roots         tests/roots/*.sh: the demo and the tests on bare Debian 12 and 13 (root only)
 #   SCRIPT        one of those scripts, by its path
 #
-# Without arguments: every label. --full runs the big numbers too. Missing packages are installed
-# where that is allowed. With CI=true whatever cannot run has failed. Started as root, the tests run
+# Without arguments: every label but roots, which --full adds. --full runs the big numbers too.
+# Missing packages are installed where that is allowed. With CI=true whatever cannot run has failed. Started as root, the tests run
 # as the user sluice-test, which is made if it is not there.
 #
 # The last line is "N passed, N failed, N skipped"; the code is 0 only if nothing failed and
@@ -33,7 +33,7 @@ stage_source=''
 say() { printf '%s\n' "$*"; }
 
 usage() {
-    sed -n 's/^# \{0,1\}//; 3,19p' "${BASH_SOURCE[0]}" >&2
+    sed -n 's/^# \{0,1\}//; 3,20p' "${BASH_SOURCE[0]}" >&2
     exit 1
 }
 
@@ -54,7 +54,8 @@ parse_arguments() {
         esac
     done
     if [ ${#labels[@]} = 0 ] && [ ${#scripts[@]} = 0 ]; then
-        labels=(static unit integration roots)
+        labels=(static unit integration)
+        if [ -n "$full" ]; then labels+=(roots); fi
     fi
 }
 
