@@ -113,9 +113,10 @@ sub make_shape {
     my ($tree) = @_;
     # Some trees are all transactional, so that several files are in flight; a few are a single file,
     # in which much of the talk is about getting ready.
-    return [$kinds[($tree / 6) % @kinds]] if $tree % 6 == 1;
-    return [map { (qw(dml ddl mixed))[rand 3] } 1 .. 12] if $tree % 3 == 0;
-    return [map { $kinds[rand @kinds] } 1 .. 8];
+    my ($single, $many, $some) = $pg ? (3, 10, 5) : (6, 12, 8);
+    return [map { (qw(dml ddl mixed))[rand 3] } 1 .. $many] if $tree % 3 == 0;
+    return [$kinds[($tree / $single) % @kinds]] if $tree % $single == 1;
+    return [map { $kinds[rand @kinds] } 1 .. $some];
 }
 
 # ---- one run under strace ---------------------------------------------------------------------------
