@@ -10,8 +10,7 @@
 #   roots         tests/roots/*.sh: the demo and the tests on bare Debian 12 and 13 (root only)
 #   SCRIPT        one of those scripts, by its path
 #
-# Without arguments: every label but roots, which --full adds. --full runs the big numbers too.
-# Missing packages are installed where that is allowed. With CI=true whatever cannot run has failed. Started as root, the tests run
+# Without arguments: every label. --full runs the big numbers too. Missing packages are installed where that is allowed. With CI=true whatever cannot run has failed. Started as root, the tests run
 # as the user sluice-test, which is made if it is not there.
 #
 # The last line is "N passed, N failed, N skipped"; the code is 0 only if nothing failed and
@@ -54,8 +53,7 @@ parse_arguments() {
         esac
     done
     if [ ${#labels[@]} = 0 ] && [ ${#scripts[@]} = 0 ]; then
-        labels=(static unit integration)
-        if [ -n "$full" ]; then labels+=(roots); fi
+        labels=(static unit integration roots)
     fi
 }
 
@@ -201,7 +199,8 @@ stage() {
 stage_build() {
     [ -d "$source_root/build/$1" ] || return 0
     mkdir -p "$stage_source/build/$1"
-    (cd "$source_root/build/$1" && find sluice tests -maxdepth 1 -type f -print0 2>/dev/null |
+    # The demo's build has no tests/.
+    (cd "$source_root/build/$1" && find . -maxdepth 2 -type f \( -path ./sluice -o -path './tests/*' \) -print0 |
         tar -c --null -T -) |
         tar -x -C "$stage_source/build/$1" --no-same-owner
 }
