@@ -34,6 +34,8 @@ git2.h          git/*.c
 git2/           git/*.c
 curl/           git/*.c
 openssl/        git/*.c
+curl/           k8s/*.c
+openssl/        k8s/*.c
 microhttpd.h    controller/*.c
 '
 
