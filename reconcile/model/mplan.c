@@ -134,6 +134,18 @@ static void wave_done(struct mplan_wave *w)
     kvlist_done(&w->labels);
 }
 
+static void job_done(struct mplan_job *job)
+{
+    json_free(job->resources);
+    json_free(job->node_selector);
+    json_free(job->tolerations);
+    json_free(job->affinity);
+    json_free(job->labels);
+    json_free(job->annotations);
+    json_free(job->image_pull_secrets);
+    free(job->priority_class);
+}
+
 void mplan_done(struct mplan *plan)
 {
     for (size_t i = 0; i < plan->database_count; i++) {
@@ -154,6 +166,9 @@ void mplan_done(struct mplan *plan)
     free(plan->source.webhook_secret_name);
     strlist_done(&plan->source.paths);
     free(plan->revision);
+    free(plan->service_account);
+    kvlist_done(&plan->selector.match_labels);
+    job_done(&plan->job);
     migrations_options_done(&plan->migrations);
     json_free(plan->defaulted);
     *plan = (struct mplan){ 0 };

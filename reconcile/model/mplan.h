@@ -75,6 +75,21 @@ enum deletion_policy {
     DELETION_CANCEL
 };
 
+/* execution.job: what a plan may say about its Jobs' pods on a cluster; the rest is the platform's. The
+ * json ones are checked, owned, as a pod's spec or a Job's metadata takes them; NULL: not given. */
+struct mplan_job {
+    struct json *resources;          /* of the runner's container: {limits, requests} */
+    struct json *node_selector;      /* map of strings */
+    struct json *tolerations;        /* list */
+    struct json *affinity;           /* {nodeAffinity, podAffinity, podAntiAffinity} */
+    struct json *labels;             /* map of strings, on the Job and its pod */
+    struct json *annotations;        /* map of strings, on the Job and its pod */
+    struct json *image_pull_secrets; /* list of {name} */
+    char *priority_class;            /* NULL: none */
+    int64_t grace_seconds;           /* terminationGracePeriodSeconds, 300 */
+    int64_t ttl_seconds;             /* ttlSecondsAfterFinished, 172800 */
+};
+
 struct mplan {
     /* metadata */
     char *namespace_, *name, *uid;
@@ -86,6 +101,14 @@ struct mplan {
     struct mplan_source source;
     char *revision;                       /* NULL: not pinned */
     struct migrations_options migrations; /* before the databases' overrides */
+    char *service_account;                /* serviceAccountName; NULL: the namespace's default */
+    /* Exactly one of databases and selector is given. With the selector the entries are the Secrets
+     * that match; whoever lists them adds them to databases. */
+    struct {
+        bool set;
+        struct kvlist match_labels; /* never empty when set */
+        bool allow_empty;
+    } selector;
     struct mplan_database *databases;
     size_t database_count;
     enum strategy strategy;
@@ -94,6 +117,7 @@ struct mplan {
     struct mplan_wave *waves;
     size_t wave_count;
     struct execution_options execution;
+    struct mplan_job job;
     int64_t start_timeout_ms;  /* execution.startTimeout, 10 min */
     int64_t interval_ms;       /* 5 min */
     int64_t retry_interval_ms; /* 30 s */
