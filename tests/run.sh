@@ -10,7 +10,8 @@
 #   roots         tests/roots/*.sh: the demo and the tests on bare Debian 12 and 13 (root only)
 #   SCRIPT        one of those scripts, by its path
 #
-# Without arguments: every label. --full runs the big numbers too. Missing packages are installed where that is allowed. With CI=true whatever cannot run has failed. Started as root, the tests run
+# Without arguments: every label. --full runs the big numbers too. Missing packages are installed
+# where that is allowed. With CI=true whatever cannot run has failed. Started as root, the tests run
 # as the user sluice-test, which is made if it is not there.
 #
 # The last line is "N passed, N failed, N skipped"; the code is 0 only if nothing failed and
@@ -304,26 +305,32 @@ run_unit() {
     reap_all
 }
 
-# Servers and runners keep a core busy each: half of the cores for integration.
 run_script() { # LABEL FILE
     local label=$1 file=$2 name log
     name=$label/$(basename "$file" .sh)
     log=$logs/$label-$(basename "$file" .sh).log
     if [ "$label" = integration ]; then
-        launch $(((jobs + 1) / 2)) "$name" "$log" run_as_user "$name" "$(time_limit "$file")" own \
+        launch "$jobs" "$name" "$log" run_as_user "$name" "$(time_limit "$file")" own \
             bash "$stage_source/tests/$label/$(basename "$file")"
     else
         launch 1 "$name" "$log" run_here "$(time_limit "$file")" bash "$file"
     fi
 }
 
+# Those that may take longest first: beside them the others find their way in.
+scripts_of() { # LABEL
+    local file
+    for file in "$source_root/tests/$1"/*.sh; do
+        [ ! -e "$file" ] || printf '%s %s\n' "$(time_limit "$file")" "$file"
+    done | sort -k1,1nr -k2 | cut -d' ' -f2-
+}
+
 run_scripts() {
     local label=$1 file found=''
-    for file in "$source_root/tests/$label"/*.sh; do
-        [ -e "$file" ] || continue
+    while IFS= read -r file; do
         found=1
         run_script "$label" "$file"
-    done
+    done < <(scripts_of "$label")
     reap_all
     [ -n "$found" ] || unable "$label" "there is no script in tests/$label"
 }
