@@ -8,6 +8,7 @@
 #include "reconcile/base/auto.h"
 #include "reconcile/base/clock.h"
 #include "reconcile/base/mem.h"
+#include "reconcile/model/reason.h"
 
 /* ---- snapshots and inspections ---------------------------------------------------------------- */
 
@@ -32,6 +33,12 @@ struct snapshot *snapshot_new(const struct json *object)
     s->serial = atomic_fetch_add(&serials, 1) + 1;
     s->print = snapshot_print(object);
     s->error = mplan_decode(object, &s->plan);
+    if (!s->error && s->plan.selector.set) {
+        s->error =
+            err_new(ERR_TERMINAL, REASON_INVALID_SPEC,
+                    "spec.databaseSelector: this controller does not look Secrets up by their "
+                    "labels: write spec.databases");
+    }
     step_spec_hash(&s->plan, s->spec_hash);
     const char *resolve = kvlist_get(&s->plan.annotations, ANNOTATION_RESOLVE);
     if (resolve && *resolve) {

@@ -122,6 +122,22 @@ static const char *host_problem(const char *text)
                : "must be a host name, an address, or the absolute folder of a socket";
 }
 
+/* "example.com/tier" or "tier" */
+static bool is_label_key(const char *key)
+{
+    const char *slash = strchr(key, '/');
+    AUTO(free_auto) char *prefix = slash ? mem_strndup(key, (size_t)(slash - key)) : NULL;
+    const char *name = slash ? slash + 1 : key;
+    return *name && is_label_value(name) &&
+           (!slash || (*prefix && strlen(prefix) <= 253 && is_name(prefix)));
+}
+
+static bool is_placeholder_name(const char *key)
+{
+    return *key && strlen(key) <= 128 && !key[strcspn(key, "${} \t\r\n")] &&
+           !str_starts(key, "flyway:");
+}
+
 const char *mplan_grammar_problem(enum mplan_grammar grammar, const char *text)
 {
     size_t n = strlen(text);
@@ -151,13 +167,91 @@ const char *mplan_grammar_problem(enum mplan_grammar grammar, const char *text)
         return path_problem(text);
     case GRAMMAR_HOST:
         return host_problem(text);
+    case GRAMMAR_LABEL_KEY:
+        return is_label_key(text) ? NULL : "is not a label key: tier or example.com/tier";
     case GRAMMAR_LABELS:
+    case GRAMMAR_JOB_LABELS:
         return n == 0 || is_label_value(text) ? NULL : "is not a label value";
     case GRAMMAR_ANY:
     case GRAMMAR_PLACEHOLDERS:
+    case GRAMMAR_JOB_ANNOTATIONS:
     default:
         return NULL;
     }
+}
+
+static bool has_prefix(const char *text, const char *const *prefixes)
+{
+    for (; *prefixes; prefixes++) {
+        if (str_starts(text, *prefixes)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *job_key_problem(enum mplan_grammar grammar, const char *key)
+{
+    static const char *const own[] = { "sluice.dev/", "batch.kubernetes.io/", NULL };
+    static const char *const weak[] = { "container.apparmor.security.beta.kubernetes.io/",
+                                        "container.seccomp.security.alpha.kubernetes.io/",
+                                        "seccomp.security.alpha.kubernetes.io/", NULL };
+    if (has_prefix(key, own) ||
+        (grammar == GRAMMAR_JOB_LABELS && str_eq(key, "app.kubernetes.io/managed-by"))) {
+        return "is set by the controller: choose another key";
+    }
+    return grammar == GRAMMAR_JOB_ANNOTATIONS && has_prefix(key, weak)
+               ? "would weaken the pod: its security settings are not the plan's"
+               : NULL;
+}
+
+const char *mplan_key_problem(enum mplan_grammar grammar, const char *key)
+{
+    const char *problem = NULL;
+    switch (grammar) {
+    case GRAMMAR_LABELS:
+        return mplan_grammar_problem(GRAMMAR_LABEL_KEY, key);
+    case GRAMMAR_JOB_LABELS:
+    case GRAMMAR_JOB_ANNOTATIONS:
+        problem = mplan_grammar_problem(GRAMMAR_LABEL_KEY, key);
+        return problem ? problem : job_key_problem(grammar, key);
+    case GRAMMAR_PLACEHOLDERS:
+        return is_placeholder_name(key)
+                   ? NULL
+                   : "is not a placeholder name: no blanks, braces or $, and not flyway:...";
+    default:
+        return NULL;
+    }
+}
+
+static size_t digits(const char *text)
+{
+    return strspn(text, DIGITS);
+}
+
+/* 500m, 1.5Gi, 2e3: what Kubernetes takes, without a sign. */
+bool mplan_is_quantity(const char *text)
+{
+    static const char *const suffixes[] = { "",  "Ki", "Mi", "Gi", "Ti", "Pi", "Ei", "n", "u",
+                                            "m", "k",  "M",  "G",  "T",  "P",  "E",  NULL };
+    const char *p = text;
+    size_t whole = digits(p);
+    p += whole;
+    if (*p == '.') {
+        size_t fraction = digits(++p);
+        p += fraction;
+        whole += fraction;
+    }
+    for (int i = 0; whole && suffixes[i]; i++) {
+        if (str_eq(p, suffixes[i])) {
+            return true;
+        }
+    }
+    if (!whole || !in_set(*p, "eE")) {
+        return false;
+    }
+    p += 1 + (size_t)in_set(p[1], "+-");
+    return digits(p) > 0 && !p[digits(p)];
 }
 
 /* ---- rules between lists ------------------------------------------------------------------- */
@@ -200,7 +294,8 @@ static struct err *check_waves(const struct mplan *plan, const struct named *dat
                 return invalid_at("strategy.waves", w, ".name", wave->name, "is used twice");
             }
         }
-        for (size_t i = 0; i < wave->names.count; i++) {
+        /* With the selector the names are known only when the Secrets are. */
+        for (size_t i = 0; i < wave->names.count && !plan->selector.set; i++) {
             if (!bsearch(wave->names.items[i], databases, plan->database_count, sizeof *databases,
                          key_compare)) {
                 return invalid_at("strategy.waves", w, ".select.names", wave->names.items[i],

@@ -11,7 +11,6 @@
 #define HOUR (3600 * SECOND)
 #define DAY (24 * HOUR)
 #define YEAR (365 * DAY)
-#define PATHS_MAX 16
 #define TABLE(fields_) .fields = (fields_), .count = sizeof(fields_) / sizeof *(fields_)
 
 #define AT(type_, member) .offset = offsetof(struct type_, member)
@@ -83,7 +82,7 @@ static const char *check_ref(const struct json *o, void *base)
     return problem;
 }
 
-#define NO_PLACE .offset = SIZE_MAX /* read by the table's check */
+#define NO_PLACE .offset = MPLAN_NO_PLACE /* read by the table's check */
 
 static const struct mplan_field ref_fields[] = {
     { "branch", MPLAN_STRING, GRAMMAR_REF, .min = 1, .max = 250, NO_PLACE },
@@ -111,8 +110,9 @@ static const struct mplan_table webhook_table = { TABLE(webhook_fields) };
 static const struct mplan_field source_fields[] = {
     { "url", MPLAN_STRING, GRAMMAR_URL, true, 1, LIMIT_URL, AT(mplan_source, url) },
     OBJECT("ref", ref_table, .fallback = "{\"branch\":\"main\"}"),
-    { "paths", MPLAN_STRINGS, GRAMMAR_PATH, .min = 1, .max = PATHS_MAX,
-      .fallback = "[\"sql/${database}\"]", AT(mplan_source, paths) },
+    /* sql/${database} with spec.databases, required with the selector: check_spec() */
+    { "paths", MPLAN_STRINGS, GRAMMAR_PATH, .min = 1, .max = MPLAN_PATHS_MAX,
+      AT(mplan_source, paths) },
     DURATION("interval", "\"1m\"", 100, YEAR, AT(mplan_source, interval_ms)),
     DURATION("timeout", "\"60s\"", SECOND, HOUR, AT(mplan_source, timeout_ms)),
     BOOL("allowRewrite", "false", AT(mplan_source, allow_rewrite)),
@@ -231,7 +231,7 @@ static const struct mplan_field database_fields[] = {
     OBJECT("connection", connection_table),
     OBJECT("tls", tls_table),
     { "schema", MPLAN_STRING, .min = 1, .max = 64, D(schema) },
-    { "paths", MPLAN_STRINGS, GRAMMAR_PATH, .max = PATHS_MAX, D(paths) },
+    { "paths", MPLAN_STRINGS, GRAMMAR_PATH, .max = MPLAN_PATHS_MAX, D(paths) },
     { "labels", MPLAN_MAP, GRAMMAR_LABELS, .max = LIMIT_LABELS, D(labels) },
     OBJECT("migrations", override_table, D(migrations)),
 };
@@ -344,18 +344,34 @@ static const struct mplan_field execution_fields[] = {
     { "oldSessions", MPLAN_ENUM, .fallback = "\"Wait\"", .words = old_sessions_words,
       P(execution.old_sessions) },
     BOOL("allowSuperuser", "false", P(execution.allow_superuser)),
-    LATER("job"),
+    OBJECT("job", mplan_job_table, .fallback = "{}", P(job)),
 };
 static const struct mplan_table execution_table = { TABLE(execution_fields) };
+
+static const struct mplan_field selector_fields[] = {
+    { "matchLabels", MPLAN_MAP, GRAMMAR_LABELS, true, 1, LIMIT_LABELS, P(selector.match_labels) },
+    BOOL("allowEmpty", "false", P(selector.allow_empty)),
+};
+static const char *check_selector(const struct json *o, void *base)
+{
+    struct mplan *plan = base;
+    (void)o;
+    plan->selector.set = true;
+    return NULL;
+}
+static const struct mplan_table selector_table = { TABLE(selector_fields),
+                                                   .check = check_selector };
 
 static const struct mplan_field spec_fields[] = {
     OBJECT("source", source_table, .required = true, P(source)),
     { "revision", MPLAN_STRING, GRAMMAR_COMMIT, .min = 40, .max = 64, P(revision) },
     /* Before databases, whose entries start from it. */
     OBJECT("migrations", migrations_table, .fallback = "{}", P(migrations)),
-    { "databases", MPLAN_LIST, .required = true, .max = LIMIT_DATABASES, P(databases),
-      .table = &database_table, .count_offset = offsetof(struct mplan, database_count),
+    { "databases", MPLAN_LIST, .max = LIMIT_DATABASES, P(databases), .table = &database_table,
+      .count_offset = offsetof(struct mplan, database_count),
       .item_size = sizeof(struct mplan_database) },
+    OBJECT("databaseSelector", selector_table),
+    { "serviceAccountName", MPLAN_STRING, GRAMMAR_NAME, .min = 1, .max = 253, P(service_account) },
     OBJECT("strategy", strategy_table, .fallback = "{}"),
     OBJECT("execution", execution_table, .fallback = "{}"),
     DURATION("interval", "\"5m\"", 100, YEAR, P(interval_ms)),
@@ -364,8 +380,6 @@ static const struct mplan_field spec_fields[] = {
     { "deletionPolicy", MPLAN_ENUM, .fallback = "\"Wait\"", .words = deletion_words,
       P(deletion_policy) },
     BOOL("suspend", "false", P(suspend)),
-    LATER("serviceAccountName"),
-    LATER("databaseSelector"),
     LATER("contract"),
     LATER("approval"),
     LATER("windows"),
@@ -374,7 +388,21 @@ static const struct mplan_field spec_fields[] = {
     LATER("dependsOn"),
     LATER("inspection"),
 };
-static const struct mplan_table spec_table = { TABLE(spec_fields) };
+/* The default of source.paths is no default of its own: with the selector there is none. */
+static const char *check_spec(const struct json *o, void *base)
+{
+    static const char *const keys[] = { "databases", "databaseSelector", NULL };
+    struct mplan *plan = base;
+    const char *problem = one_of_keys(o, keys, "needs exactly one of databases, databaseSelector");
+    if (!problem && plan->source.paths.count == 0) {
+        if (plan->selector.set) {
+            return "source.paths is required with databaseSelector: it has no default then";
+        }
+        strlist_add(&plan->source.paths, "sql/${database}");
+    }
+    return problem;
+}
+static const struct mplan_table spec_table = { TABLE(spec_fields), .check = check_spec };
 
 const struct mplan_table *mplan_fields(void)
 {

@@ -200,15 +200,38 @@ static struct err *read_int(const struct mplan_field *f, const struct json *node
         return invalid(path, "must be from %lld to %lld", (long long)f->min, (long long)f->max);
     }
     int32_t small = (int32_t)value;
-    put(place, &small, sizeof small);
+    if (place) {
+        put(place, f->type == MPLAN_INT64 ? (void *)&value : (void *)&small,
+            f->type == MPLAN_INT64 ? sizeof value : sizeof small);
+    }
     return NULL;
+}
+
+/* "1h30m" of the units h, m, s and ms: the spelling that GitOps tools share. */
+static bool is_duration(const char *text)
+{
+    bool parts = false;
+    for (const char *p = text; text && *p; parts = true) {
+        size_t n = strspn(p, "0123456789");
+        p += n;
+        if (n && *p == '.') {
+            n = strspn(++p, "0123456789");
+            p += n;
+        }
+        size_t unit = str_starts(p, "ms") ? 2 : *p && strchr("hms", *p) ? 1 : 0;
+        if (!n || !unit) {
+            return false;
+        }
+        p += unit;
+    }
+    return parts && strlen(text) <= MPLAN_DURATION_TEXT;
 }
 
 static struct err *read_duration(const struct mplan_field *f, const struct json *node, void *place,
                                  const struct path *path)
 {
     int64_t ms = 0;
-    if (!duration_parse(json_string(node), &ms)) {
+    if (!is_duration(json_string(node)) || !duration_parse(json_string(node), &ms)) {
         return invalid(path, "must be a duration such as 30s, 5m or 1h30m");
     }
     if (ms < f->min || ms > f->max) {
@@ -258,7 +281,8 @@ static struct err *read_target(const struct json *node, void *place, const struc
 {
     const char *text = NULL;
     TRY(need_string(node, path, &text));
-    if (!migrations_target_parse(text, place)) {
+    AUTO(free_auto) char *lower = str_lower(text);
+    if (!str_eq(lower, text) || !migrations_target_parse(text, place)) {
         return invalid(path, "\"%s\" is not latest, current, next or a version such as \"2.1\"",
                        text);
     }
@@ -288,6 +312,40 @@ static struct err *need_list(const struct mplan_field *f, const struct json *nod
     return check_count(f, json_count(node), path);
 }
 
+struct entry {
+    const char *text;
+    size_t index;
+};
+
+static int entry_compare(const void *a, const void *b)
+{
+    const struct entry *x = a;
+    const struct entry *y = b;
+    int order = strcmp(x->text, y->text);
+    return order ? order : (x->index > y->index) - (x->index < y->index);
+}
+
+/* No string twice in a list of strings. */
+static struct err *check_unique(const struct json *node, const struct path *path)
+{
+    AUTO(free_auto) struct entry *entries = mem_array(json_count(node), sizeof *entries);
+    size_t count = 0;
+    for (const struct json *n = json_first(node); n; n = json_next(n)) {
+        entries[count] = (struct entry){ json_string(n), count };
+        count++;
+    }
+    if (count > 1) {
+        qsort(entries, count, sizeof *entries, entry_compare);
+    }
+    for (size_t i = 1; i < count; i++) {
+        if (str_eq(entries[i].text, entries[i - 1].text)) {
+            const struct path at = { .up = path, .index = entries[i].index };
+            return invalid(&at, "\"%s\" is there twice", entries[i].text);
+        }
+    }
+    return NULL;
+}
+
 static struct err *read_patterns(const struct mplan_field *f, const struct json *node, void *place,
                                  const struct path *path)
 {
@@ -297,14 +355,16 @@ static struct err *read_patterns(const struct mplan_field *f, const struct json 
     size_t index = 0;
     for (const struct json *n = json_first(node); n; n = json_next(n)) {
         const struct path at = { .up = path, .index = index++ };
-        if (!ignore_pattern_parse(json_string(n), &m->ignore[m->ignore_count])) {
+        AUTO(free_auto) char *lower = str_lower(json_string(n));
+        if (!str_eq(lower, json_string(n)) ||
+            !ignore_pattern_parse(lower, &m->ignore[m->ignore_count])) {
             return invalid(&at,
                            "must be TYPE:STATE with type *, repeatable or versioned and state *, "
                            "missing, pending, ignored or future");
         }
         m->ignore_count++;
     }
-    return NULL;
+    return check_unique(node, path);
 }
 
 static struct err *read_strings(const struct mplan_field *f, const struct json *node, void *place,
@@ -320,29 +380,13 @@ static struct err *read_strings(const struct mplan_field *f, const struct json *
         TRY(check_text(f, text, 1, LIMIT_PATH, &at));
         strlist_add(list, text);
     }
-    return NULL;
-}
-
-/* "example.com/tier" or "tier" */
-static bool is_label_key(const char *key)
-{
-    const char *slash = strchr(key, '/');
-    AUTO(free_auto) char *prefix = slash ? mem_strndup(key, (size_t)(slash - key)) : NULL;
-    const char *name = slash ? slash + 1 : key;
-    return *name && !mplan_grammar_problem(GRAMMAR_LABEL_VALUE, name) &&
-           (!slash || (*prefix && !mplan_grammar_problem(GRAMMAR_NAME, prefix)));
-}
-
-static bool is_placeholder_name(const char *key)
-{
-    return *key && strlen(key) <= 128 && !key[strcspn(key, "${} \t\r\n")] &&
-           !str_starts(key, "flyway:");
+    return check_unique(node, path);
 }
 
 static struct err *read_map(const struct mplan_field *f, const struct json *node, void *place,
                             const struct path *path)
 {
-    struct kvlist *map = place;
+    struct kvlist *map = place; /* NULL: only checked */
     if (json_type(node) != JSON_OBJECT) {
         return invalid(path, "must be a map of strings");
     }
@@ -351,15 +395,32 @@ static struct err *read_map(const struct mplan_field *f, const struct json *node
         const struct path at = { .up = path, .key = json_key(n) };
         const char *text = NULL;
         TRY(need_string(n, &at, &text));
-        if (f->grammar == GRAMMAR_LABELS && !is_label_key(at.key)) {
-            return invalid(&at, "is not a label key");
-        }
-        if (f->grammar == GRAMMAR_PLACEHOLDERS && !is_placeholder_name(at.key)) {
-            return invalid(&at,
-                           "is not a placeholder name: no blanks, braces or $, and not flyway:...");
+        const char *problem = mplan_key_problem(f->grammar, at.key);
+        if (problem) {
+            return invalid(&at, "%s", problem);
         }
         TRY(check_text(f, text, 0, LIMIT_QUERY, &at));
-        kvlist_set(map, at.key, text);
+        if (map) {
+            kvlist_set(map, at.key, text);
+        }
+    }
+    return NULL;
+}
+
+static struct err *read_quantities(const struct mplan_field *f, const struct json *node,
+                                   const struct path *path)
+{
+    if (json_type(node) != JSON_OBJECT) {
+        return invalid(path, "must be a map of quantities");
+    }
+    TRY(check_count(f, json_count(node), path));
+    for (const struct json *n = json_first(node); n; n = json_next(n)) {
+        const struct path at = { .up = path, .key = json_key(n) };
+        int64_t whole = 0;
+        const char *text = json_string(n);
+        if (!(text ? mplan_is_quantity(text) : json_int64(n, &whole) && whole >= 0)) {
+            return invalid(&at, "must be a quantity such as \"500m\" or \"1Gi\", in quotes");
+        }
     }
     return NULL;
 }
@@ -373,18 +434,22 @@ static struct err *read_list(struct mplan *plan, const struct mplan_field *f, st
                              char *base, const struct path *path)
 {
     TRY(need_list(f, node, path));
-    char *items = mem_array(json_count(node), f->item_size);
+    char *items = NULL;
     size_t count = 0;
-    memcpy(base + f->offset, &items, sizeof items);
+    if (f->offset != MPLAN_NO_PLACE) {
+        items = mem_array(json_count(node), f->item_size);
+        memcpy(base + f->offset, &items, sizeof items);
+    }
     for (const struct json *n = json_first(node); n; n = json_next(n)) {
         const struct path at = { .up = path, .index = count };
-        char *item = items + count * f->item_size;
+        char *item = items ? items + count * f->item_size : NULL;
         if (f->table->init) {
             f->table->init(item, plan);
         }
         count++;
-        memcpy(base + f->count_offset, &count,
-               sizeof count); /* counted at once: released on error */
+        if (items) { /* counted at once: released on error */
+            memcpy(base + f->count_offset, &count, sizeof count);
+        }
         TRY(read_object(plan, f->table, json_at_mut(node, count - 1), item, &at));
     }
     return NULL;
@@ -393,13 +458,14 @@ static struct err *read_list(struct mplan *plan, const struct mplan_field *f, st
 static struct err *read_field(struct mplan *plan, const struct mplan_field *f, struct json *node,
                               char *base, const struct path *path)
 {
-    void *place = f->offset == SIZE_MAX ? NULL : base + f->offset;
+    void *place = f->offset == MPLAN_NO_PLACE ? NULL : base + f->offset;
     switch (f->type) {
     case MPLAN_STRING:
         return read_string(f, node, place, path);
     case MPLAN_BOOL:
         return read_bool(node, place, path);
     case MPLAN_INT:
+    case MPLAN_INT64:
         return read_int(f, node, place, path);
     case MPLAN_DURATION:
         return read_duration(f, node, place, path);
@@ -409,6 +475,10 @@ static struct err *read_field(struct mplan *plan, const struct mplan_field *f, s
         return read_strings(f, node, place, path);
     case MPLAN_MAP:
         return read_map(f, node, place, path);
+    case MPLAN_QUANTITIES:
+        return read_quantities(f, node, path);
+    case MPLAN_OPAQUE:
+        return json_type(node) == JSON_OBJECT ? NULL : invalid(path, "must be an object");
     case MPLAN_OBJECT:
         return read_object(plan, f->table, node, place, path);
     case MPLAN_LIST:

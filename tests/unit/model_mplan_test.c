@@ -41,6 +41,12 @@ static struct err *decode_spec(const char *spec, struct mplan *out)
     return mplan_decode(object, out);
 }
 
+static void check_json(const char *name, const struct json *node, const char *want)
+{
+    AUTO(free_auto) char *text = node ? json_text(node) : NULL;
+    check_text(name, text, want);
+}
+
 /* Every field that there is. */
 static const char full[] =
     "{source: {url: 'https://git.example.com/shop.git', ref: {tag: v1}, paths: [a, "
@@ -70,7 +76,13 @@ static const char full[] =
     "   {name: fourth, select: {percent: 50}}]},"
     " execution: {lockTimeout: 2s, lockRetryFor: 1m, statementTimeout: 3s, deadline: 2h, "
     "startTimeout: 4m,"
-    "   oldSessions: Terminate, allowSuperuser: true},"
+    "   oldSessions: Terminate, allowSuperuser: true, job: {resources: {limits: {memory: 256Mi}},"
+    "     nodeSelector: {disk: ssd}, tolerations: [{key: migrations, operator: Exists}],"
+    "     affinity: {nodeAffinity: {x: [1]}}, priorityClassName: high, imagePullSecrets: [{name: "
+    "reg}],"
+    "     terminationGracePeriodSeconds: 86400, ttlSecondsAfterFinished: 60, labels: {team: a},"
+    "     annotations: {example.com/note: 'any text'}}},"
+    " serviceAccountName: migrator,"
     " interval: 1m, retryInterval: 7s, timeout: 2h, deletionPolicy: Cancel, suspend: true}";
 
 static char *full_spec(void)
@@ -151,6 +163,16 @@ Test(mplan, every_field_reaches_its_place)
     cr_expect(x->lock_timeout_ms == 2000 && x->lock_retry_for_ms == 60000 &&
               x->statement_timeout_ms == 3000 && x->deadline_ms == 7200000 &&
               x->old_sessions == OLD_SESSIONS_TERMINATE && x->allow_superuser);
+    cr_expect(p.job.grace_seconds == 86400 && p.job.ttl_seconds == 60 &&
+              str_eq(p.job.priority_class, "high") && str_eq(p.service_account, "migrator"));
+    check_json("resources", p.job.resources, "{\"limits\":{\"memory\":\"256Mi\"}}");
+    check_json("node selector", p.job.node_selector, "{\"disk\":\"ssd\"}");
+    check_json("tolerations", p.job.tolerations,
+               "[{\"key\":\"migrations\",\"operator\":\"Exists\"}]");
+    check_json("affinity", p.job.affinity, "{\"nodeAffinity\":{\"x\":[1]}}");
+    check_json("pull secrets", p.job.image_pull_secrets, "[{\"name\":\"reg\"}]");
+    check_json("labels", p.job.labels, "{\"team\":\"a\"}");
+    check_json("annotations", p.job.annotations, "{\"example.com/note\":\"any text\"}");
     cr_expect(p.start_timeout_ms == 240000 && p.interval_ms == 60000 &&
               p.retry_interval_ms == 7000 && p.timeout_ms == 7200000 &&
               p.deletion_policy == DELETION_CANCEL && p.suspend);
@@ -171,6 +193,7 @@ Test(mplan, the_least_plan_gets_every_default)
         "{\"databases\":[{\"name\":\"a\",\"secretRef\":{\"name\":\"s\"},\"tls\":{\"mode\":\"verify-"
         "full\"}}],"
         "\"deletionPolicy\":\"Wait\",\"execution\":{\"allowSuperuser\":false,\"deadline\":\"24h\","
+        "\"job\":{\"terminationGracePeriodSeconds\":300,\"ttlSecondsAfterFinished\":172800},"
         "\"lockRetryFor\":\"10m\",\"lockTimeout\":\"1s\",\"oldSessions\":\"Wait\",\"startTimeout\":"
         "\"10m\","
         "\"statementTimeout\":\"0s\"},\"interval\":\"5m\",\"migrations\":{\"baselineDescription\":"
@@ -179,11 +202,14 @@ Test(mplan, the_least_plan_gets_every_default)
         "\"ignoreMigrationPatterns\":[\"*:future\"],\"outOfOrder\":false,"
         "\"placeholderReplacement\":true,"
         "\"table\":\"flyway_schema_history\",\"target\":\"latest\"},\"retryInterval\":\"30s\","
-        "\"source\":{\"allowRewrite\":false,\"interval\":\"1m\",\"paths\":[\"sql/${database}\"],"
+        "\"source\":{\"allowRewrite\":false,\"interval\":\"1m\","
         "\"ref\":{\"branch\":\"main\"},\"timeout\":\"60s\",\"url\":\"https://g/x\"},"
         "\"strategy\":{\"maxFailures\":0,\"maxParallel\":4,\"type\":\"Canary\"},\"suspend\":false,"
         "\"timeout\":\"1h\"}");
     cr_expect(p.source.ref_kind == REF_BRANCH && str_eq(p.source.ref, "main"));
+    cr_expect(p.source.paths.count == 1 && str_eq(p.source.paths.items[0], "sql/${database}"));
+    cr_expect(!p.selector.set && !p.service_account && p.job.grace_seconds == 300 &&
+              p.job.ttl_seconds == 172800 && !p.job.resources && !p.job.labels);
     cr_expect(p.strategy == STRATEGY_CANARY && p.wave_count == 0 && p.max_parallel == 4);
     cr_expect(p.timeout_ms == 3600000 && p.interval_ms == 300000 && p.retry_interval_ms == 30000 &&
               p.start_timeout_ms == 600000);
@@ -194,6 +220,20 @@ Test(mplan, the_least_plan_gets_every_default)
               p.execution.lock_retry_for_ms == want.lock_retry_for_ms &&
               p.execution.deadline_ms == want.deadline_ms &&
               p.execution.old_sessions == want.old_sessions);
+}
+
+Test(mplan, a_selector_stands_for_databases)
+{
+    AUTO(mplan_done) struct mplan p;
+    check_error("selector",
+                decode_spec("{source: {url: 'https://g/x', paths: [sql]}, databaseSelector:"
+                            " {matchLabels: {sluice.dev/plan: shop}, allowEmpty: true}, strategy:"
+                            " {waves: [{name: w, select: {names: [known-later]}}]}}",
+                            &p),
+                NULL);
+    cr_expect(p.selector.set && p.selector.allow_empty && p.database_count == 0 &&
+              str_eq(kvlist_get(&p.selector.match_labels, "sluice.dev/plan"), "shop"));
+    cr_expect(p.source.paths.count == 1 && str_eq(p.source.paths.items[0], "sql"));
 }
 
 Test(mplan, a_defaulted_spec_decodes_to_itself)
@@ -224,7 +264,7 @@ Test(mplan, what_is_wrong_is_named_by_its_path)
         { "spec is a list", "[]", "spec: must be an object" },
         { "no source", "{" DB "}", "spec.source: is required" },
         { "no url", "{source: {}, " DB "}", "spec.source.url: is required" },
-        { "no databases", "{" SRC "}", "spec.databases: is required" },
+        { "no databases", "{" SRC "}", "spec: needs exactly one of databases, databaseSelector" },
         { "an empty list of databases is for the controller to judge", "{" SRC ", databases: []}",
           NULL },
         { "null is absent", SPEC("suspend: null, strategy: null"), NULL },
@@ -247,8 +287,6 @@ Test(mplan, what_is_wrong_is_named_by_its_path)
           "spec.strategy.waves[0].gates[0].prometheus: this field is not supported" },
         { "semver", SOURCE("ref: {semver: '1.x'}"),
           "spec.source.ref.semver: this field is not supported" },
-        { "job overrides", SPEC("execution: {job: {}}"),
-          "spec.execution.job: this field is not supported" },
         /* scalars */
         { "a number for a string", "{source: {url: 5}, " DB "}",
           "spec.source.url: must be a string: put it in quotes" },
@@ -432,8 +470,9 @@ static void wrong_types(struct json *root, struct json *object, const struct mpl
     for (size_t i = 0; i < table->count; i++) {
         const struct mplan_field *f = &table->fields[i];
         bool there = json_get(object, f->key) != NULL;
-        struct json *wrong =
-            f->type == MPLAN_OBJECT || f->type == MPLAN_MAP ? json_array() : json_object();
+        bool map = f->type == MPLAN_OBJECT || f->type == MPLAN_MAP || f->type == MPLAN_QUANTITIES ||
+                   f->type == MPLAN_OPAQUE;
+        struct json *wrong = map ? json_array() : json_object();
         AUTO(json_free_auto) struct json *saved = json_copy(json_get(object, f->key));
         json_set(object, f->key, wrong);
         struct mplan p;
