@@ -33,6 +33,7 @@ void job_done(struct job *job)
 {
     free(job->database);
     free(job->ended_by);
+    free(job->waiting);
     result_done(&job->result);
     *job = (struct job){ 0 };
 }

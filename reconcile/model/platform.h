@@ -50,6 +50,7 @@ struct job { /* one attempt on one database, as the platform sees it; strings ow
     bool has_result;    /* a valid result line of this attempt */
     struct result result;
     char *ended_by; /* "exit code 3", "signal 9"; NULL: not known (the controller was away) */
+    char *waiting;  /* JOB_WAITING: what for, "Unschedulable: ..."; NULL: not known */
 };
 
 struct job_list {
@@ -99,6 +100,8 @@ struct platform_ops {
 
     /* Stable for the life of the installation; owner_cluster of the lease. Borrowed. */
     const char *(*cluster_id)(void *self);
+    /* Of commands that name none; NULL: "default". Borrowed. */
+    const char *(*default_namespace)(void *self);
 
     struct err *(*list_plans)(void *self, struct plan_keys *out);
     /* What is wrong with objects that never became one (a manifest that does not parse), one line each. */
@@ -135,6 +138,9 @@ struct platform_ops {
     struct err *(*delete_job)(void *self, const char *namespace_, const char *name);
     /* Asks a running Job to end (SIGTERM): it cancels, rolls back or records. Absent is fine. */
     struct err *(*cancel_job)(void *self, const char *namespace_, const char *name);
+    /* May be NULL. Tells people of something that happened to the plan, best effort; must not block. */
+    void (*event)(void *self, const char *namespace_, const char *name, const char *uid,
+                  bool warning, const char *reason, const char *message);
 };
 
 void plan_keys_add(struct plan_keys *keys, const char *namespace_, const char *name);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The Kubernetes platform (docs/migrationplan.md 4-6): MigrationPlans, Secrets and ConfigMaps of an API
+ * server, Jobs as pods, status in the object. */
+#pragma once
+#include <stdint.h>
+#include "k8s/job_build.h"
+#include "k8s/kube.h"
+#include "reconcile/base/err.h"
+#include "reconcile/model/platform.h"
+
+struct k8s_options { /* borrowed for the call, but for hook and payload */
+    const char
+        *kubeconfig;     /* NULL: the pod's service account in a cluster, else kube.h's default */
+    const char *context; /* NULL: current-context */
+    const char *namespace_;       /* plans of this one only; NULL: of all */
+    const char *user_agent;       /* "sluice/0.1.0" */
+    const char *cluster_id;       /* NULL: the UID of namespace kube-system */
+    const char *instance;         /* who we are, for events: the pod's name; NULL: the host's */
+    struct runner_options runner; /* image is needed by k8s_open */
+    kube_hook_fn *hook;           /* of every API call; NULL: none */
+    void *hook_payload;
+    int64_t start_timeout_ms; /* how long the first lists may take; 0: 30 s */
+};
+
+/* For the controller. Lists and watches plans, Jobs and pods; returns when everything has been listed
+ * once. ERR_TERMINAL InvalidSpec: the configuration cannot be used; ERR_TRANSIENT: no answer, or a
+ * right is missing (the message names it). */
+struct err *k8s_open(const struct k8s_options *options, struct platform *out) ERR_MUST_USE;
+/* For commands: each read is a request, `watch` follows the plans of options->namespace_. Nothing that
+ * belongs to the controller: no Jobs are created, no status is written. */
+struct err *k8s_attach(const struct k8s_options *options, struct platform *out) ERR_MUST_USE;
+
+/* The client behind a platform of this folder, for the lease and /metrics. Borrowed. */
+struct kube *k8s_kube(const struct platform *platform);
+/* The namespace that the kubeconfig's context or the service account names. Borrowed. */
+const char *k8s_namespace(const struct platform *platform);
+/* Removes assignments that no Job needs any more, in all namespaces that are watched: once the lease is
+ * ours, and then by itself whenever a Job ends or goes. Starts the thread that does it. */
+void k8s_lead(const struct platform *platform);

@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: Apache-2.0
+sluice_test(k8s_job_build_test SOURCES unit/k8s_job_build_test.c LINK sluice_k8s)
+sluice_test(k8s_job_read_test SOURCES unit/k8s_job_read_test.c LINK sluice_k8s)
