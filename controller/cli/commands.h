@@ -18,6 +18,10 @@ int controller_main(int argc, char **argv);
 int get_main(int argc, char **argv);
 int describe_main(int argc, char **argv);
 int wait_main(int argc, char **argv);
+int gate_main(int argc, char **argv);
 int retry_main(int argc, char **argv);
+int reconcile_main(int argc, char **argv);
+int suspend_main(int argc, char **argv);
+int resume_main(int argc, char **argv);
 /* With plan/NAME a request to the controller, else resolve_database_main(). */
 int resolve_main(int argc, char **argv);

@@ -172,9 +172,8 @@ int describe_main(int argc, char **argv)
     failed = failed ? failed : plan_word("describe", words.items[words.count - 1], &name);
     failed = failed ? failed : plans_open("describe", &values.plan, &platform);
     if (!failed) {
-        failed = platform.ops->read_plan(
-            platform.self, values.plan.namespace_ ? values.plan.namespace_ : "default", name,
-            &object);
+        failed = platform.ops->read_plan(platform.self, plans_namespace(&values.plan, &platform),
+                                         name, &object);
         plans_warn(&platform);
     }
     if (failed) {

@@ -187,7 +187,7 @@ static struct err *show(const struct platform *platform, const struct get_values
     if (all) {
         failed = read_all(platform, values->plan.namespace_, &objects, &count);
     } else {
-        const char *namespace_ = values->plan.namespace_ ? values->plan.namespace_ : "default";
+        const char *namespace_ = plans_namespace(&values->plan, platform);
         objects = mem_array(1, sizeof *objects);
         failed = plan_word("get", words->items[words->count - 1], &name);
         failed = failed ? failed

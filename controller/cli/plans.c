@@ -33,6 +33,15 @@ void plans_close(struct platform *platform)
     *platform = (struct platform){ 0 };
 }
 
+const char *plans_namespace(const struct plan_args *args, const struct platform *platform)
+{
+    if (args->namespace_) {
+        return args->namespace_;
+    }
+    return platform->ops->default_namespace ? platform->ops->default_namespace(platform->self)
+                                            : "default";
+}
+
 void plans_warn(const struct platform *platform)
 {
     AUTO(strlist_done) struct strlist problems = { 0 };

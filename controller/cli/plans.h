@@ -23,6 +23,8 @@ struct plan_args { /* options of every such command */
 struct err *plans_open(const char *command, const struct plan_args *args, struct platform *out)
     ERR_MUST_USE;
 void plans_close(struct platform *platform);
+/* -n, else what the platform says. Borrowed. */
+const char *plans_namespace(const struct plan_args *args, const struct platform *platform);
 /* Complaints about manifests, to stderr: a plan that is missing may be in one of them. */
 void plans_warn(const struct platform *platform);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `sluice retry plan/NAME` and `sluice resolve plan/NAME`: requests to the controller, as annotations
- * beside the manifest. */
+/* `sluice retry|resolve|reconcile|suspend|resume plan/NAME`: requests to the controller, as patches of
+ * annotations and spec.suspend (standalone: beside the manifest). */
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +42,37 @@ static const struct cli_spec retry_spec = {
     .max_words = 2,
 };
 
+static const struct cli_spec reconcile_spec = {
+    .command = "reconcile",
+    .synopsis = "plan/NAME",
+    .about = "Asks the controller to look at the repository and the databases now.",
+    .rows = retry_rows,
+    .row_count = sizeof retry_rows / sizeof *retry_rows,
+    .min_words = 1,
+    .max_words = 2,
+};
+
+static const struct cli_spec suspend_spec = {
+    .command = "suspend",
+    .synopsis = "plan/NAME",
+    .about = "Sets spec.suspend: running Jobs finish, nothing new starts, nothing is fetched. Where"
+             " a\nGitOps tool owns the manifest, set it there.",
+    .rows = retry_rows,
+    .row_count = sizeof retry_rows / sizeof *retry_rows,
+    .min_words = 1,
+    .max_words = 2,
+};
+
+static const struct cli_spec resume_spec = {
+    .command = "resume",
+    .synopsis = "plan/NAME",
+    .about = "Takes spec.suspend back.",
+    .rows = retry_rows,
+    .row_count = sizeof retry_rows / sizeof *retry_rows,
+    .min_words = 1,
+    .max_words = 2,
+};
+
 static const struct option_row resolve_rows[] = {
     PLAN_OPTIONS(struct request_values),
     ROW("database", OPTION_TEXT, "NAME", "entry of the plan", database),
@@ -76,43 +107,88 @@ static char *new_token(void)
     return mem_printf("%s-%s", now, random);
 }
 
-static struct err *annotate(const char *command, const struct request_values *v, const char *word,
-                            const char *key, const char *value)
+/* Sends the patch, which it takes. */
+static struct err *request(const char *command, const struct request_values *v, const char *word,
+                           struct json *patch)
 {
-    const char *namespace_ = v->plan.namespace_ ? v->plan.namespace_ : "default";
+    AUTO(json_free_auto) struct json *owned = patch;
     AUTO(plans_close) struct platform platform = { 0 };
-    AUTO(json_free_auto) struct json *patch = json_object();
+    const char *name = NULL;
+
+    TRY(plan_word(command, word, &name));
+    TRY(plans_open(command, &v->plan, &platform));
+    return platform.ops->patch_plan(platform.self, plans_namespace(&v->plan, &platform), name,
+                                    owned);
+}
+
+static struct json *annotation(const char *key, const char *value)
+{
+    struct json *patch = json_object();
     struct json *metadata = json_object();
     struct json *annotations = json_object();
-    const char *name = NULL;
 
     json_set_string(annotations, key, value);
     json_set(metadata, "annotations", annotations);
     json_set(patch, "metadata", metadata);
-    TRY(plan_word(command, word, &name));
-    TRY(plans_open(command, &v->plan, &platform));
-    return platform.ops->patch_plan(platform.self, namespace_, name, patch);
+    return patch;
+}
+
+static struct json *suspension(bool suspend)
+{
+    struct json *patch = json_object();
+    struct json *spec = json_object();
+
+    json_set_bool(spec, "suspend", suspend);
+    json_set(patch, "spec", spec);
+    return patch;
+}
+
+/* One of the commands that only send something. `patch` is taken; `done` is said at the end. */
+static int send(const struct cli_spec *spec, int argc, char **argv, struct json *patch,
+                const char *done)
+{
+    struct request_values values = { 0 };
+    AUTO(strlist_done) struct strlist words = { 0 };
+    bool help = false;
+
+    struct err *failed = cli_parse(spec, argc, argv, &values, &words, &help);
+    if (help || failed) {
+        json_free(patch);
+        return help ? 0 : cli_fail(spec->command, failed, false);
+    }
+    failed = request(spec->command, &values, words.items[words.count - 1], patch);
+    if (failed) {
+        return cli_fail(spec->command, failed, false);
+    }
+    printf("%s\n", done);
+    return 0;
 }
 
 int retry_main(int argc, char **argv)
 {
-    struct request_values values = { 0 };
-    AUTO(strlist_done) struct strlist words = { 0 };
     AUTO(free_auto) char *token = new_token();
-    bool help = false;
+    AUTO(free_auto) char *done = mem_printf("retry requested (%s)", token);
 
-    struct err *failed = cli_parse(&retry_spec, argc, argv, &values, &words, &help);
-    if (help) {
-        return 0;
-    }
-    if (!failed) {
-        failed = annotate("retry", &values, words.items[words.count - 1], ANNOTATION_RETRY, token);
-    }
-    if (failed) {
-        return cli_fail("retry", failed, false);
-    }
-    printf("retry requested (%s)\n", token);
-    return 0;
+    return send(&retry_spec, argc, argv, annotation(ANNOTATION_RETRY, token), done);
+}
+
+int reconcile_main(int argc, char **argv)
+{
+    AUTO(free_auto) char *token = new_token();
+    AUTO(free_auto) char *done = mem_printf("reconcile requested (%s)", token);
+
+    return send(&reconcile_spec, argc, argv, annotation(ANNOTATION_REQUESTED, token), done);
+}
+
+int suspend_main(int argc, char **argv)
+{
+    return send(&suspend_spec, argc, argv, suspension(true),
+                "suspended: running Jobs finish, nothing new starts");
+}
+
+int resume_main(int argc, char **argv)
+{
+    return send(&resume_spec, argc, argv, suspension(false), "resumed");
 }
 
 /* ---- resolve ------------------------------------------------------------------------------------- */
@@ -196,8 +272,8 @@ int resolve_main(int argc, char **argv)
     failed = failed ? failed : check(&values);
     if (!failed) {
         text = resolve_text(&values);
-        failed =
-            annotate("resolve", &values, words.items[words.count - 1], ANNOTATION_RESOLVE, text);
+        failed = request("resolve", &values, words.items[words.count - 1],
+                         annotation(ANNOTATION_RESOLVE, text));
     }
     if (failed) {
         return cli_fail("resolve", failed, false);

@@ -1,23 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `sluice wait plan/NAME`: until a commit is applied everywhere or a condition holds; a plan that is
  * Stalled ends it at once, because nothing will change by itself. */
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "controller/cli/commands.h"
-#include "controller/cli/plans.h"
+#include "controller/cli/plan_wait.h"
 #include "controller/cli/render.h"
 #include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
 #include "reconcile/base/mem.h"
 #include "reconcile/model/reason.h"
 
 #define TIMEOUT_MS ((int64_t)15 * 60 * 1000)
-#define LOOK_MS 1000
 #define EXIT_STALLED 3
 #define COMMIT_MIN 7 /* digits of an abbreviated commit */
 
@@ -60,13 +55,12 @@ static const struct cli_spec wait_spec = {
 
 struct waiting {
     const struct wait_values *values;
-    const char *namespace_, *name;
+    struct plan_wait plan;
     enum condition_type type;
     enum condition_status wanted;
     bool quiet;
     bool attempted; /* --commit: its roll-out was seen */
     char *shown;    /* the newest line */
-    int wake_fd;
 };
 
 enum verdict_of_look {
@@ -144,7 +138,7 @@ static void show(struct waiting *w, const struct plan_text *text)
 {
     const char *wave = text->status.rollout.present ? text->status.rollout.wave : NULL;
     const char *reason = text->reason[0] ? text->reason : "not seen by a controller yet";
-    char *now = mem_printf("%s: Ready=%s %s%s%s%s%s%s%s", w->name, text->ready, reason,
+    char *now = mem_printf("%s: Ready=%s %s%s%s%s%s%s%s", w->plan.name, text->ready, reason,
                            text->progress[0] ? " " : "", text->progress, wave ? ", wave " : "",
                            wave ? wave : "", text->message[0] ? ": " : "", text->message);
 
@@ -156,18 +150,15 @@ static void show(struct waiting *w, const struct plan_text *text)
     w->shown = now;
 }
 
-static struct err *look(struct waiting *w, const struct platform *platform,
-                        enum verdict_of_look *out, struct json **object)
+static struct err *look(struct waiting *w, enum verdict_of_look *out, struct json **object)
 {
     AUTO(plan_text_done) struct plan_text text = { 0 };
-    struct err *failed = platform->ops->read_plan(platform->self, w->namespace_, w->name, object);
 
-    if (failed && str_eq(failed->reason, REASON_NOT_FOUND)) {
-        err_free(failed);
+    TRY(plan_wait_look(&w->plan, object));
+    if (!*object) {
         *out = LOOK_MISSING;
         return NULL;
     }
-    TRY(failed);
     plan_text_make(*object, &text);
     *out = judge(w, &text);
     show(w, &text);
@@ -175,37 +166,6 @@ static struct err *look(struct waiting *w, const struct platform *platform,
 }
 
 /* ---- waiting ------------------------------------------------------------------------------------- */
-
-static void on_change(void *payload, enum platform_kind kind, const char *namespace_,
-                      const char *name)
-{
-    const struct waiting *w = payload;
-    uint64_t one = 1;
-
-    (void)kind;
-    (void)namespace_;
-    (void)name;
-    if (write(w->wake_fd, &one, sizeof one) < 0) {
-        return; /* it is awake already */
-    }
-}
-
-static void sleep_until_change(const struct waiting *w, int64_t left_ms)
-{
-    struct pollfd fd = { .fd = w->wake_fd, .events = POLLIN };
-    uint64_t count;
-
-    (void)poll(&fd, 1, (int)(left_ms < LOOK_MS ? left_ms : LOOK_MS));
-    if (read(w->wake_fd, &count, sizeof count) < 0) {
-        return; /* time is up, or a look for safety */
-    }
-}
-
-static struct err *missing(const struct waiting *w)
-{
-    return err_new(ERR_TERMINAL, REASON_NOT_FOUND, "there is no MigrationPlan %s/%s", w->namespace_,
-                   w->name);
-}
 
 /* Sets *code when the wait is over. */
 static struct err *conclude(const struct waiting *w, enum verdict_of_look verdict, bool late,
@@ -219,35 +179,29 @@ static struct err *conclude(const struct waiting *w, enum verdict_of_look verdic
     } else if (verdict == LOOK_STALLED || verdict == LOOK_SUSPENDED) {
         /* The reason in the one line that a pipeline's log surely keeps, whatever stdout became. */
         fprintf(stderr, "sluice wait: plan %s/%s is %s and will not go on by itself: %s\n",
-                w->namespace_, w->name, verdict == LOOK_STALLED ? "Stalled" : "suspended",
+                w->plan.namespace_, w->plan.name, verdict == LOOK_STALLED ? "Stalled" : "suspended",
                 w->shown);
         *code = EXIT_STALLED;
     } else if (verdict == LOOK_MISSING && !str_eq(if_missing, "wait")) {
-        return missing(w);
+        return plan_wait_missing(&w->plan);
     } else if (late) {
         return err_new(ERR_TRANSIENT, REASON_TIMED_OUT,
-                       "plan %s/%s: not met in time, last seen: %s", w->namespace_, w->name,
-                       w->shown ? w->shown : "no such plan");
+                       "plan %s/%s: not met in time, last seen: %s", w->plan.namespace_,
+                       w->plan.name, w->shown ? w->shown : "no such plan");
     }
     return NULL;
 }
 
-static struct err *wait_for(struct waiting *w, const struct platform *platform, struct json **last,
-                            int *code)
+static struct err *wait_for(struct waiting *w, struct json **last, int *code)
 {
-    int64_t end_ms = clock_mono_ms() + w->values->timeout_ms;
-
     for (;;) {
         enum verdict_of_look verdict = LOOK_WAIT;
-        json_free(*last);
-        *last = NULL;
-        TRY(look(w, platform, &verdict, last));
-        int64_t left_ms = end_ms - clock_mono_ms();
-        TRY(conclude(w, verdict, left_ms <= 0, code));
+        TRY(look(w, &verdict, last));
+        TRY(conclude(w, verdict, plan_wait_late(&w->plan), code));
         if (*code >= 0) {
             return NULL;
         }
-        sleep_until_change(w, left_ms);
+        plan_wait_sleep(&w->plan);
     }
 }
 
@@ -288,27 +242,16 @@ static struct err *check_values(const struct wait_values *v)
         return err_new(ERR_TERMINAL, REASON_USAGE,
                        "wait: --commit goes without --for and --generation");
     }
-    if (!str_eq(v->if_missing, "wait") && !str_eq(v->if_missing, "fail") &&
-        !str_eq(v->if_missing, "pass")) {
-        return err_new(ERR_TERMINAL, REASON_USAGE,
-                       "wait --if-missing: \"%s\" is not wait, fail or pass", v->if_missing);
-    }
-    return NULL;
+    return plan_wait_check_missing("wait", v->if_missing);
 }
 
-static struct err *run(struct waiting *w, struct json **last, int *code)
+static struct err *run(struct waiting *w, const char *word, struct json **last, int *code)
 {
-    struct platform platform = { 0 };
-    struct err *failed = plans_open("wait", &w->values->plan, &platform);
+    struct err *failed =
+        plan_wait_open("wait", &w->values->plan, word, w->values->timeout_ms, &w->plan);
 
-    if (failed) {
-        return failed;
-    }
-    w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    failed = platform.ops->watch(platform.self, on_change, w);
-    failed = failed ? failed : wait_for(w, &platform, last, code);
-    plans_close(&platform);
-    close(w->wake_fd);
+    failed = failed ? failed : wait_for(w, last, code);
+    plan_wait_done(&w->plan);
     free(w->shown);
     return failed;
 }
@@ -330,11 +273,9 @@ int wait_main(int argc, char **argv)
     }
     failed = failed ? failed : cli_output(values.plan.output, formats, &json);
     failed = failed ? failed : check_values(&values);
-    failed = failed ? failed : plan_word("wait", words.items[words.count - 1], &w.name);
     failed = failed ? failed : parse_condition(values.for_ ? values.for_ : "condition=Ready", &w);
-    w.namespace_ = values.plan.namespace_ ? values.plan.namespace_ : "default";
     w.quiet = json;
-    failed = failed ? failed : run(&w, &last, &code);
+    failed = failed ? failed : run(&w, words.items[words.count - 1], &last, &code);
     if (failed) {
         return cli_fail("wait", failed, json);
     }
