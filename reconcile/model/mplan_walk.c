@@ -138,16 +138,26 @@ static struct err *need_string(const struct json *node, const struct path *path,
     return invalid(path, scalar ? "must be a string: put it in quotes" : "must be a string");
 }
 
-static struct err *check_text(const struct mplan_field *f, const char *text, int64_t min,
-                              int64_t max, const struct path *path)
+static int64_t characters(const char *text)
 {
-    int64_t n = (int64_t)strlen(text);
+    int64_t count = 0;
+    for (; *text; text++) {
+        count += ((unsigned char)*text & 0xc0) != 0x80;
+    }
+    return count;
+}
+
+/* `unit` of the upper bound is bytes, or characters where a schema cannot count bytes. */
+static struct err *check_text(const struct mplan_field *f, const char *text, int64_t min,
+                              int64_t max, const char *unit, const struct path *path)
+{
+    int64_t n = characters(text);
     if (n < min) {
         return invalid(path, n == 0 ? "must not be empty" : "must have at least %lld characters",
                        (long long)min);
     }
-    if (n > max) {
-        return invalid(path, "must not be longer than %lld bytes", (long long)max);
+    if ((unit[0] == 'b' ? (int64_t)strlen(text) : n) > max) {
+        return invalid(path, "must not be longer than %lld %s", (long long)max, unit);
     }
     const char *problem = mplan_grammar_problem(f->grammar, text);
     return problem ? invalid(path, "\"%s\" %s", text, problem) : NULL;
@@ -172,7 +182,7 @@ static struct err *read_string(const struct mplan_field *f, const struct json *n
 {
     const char *text = NULL;
     TRY(need_string(node, path, &text));
-    TRY(check_text(f, text, f->min, f->max, path));
+    TRY(check_text(f, text, f->min, f->max, "bytes", path));
     if (place) {
         put_text(place, text);
     }
@@ -377,7 +387,7 @@ static struct err *read_strings(const struct mplan_field *f, const struct json *
         const struct path at = { .up = path, .index = index++ };
         const char *text = NULL;
         TRY(need_string(n, &at, &text));
-        TRY(check_text(f, text, 1, LIMIT_PATH, &at));
+        TRY(check_text(f, text, 1, LIMIT_PATH, "characters", &at));
         strlist_add(list, text);
     }
     return check_unique(node, path);
@@ -399,7 +409,7 @@ static struct err *read_map(const struct mplan_field *f, const struct json *node
         if (problem) {
             return invalid(&at, "%s", problem);
         }
-        TRY(check_text(f, text, 0, LIMIT_QUERY, &at));
+        TRY(check_text(f, text, 0, LIMIT_QUERY, "characters", &at));
         if (map) {
             kvlist_set(map, at.key, text);
         }

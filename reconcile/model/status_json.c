@@ -2,6 +2,8 @@
 /* struct status <-> JSON, with the keys of the MigrationPlan's status. */
 #include "reconcile/model/status.h"
 
+#include <string.h>
+
 #include "reconcile/base/auto.h"
 #include "reconcile/base/clock.h"
 #include "reconcile/base/limits.h"
@@ -172,6 +174,20 @@ static struct json *format_history(const struct status *status)
     return array;
 }
 
+#define SHORT_COMMIT 10
+
+/* A column of kubectl shows what it is given: main@sha1:4f2c9e1b0a. */
+static void set_short_revision(struct json *object, const struct status *status)
+{
+    const char *text = status->last_applied_revision ? status->last_applied_revision
+                                                     : status->last_attempted_revision;
+    const char *colon = text ? strrchr(text, ':') : NULL;
+    bool cut = colon && strlen(colon + 1) > SHORT_COMMIT;
+    AUTO(free_auto)
+    char *shown = cut ? mem_strndup(text, (size_t)(colon - text) + 1 + SHORT_COMMIT) : NULL;
+    set_text(object, "revision", shown ? shown : text);
+}
+
 static struct json *format_all(const struct status *status, bool people)
 {
     struct json *object = json_object();
@@ -182,6 +198,7 @@ static struct json *format_all(const struct status *status, bool people)
     set_text(object, "lastAttemptedCommit", status->last_attempted_commit);
     set_text(object, "lastAppliedRevision", status->last_applied_revision);
     set_text(object, "lastAppliedCommit", status->last_applied_commit);
+    set_short_revision(object, status);
     set_list(object, "coveredCommits", &status->covered_commits);
     set_time(object, "lastVerified", status->last_verified_ms);
     if (status->rollout.present) {

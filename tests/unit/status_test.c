@@ -116,6 +116,7 @@ Test(status, format_is_pinned)
         "\"message\":\"it failed\"}],"
         "\"lastAttemptedRevision\":\"main@sha1:" COMMIT "\",\"lastAttemptedCommit\":\"" COMMIT "\","
         "\"lastAppliedRevision\":\"main@sha1:" COMMIT "\",\"lastAppliedCommit\":\"" COMMIT "\","
+        "\"revision\":\"main@sha1:4f2c9e4f2c\","
         "\"coveredCommits\":[\"" COMMIT "\"],\"lastVerified\":\"2025-12-31T23:58:20Z\","
         "\"rollout\":{\"digest\":\"sha256:00\",\"commit\":\"" COMMIT "\","
         "\"revision\":\"main@sha1:" COMMIT "\",\"started\":\"2025-12-31T23:56:40Z\","
