@@ -21,6 +21,7 @@ struct informer_spec {
     void (*changed)(void *payload, const struct json *object, bool gone);
     void *payload;
     int64_t watch_seconds; /* 0: random in 300..600; tests lower it */
+    int64_t guard_ms;      /* 0: 30 s; how long a watch may outlive watch_seconds */
 };
 
 struct err *informer_open(const struct informer_spec *spec, struct informer **out) ERR_MUST_USE;

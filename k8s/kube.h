@@ -23,9 +23,10 @@ struct kube_options {
 bool kube_in_cluster(void);
 /* ERR_TERMINAL InvalidSpec when the configuration cannot be used (what, file, what to do). No request
  * is sent yet. */
-struct err *kube_open_in_cluster(const struct kube_options *options, struct kube **out) ERR_MUST_USE;
-struct err *kube_open_kubeconfig(const struct kube_options *options,
-                                 struct kube **out) ERR_MUST_USE;
+struct err *kube_open_in_cluster(const struct kube_options *options, struct kube **out)
+    ERR_MUST_USE;
+struct err *kube_open_kubeconfig(const struct kube_options *options, struct kube **out)
+    ERR_MUST_USE;
 /* Ends every request under way (their callers get ERR_TRANSIENT) and frees it. Informers, leases and
  * recorders on it must have been closed. */
 void kube_close(struct kube *kube);
@@ -38,7 +39,7 @@ enum kube_verb {
     KUBE_GET,
     KUBE_POST,
     KUBE_PUT,
-    KUBE_APPLY,       /* PATCH application/apply-patch+yaml; the path carries fieldManager and force */
+    KUBE_APPLY, /* PATCH application/apply-patch+yaml; the path carries fieldManager and force */
     KUBE_MERGE_PATCH, /* PATCH application/merge-patch+json */
     KUBE_JSON_PATCH,  /* PATCH application/json-patch+json */
     KUBE_DELETE,      /* body: DeleteOptions */

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What goes over the wire and what an answer means, without the wire. */
+#include <string.h>
+#include "k8s/client.h"
+#include "reconcile/base/auto.h"
+#include "reconcile/base/mem.h"
+
+const char KUBE_NOT_FOUND[] = "NotFound";
+const char KUBE_ALREADY_EXISTS[] = "AlreadyExists";
+const char KUBE_CONFLICT[] = "Conflict";
+const char KUBE_EXPIRED[] = "Expired";
+const char KUBE_FORBIDDEN[] = "Forbidden";
+const char KUBE_INVALID[] = "Invalid";
+const char KUBE_UNAVAILABLE[] = "ApiUnavailable";
+
+const char *kube_method(enum kube_verb verb)
+{
+    static const char *const names[] = {
+        [KUBE_GET] = "GET",       [KUBE_POST] = "POST",         [KUBE_PUT] = "PUT",
+        [KUBE_APPLY] = "PATCH",   [KUBE_MERGE_PATCH] = "PATCH", [KUBE_JSON_PATCH] = "PATCH",
+        [KUBE_DELETE] = "DELETE",
+    };
+    return names[verb];
+}
+
+/* /api/VERSION or /apis/GROUP/VERSION, maybe namespaces/NAME, then RESOURCE[/NAME[/SUBRESOURCE]]. */
+char *kube_call_name(const char *verb, const char *path)
+{
+    AUTO(strlist_done) struct strlist parts = { 0 };
+    AUTO(free_auto) char *plain = mem_strndup(path, strcspn(path, "?"));
+    for (const char *at = plain; *at;) {
+        size_t length = strcspn(at, "/");
+        if (length) {
+            strlist_addn(&parts, at, length);
+        }
+        at += length + (at[length] == '/');
+    }
+    size_t first = parts.count && str_eq(parts.items[0], "apis") ? 3 : 2;
+    if (parts.count > first + 2 && str_eq(parts.items[first], "namespaces")) {
+        first += 2;
+    }
+    if (parts.count <= first) {
+        return mem_printf("%s %s", verb, plain);
+    }
+    return parts.count > first + 2
+               ? mem_printf("%s %s/%s", verb, parts.items[first], parts.items[first + 2])
+               : mem_printf("%s %s", verb, parts.items[first]);
+}
+
+/* ---- errors ---------------------------------------------------------------------------------- */
+
+static const struct json *first_cause(const struct json *status)
+{
+    return json_first(json_get(json_get(status, "details"), "causes"));
+}
+
+/* A JSON patch that does not fit the object is told as 422 like an invalid result; the cause is not a
+ * field of the object then. */
+static bool patch_did_not_fit(enum kube_verb verb, const struct json *status)
+{
+    const char *cause = json_get_string(first_cause(status), "reason");
+    const char *field = json_get_string(first_cause(status), "field");
+    return verb == KUBE_JSON_PATCH && (!field || !*field) &&
+           (!cause || str_eq(cause, "UnexpectedServerResponse"));
+}
+
+static const char *reason_of(enum kube_verb verb, int code, const struct json *status,
+                             enum err_kind *kind)
+{
+    switch (code) {
+    case 404:
+        *kind = ERR_TERMINAL;
+        return KUBE_NOT_FOUND;
+    case 409:
+        *kind = ERR_CONFLICT;
+        return verb == KUBE_POST && !str_eq(json_get_string(status, "reason"), KUBE_CONFLICT)
+                   ? KUBE_ALREADY_EXISTS
+                   : KUBE_CONFLICT;
+    case 410:
+        *kind = ERR_CONFLICT;
+        return KUBE_EXPIRED;
+    case 412:
+        *kind = ERR_CONFLICT;
+        return KUBE_CONFLICT;
+    case 401:
+    case 403:
+        *kind = ERR_TRANSIENT;
+        return KUBE_FORBIDDEN;
+    case 422:
+        if (patch_did_not_fit(verb, status)) {
+            *kind = ERR_CONFLICT;
+            return KUBE_CONFLICT;
+        }
+        *kind = ERR_TERMINAL;
+        return KUBE_INVALID;
+    case 400:
+    case 413:
+    case 415:
+        *kind = ERR_TERMINAL;
+        return KUBE_INVALID;
+    default:
+        *kind = ERR_TRANSIENT;
+        return KUBE_UNAVAILABLE;
+    }
+}
+
+struct err *kube_answer_error(enum kube_verb verb, const char *path, int code,
+                              const struct json *body)
+{
+    if (code >= 200 && code < 300) {
+        return NULL;
+    }
+    enum err_kind kind = ERR_TRANSIENT;
+    const char *reason = reason_of(verb, code, body, &kind);
+    const char *message = json_get_string(body, "message");
+    int length = (int)strcspn(path, "?");
+    if (code == 401) {
+        message = "the server does not accept our credentials";
+    }
+    if (message && *message) {
+        /* Of a patch that does not fit, the Status' own message says only "error in our request". */
+        const char *cause = reason == KUBE_CONFLICT && verb == KUBE_JSON_PATCH
+                                ? json_get_string(first_cause(body), "message")
+                                : NULL;
+        return err_new(kind, reason, "%s %.*s: %s%s%s (%d)", kube_method(verb), length, path,
+                       message, cause ? ": " : "", cause ? cause : "", code);
+    }
+    return err_new(kind, reason, "%s %.*s: the server answered %d", kube_method(verb), length, path,
+                   code);
+}
+
+bool kube_answer_rv_too_large(int code, const struct json *body)
+{
+    const struct json *cause = first_cause(body);
+    for (; cause; cause = json_next(cause)) {
+        if (str_eq(json_get_string(cause, "reason"), "ResourceVersionTooLarge")) {
+            return code == 504 || code == 429;
+        }
+    }
+    return false;
+}
+
+/* ---- texts ----------------------------------------------------------------------------------- */
+
+/* The code point at `at`, and its length; only those of two and three bytes matter here. */
+static unsigned decode(const unsigned char *at, size_t left, size_t *length)
+{
+    *length = 1;
+    if (left >= 2 && (at[0] & 0xe0) == 0xc0) {
+        *length = 2;
+        return (at[0] & 0x1fu) << 6 | (at[1] & 0x3fu);
+    }
+    if (left >= 3 && (at[0] & 0xf0) == 0xe0) {
+        *length = 3;
+        return (at[0] & 0x0fu) << 12 | (at[1] & 0x3fu) << 6 | (at[2] & 0x3fu);
+    }
+    return at[0] < 0x80 ? at[0] : 0x10000;
+}
+
+/* Line breaks of YAML that JSON takes as ordinary characters, and what YAML does not take raw. */
+static bool upsets_yaml(unsigned c)
+{
+    return (c >= 0x7f && c <= 0x9f) || c == 0x2028 || c == 0x2029 || c == 0xfeff || c == 0xfffe ||
+           c == 0xffff;
+}
+
+void kube_body_text(enum kube_verb verb, const struct json *body, struct buf *out)
+{
+    if (verb != KUBE_APPLY) {
+        json_write(body, false, out);
+        return;
+    }
+    AUTO(buf_done) struct buf plain = BUF(out->max);
+    json_write(body, false, &plain);
+    const unsigned char *bytes = (const unsigned char *)buf_text(&plain);
+    size_t length = 0;
+    for (size_t i = 0; i < plain.len; i += length) {
+        unsigned c = decode(bytes + i, plain.len - i, &length);
+        if (upsets_yaml(c)) {
+            buf_addf(out, "\\u%04x", c);
+        } else {
+            buf_add(out, bytes + i, length);
+        }
+    }
+    out->failed = out->failed || plain.failed;
+}
+
+/* In place, at a digit outside of strings. Returns what follows the number. */
+static char *clamp_integer(char *at, const char *end)
+{
+    static const char largest[] = "9007199254740992";
+    char *from = at;
+    while (at < end && *at >= '0' && *at <= '9') {
+        at++;
+    }
+    size_t digits = (size_t)(at - from);
+    size_t most = sizeof largest - 1;
+    bool integer = at >= end || !strchr(".eE", *at);
+    if (integer && (digits > most || (digits == most && memcmp(from, largest, most) > 0))) {
+        memcpy(from, largest, most);
+        memset(from + most, ' ', digits - most);
+    }
+    while (at < end && *at && strchr("0123456789.eE+-", *at)) {
+        at++;
+    }
+    return at;
+}
+
+static void scrub(char *text, size_t length)
+{
+    const char *end = text + length;
+    bool quoted = false;
+    for (char *at = text; at < end;) {
+        if (quoted && *at == '\\') {
+            if (end - at >= 6 && memcmp(at, "\\u0000", 6) == 0) {
+                memcpy(at + 2, "fffd", 4);
+            }
+            at += 2;
+        } else if (!quoted && *at >= '0' && *at <= '9') {
+            at = clamp_integer(at, end);
+        } else {
+            quoted = quoted != (*at == '"');
+            at++;
+        }
+    }
+}
+
+struct err *kube_answer_parse(char *text, size_t length, const char *what, struct json **out)
+{
+    scrub(text, length);
+    return json_parse(text, length, what, out);
+}
+
+int64_t kube_limit_us(int64_t *free_at_us, int64_t now_us)
+{
+    const int64_t one_us = 1000000 / KUBE_QPS;
+    int64_t earliest = now_us - KUBE_BURST * one_us; /* a full bucket holds no more */
+    *free_at_us = (*free_at_us < earliest ? earliest : *free_at_us) + one_us;
+    return *free_at_us > now_us ? *free_at_us - now_us : 0;
+}
