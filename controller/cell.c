@@ -24,7 +24,7 @@ char *snapshot_print(const struct json *object)
                       json_get(metadata, "deletionTimestamp") ? "deleting" : "", text ? text : "");
 }
 
-struct snapshot *snapshot_new(const struct json *object)
+struct snapshot *snapshot_new(const struct json *object, const struct selection *selection)
 {
     static atomic_uint_fast64_t serials;
     struct snapshot *s = mem_alloc(sizeof *s);
@@ -32,12 +32,12 @@ struct snapshot *snapshot_new(const struct json *object)
     atomic_init(&s->refs, 1);
     s->serial = atomic_fetch_add(&serials, 1) + 1;
     s->print = snapshot_print(object);
-    s->error = mplan_decode(object, &s->plan);
-    if (!s->error && s->plan.selector.set) {
-        s->error =
-            err_new(ERR_TERMINAL, REASON_INVALID_SPEC,
-                    "spec.databaseSelector: this controller does not look Secrets up by their "
-                    "labels: write spec.databases");
+    if (selection) {
+        s->error = mplan_decode_selected(object, selection->secrets, &s->plan);
+        s->selection = mem_strdup(selection->text);
+        s->selection_problem = selection->secrets ? NULL : mem_strdup(selection->problem);
+    } else {
+        s->error = mplan_decode(object, &s->plan);
     }
     step_spec_hash(&s->plan, s->spec_hash);
     const char *resolve = kvlist_get(&s->plan.annotations, ANNOTATION_RESOLVE);
@@ -67,6 +67,8 @@ void snapshot_unref(struct snapshot *snapshot)
         resolve_list_done(&snapshot->resolve);
     }
     err_free(snapshot->resolve_error);
+    free(snapshot->selection);
+    free(snapshot->selection_problem);
     free(snapshot->print);
     free(snapshot);
 }
@@ -169,6 +171,7 @@ void cell_reset(struct cell *cell)
 {
     snapshot_unref(cell->snapshot);
     cell->snapshot = NULL;
+    selection_done(&cell->selection);
     if (cell->status_known) {
         status_done(&cell->status);
         status_done(&cell->stored);
@@ -412,6 +415,7 @@ void cells_note_object(struct cells *cells, enum platform_kind kind, const char 
         if (!strlist_has(&cell->secrets, object)) {
             strlist_add(&cell->secrets, object);
         }
+        cell->selection.again = true;
         pthread_mutex_unlock(&cell->lock);
         strlist_add(tell, cell->key);
     }

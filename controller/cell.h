@@ -19,7 +19,9 @@
 struct snapshot { /* one decoded state of the object; immutable, counted */
     atomic_int refs;
     uint64_t serial;
-    char *print; /* uid, generation, deletion and annotations: equal = the same object */
+    char *print;     /* uid, generation, deletion and annotations: equal = the same object */
+    char *selection; /* the Secrets of its databaseSelector as text; NULL: none, or not known */
+    char *selection_problem; /* why they are not known; NULL: they are */
     struct mplan plan;
     struct err *error; /* InvalidSpec: only metadata is usable */
     char spec_hash[ROLLOUT_HASH_LEN + 1];
@@ -87,6 +89,15 @@ struct ended_job { /* when this process first saw that it had ended */
     bool present; /* in the newest list */
 };
 
+/* What a databaseSelector finds (select.c). */
+struct selection {
+    char *of;             /* the selector that it was looked up by */
+    struct json *secrets; /* NULL: not known */
+    char *text;           /* of them; equal = the same */
+    char *problem;        /* of the newest look; NULL: none */
+    int64_t looked_mono_ms;
+    bool again; /* a Secret of the namespace has changed since */
+};
 struct cell {
     char *key, *namespace_, *name;
     atomic_int refs;
@@ -94,6 +105,7 @@ struct cell {
     bool gone;
     char uid[37];
     struct snapshot *snapshot;
+    struct selection selection;
     struct status status; /* the last one decided */
     struct status stored; /* the last one written */
     bool status_known, dirty;
@@ -148,8 +160,13 @@ struct gate_cell *cell_gate(struct cell *cell, const char *wave, const char *nam
 int64_t cell_ended_since(struct cell *cell, const char *job, int64_t now_mono_ms);
 void slot_clear(struct fetch_slot *slot);
 
-/* Decodes; the object is borrowed. Never fails: error is in the snapshot. */
-struct snapshot *snapshot_new(const struct json *object);
+void selection_done(struct selection *selection);
+/* Was the snapshot made of this selection? NULL: of none. */
+bool snapshot_selected(const struct snapshot *snapshot, const struct selection *selection);
+
+/* Decodes; the object is borrowed. Never fails: error is in the snapshot. `selection` NULL: the plan
+ * has no databaseSelector. */
+struct snapshot *snapshot_new(const struct json *object, const struct selection *selection);
 char *snapshot_print(const struct json *object);
 struct snapshot *snapshot_ref(struct snapshot *snapshot);
 void snapshot_unref(struct snapshot *snapshot);

@@ -39,6 +39,13 @@ struct controller {
 /* drive.c: one pass over one plan; the queue's work function. */
 int64_t drive_pass(void *payload, const char *key);
 
+/* select.c: the databaseSelector of this object; NULL: it has none. */
+const struct json *select_of(const struct json *object);
+/* Lists its Secrets when a look is due: at the plan's interval, and after a Secret of the namespace has
+ * changed. Gives the time to the next one, ms; -1: none. Cell not locked. */
+int64_t select_look(struct controller *c, struct cell *cell, const struct json *object,
+                    int64_t now_mono_ms);
+
 /* observe.c: everything that step looks at, borrowed from the cell (locked) and `o`. */
 struct observation {
     struct observed seen;

@@ -57,8 +57,10 @@ static void take_object(struct cell *cell, const struct json *object)
         cell_reset(cell);
         snprintf(cell->uid, sizeof cell->uid, "%s", uid ? uid : "");
     }
-    if (!cell->snapshot || !str_eq(cell->snapshot->print, print)) {
-        cell_take_snapshot(cell, snapshot_new(object));
+    const struct selection *selection = select_of(object) ? &cell->selection : NULL;
+    if (!cell->snapshot || !str_eq(cell->snapshot->print, print) ||
+        !snapshot_selected(cell->snapshot, selection)) {
+        cell_take_snapshot(cell, snapshot_new(object, selection));
     }
     if (!cell->status_known) {
         status_parse(json_get(object, "status"), &cell->status);
@@ -265,6 +267,7 @@ static int64_t run_pass(struct controller *c, struct cell *cell, const struct js
         return read_failed(c, cell, failed);
     }
     p.now_mono_ms = clock_mono_ms();
+    wake(&p, select_look(c, cell, object, p.now_mono_ms));
     pthread_mutex_lock(&cell->lock);
     note_clear(&cell->read_failure);
     take_object(cell, object);

@@ -410,6 +410,7 @@ void observe(struct controller *c, struct cell *cell, int64_t now_mono_ms, struc
 
     o->seen.plan = &s->plan;
     o->seen.spec_error = s->error;
+    o->seen.selection_problem = s->selection_problem;
     memcpy(o->seen.spec_hash, s->spec_hash, sizeof o->seen.spec_hash);
     o->seen.status = &cell->status;
     o->seen.status_dirty = cell->dirty;

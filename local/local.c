@@ -200,6 +200,72 @@ static struct err *local_read_configmap(void *self, const char *namespace_, cons
     return read_data(self, PLATFORM_CONFIGMAP, namespace_, name, out);
 }
 
+static bool has_labels(const struct json *metadata, const struct kvlist *wanted)
+{
+    const struct json *labels = json_get(metadata, "labels");
+
+    for (size_t i = 0; i < wanted->count; i++) {
+        if (!str_eq(json_get_string(labels, wanted->items[i].key), wanted->items[i].value)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static struct json *secret_head(const struct json *metadata)
+{
+    static const char *const kept[] = { "labels", "annotations" };
+    struct json *out = json_object();
+
+    json_set_string(out, "name", json_get_string(metadata, "name"));
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        const struct json *part = json_get(metadata, kept[i]);
+        json_set(out, kept[i], part ? json_copy(part) : json_object());
+    }
+    return out;
+}
+
+static int manifest_by_name(const void *a, const void *b)
+{
+    return strcmp((*(const struct manifest *const *)a)->name,
+                  (*(const struct manifest *const *)b)->name);
+}
+
+static struct err *local_list_secrets(void *self, const char *namespace_,
+                                      const struct kvlist *match_labels, struct json **out)
+{
+    struct local *l = self;
+    const struct manifest **found = NULL;
+    size_t count = 0;
+    size_t cap = 0;
+
+    pthread_mutex_lock(&l->lock);
+    struct err *failed = refresh(l);
+    for (size_t f = 0; !failed && f < l->manifests.count; f++) {
+        const struct manifest_file *file = &l->manifests.files[f];
+        for (size_t i = 0; i < file->count; i++) {
+            const struct manifest *m = &file->items[i];
+            if (m->kind == PLATFORM_SECRET && !m->shadowed && str_eq(m->namespace_, namespace_) &&
+                has_labels(json_get(m->object, "metadata"), match_labels)) {
+                found = mem_grow(found, &cap, count + 1, sizeof *found);
+                found[count++] = m;
+            }
+        }
+    }
+    if (!failed) {
+        if (count > 1) {
+            qsort(found, count, sizeof *found, manifest_by_name);
+        }
+        *out = json_array();
+        for (size_t i = 0; i < count; i++) {
+            json_push(*out, secret_head(json_get(found[i]->object, "metadata")));
+        }
+    }
+    pthread_mutex_unlock(&l->lock);
+    free(found);
+    return failed;
+}
+
 /* ---- writes ----------------------------------------------------------------------------------- */
 
 static struct err *not_owner(const struct local *l)
@@ -353,6 +419,7 @@ static const struct platform_ops local_ops = {
     .patch_plan = local_patch_plan,
     .release_plan = local_release_plan,
     .read_secret = local_read_secret,
+    .list_secrets = local_list_secrets,
     .read_configmap = local_read_configmap,
     .list_jobs = local_list_jobs,
     .create_job = local_create_job,

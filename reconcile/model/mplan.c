@@ -88,7 +88,12 @@ static struct err *check_head(const struct json *object)
 
 struct err *mplan_decode(const struct json *object, struct mplan *out)
 {
-    *out = (struct mplan){ 0 };
+    return mplan_decode_spec(object, false, out);
+}
+
+struct err *mplan_decode_spec(const struct json *object, bool expanded, struct mplan *out)
+{
+    *out = (struct mplan){ .selector.expanded = expanded };
     TRY(read_metadata(object, out));
     TRY(check_head(object));
     if (!json_get(object, "spec")) {

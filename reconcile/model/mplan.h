@@ -108,6 +108,7 @@ struct mplan {
         bool set;
         struct kvlist match_labels; /* never empty when set */
         bool allow_empty;
+        bool expanded; /* databases were made of the Secrets: mplan_decode_selected() */
     } selector;
     struct mplan_database *databases;
     size_t database_count;
@@ -133,6 +134,15 @@ struct mplan {
 /* On error too: release it with mplan_done(). */
 struct err *mplan_decode(const struct json *object, struct mplan *out) ERR_MUST_USE;
 void mplan_done(struct mplan *plan);
+
+#define SECRET_LABEL_DATABASE "sluice.dev/database" /* the entry's name; else the Secret's */
+#define SECRET_ANNOTATION_SCHEMA "sluice.dev/schema"
+#define SECRET_ANNOTATION_PATHS "sluice.dev/paths" /* comma-separated; replaces source.paths */
+/* The same for a plan with a databaseSelector. `secrets`: the Secrets that match, a list of
+ * {"name", "labels", "annotations"} in the order of their names. Each becomes an entry of databases;
+ * a wave may name databases that are not there. */
+struct err *mplan_decode_selected(const struct json *object, const struct json *secrets,
+                                  struct mplan *out) ERR_MUST_USE;
 
 /* Secret / ConfigMap manifests: data (base64) and stringData merged, data keys to bytes (no NUL). */
 struct err *secret_decode(const struct json *object, struct kvlist *out) ERR_MUST_USE;

@@ -393,7 +393,10 @@ static const char *check_spec(const struct json *o, void *base)
 {
     static const char *const keys[] = { "databases", "databaseSelector", NULL };
     struct mplan *plan = base;
-    const char *problem = one_of_keys(o, keys, "needs exactly one of databases, databaseSelector");
+    const char *problem =
+        plan->selector.expanded
+            ? NULL
+            : one_of_keys(o, keys, "needs exactly one of databases, databaseSelector");
     if (!problem && plan->source.paths.count == 0) {
         if (plan->selector.set) {
             return "source.paths is required with databaseSelector: it has no default then";

@@ -124,6 +124,10 @@ struct platform_ops {
     /* Decoded data. NotFound: no such object. */
     struct err *(*read_secret)(void *self, const char *namespace_, const char *name,
                                struct kvlist *out);
+    /* Secrets of the namespace with all of these labels, by name, without their data:
+     * [{"name","labels","annotations"}]. Owned. */
+    struct err *(*list_secrets)(void *self, const char *namespace_,
+                                const struct kvlist *match_labels, struct json **out);
     struct err *(*read_configmap)(void *self, const char *namespace_, const char *name,
                                   struct kvlist *out);
 

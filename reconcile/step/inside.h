@@ -138,6 +138,12 @@ void say_outage(struct step *s, const char *reason, const char *message, int32_t
                 int64_t outage_ms);
 /* True: the wanted commit's trees are not here, and that is said. */
 bool say_source(struct step *s);
+/* None, and that is not as it should be (databaseSelector.allowEmpty). */
+static inline bool step_no_databases(const struct step *s)
+{
+    return s->plan->database_count == 0 &&
+           (s->seen->selection_problem || !s->plan->selector.allow_empty);
+}
 /* What is only waited out, in waves up to this one. may_keep: an unreachable database that was up to
  * date does not speak against Ready at once. True: said. */
 bool say_trouble(struct step *s, int32_t up_to_wave, bool may_keep);

@@ -226,7 +226,7 @@ static void report_reachable(struct step *s)
     }
     if (failed > 0) {
         set(s, CONDITION_DATABASES_REACHABLE, CONDITION_FALSE, reason, buf_text(&message));
-    } else if (unknown > 0 || s->plan->database_count == 0) {
+    } else if (unknown > 0 || step_no_databases(s)) {
         keep_or_unknown(s, CONDITION_DATABASES_REACHABLE, "not looked at yet");
     } else {
         set(s, CONDITION_DATABASES_REACHABLE, CONDITION_TRUE, REASON_SUCCEEDED,
@@ -243,7 +243,7 @@ static void report_migrated(struct step *s)
         done += kind == J_UP_TO_DATE || (kind == J_UNREACHABLE && s->judged[i].consistent);
         unknown += kind == J_UNKNOWN;
     }
-    if (unknown > 0 || s->plan->database_count == 0) {
+    if (unknown > 0 || step_no_databases(s)) {
         keep_or_unknown(s, CONDITION_MIGRATED, "not compared with the commit yet");
         return;
     }

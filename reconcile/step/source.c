@@ -163,7 +163,7 @@ static void begin_anew(struct step *s)
 
 static void count_missing(struct step *s)
 {
-    bool out = missing(s) || s->plan->database_count == 0;
+    bool out = missing(s) || step_no_databases(s);
     int64_t *outage_ms = &s->next->outage_ms;
     *outage_ms = !out ? 0 : *outage_ms + (*outage_ms == 0 ? 1 : s->delta_ms);
 }

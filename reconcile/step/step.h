@@ -145,8 +145,10 @@ struct err *resolve_parse(const char *text, struct resolve_list *out) ERR_MUST_U
 void resolve_list_done(struct resolve_list *list);
 
 struct observed {
-    const struct mplan *plan;             /* never NULL; metadata only when spec_error */
-    const struct err *spec_error;         /* InvalidSpec; NULL: fine */
+    const struct mplan *plan;     /* never NULL; metadata only when spec_error */
+    const struct err *spec_error; /* InvalidSpec; NULL: fine */
+    const char
+        *selection_problem; /* why the databaseSelector's Secrets are not known; NULL: they are */
     char spec_hash[ROLLOUT_HASH_LEN + 1]; /* step_spec_hash() */
     int64_t deleting_age_ms;              /* since plan->deleting was first seen */
     struct source_view source;

@@ -161,9 +161,12 @@ bool say_source(struct step *s)
 {
     const struct commit_view *commit = s->commit;
     const struct failure *poll = &s->seen->source.poll;
-    if (s->plan->database_count == 0) {
-        say_outage(s, REASON_NO_DATABASES, "spec.databases is empty", STEP_FAILED_INSPECTIONS,
-                   s->next->outage_ms);
+    if (step_no_databases(s)) {
+        const char *problem = s->seen->selection_problem ? s->seen->selection_problem
+                              : s->plan->selector.set    ? "no Secret has the labels of "
+                                                           "spec.databaseSelector"
+                                                         : "spec.databases is empty";
+        say_outage(s, REASON_NO_DATABASES, problem, STEP_FAILED_INSPECTIONS, s->next->outage_ms);
         return true;
     }
     if (commit->fetch == FETCH_DONE) {
