@@ -24,9 +24,6 @@ const struct journal_row *journal_open_row(const struct journal *journal,
                                            const struct migration *file,
                                            const struct history_row *success)
 {
-    if (!journal) {
-        return NULL;
-    }
     for (size_t i = journal->count; i-- > 0;) {
         const struct journal_row *row = &journal->rows[i];
         if (!row_of_file(row, file)) {
@@ -42,14 +39,14 @@ const struct journal_row *journal_open_row(const struct journal *journal,
 
 bool journal_explains(const struct journal *journal, const struct history_row *failed)
 {
-    for (size_t i = 0; journal && i < journal->count; i++) {
+    for (size_t i = journal->count; i-- > 0;) {
         const struct journal_row *row = &journal->rows[i];
         if (row->installed_rank != failed->rank) {
             continue;
         }
-        if (failed->has_version ? row->version && str_eq(row->version, failed->version_text)
+        if (failed->has_version ? str_eq(row->version, failed->version_text)
                                 : !row->version && str_eq(row->description, failed->description)) {
-            return true;
+            return row->step > 0 || row->state != JOURNAL_DONE; /* done: its row would say so */
         }
     }
     return false;
@@ -57,7 +54,7 @@ bool journal_explains(const struct journal *journal, const struct history_row *f
 
 const struct journal_row *journal_file_row(const struct journal *journal, int32_t rank)
 {
-    for (size_t i = journal ? journal->count : 0; i-- > 0;) {
+    for (size_t i = journal->count; i-- > 0;) {
         const struct journal_row *row = &journal->rows[i];
         if (row->installed_rank == rank && row->step == 0 && row->state == JOURNAL_DONE) {
             return row;

@@ -24,15 +24,15 @@ static void add_rows(const struct states *s, struct plan *plan)
         struct plan_entry entry = { .state = states_of_row(s, view),
                                     .file = view->file,
                                     .row = view->row };
-        if (entry.state == STATE_FUTURE && view->row->has_version) {
+        if (entry.state == STATE_FUTURE && !(view->traits & ROW_UNDO)) {
             strlist_add(&plan->ahead, view->row->version_text);
         }
-        if (entry.file && (entry.state == STATE_OUTDATED || entry.state == STATE_FAILED)) {
-            entry.open = journal_open_row(s->input->journal, entry.file,
-                                          entry.state == STATE_FAILED ? NULL : view->row);
-            if (entry.open && entry.state == STATE_FAILED) {
-                entry.state = journal_state_of(entry.open, entry.file);
-            }
+        if (entry.state == STATE_OUTDATED) {
+            entry.open = journal_open_row(s->input->journal, entry.file, view->row);
+        }
+        if (entry.state == STATE_FAILED && states_retried(s, entry.file, entry.row)) {
+            entry.open = journal_open_row(s->input->journal, entry.file, NULL);
+            entry.state = entry.open ? journal_state_of(entry.open, entry.file) : entry.state;
         }
         add_entry(plan, entry);
     }
@@ -59,18 +59,21 @@ static void add_files(const struct states *s, struct plan *plan)
     }
 }
 
-static const struct version *entry_version(const struct plan_entry *e)
-{
-    static const struct version none;
-    if (e->file) {
-        return &e->file->version;
-    }
-    return e->row->has_version ? &e->row->version : &none;
-}
-
-static bool below_baseline(const struct plan_entry *e)
+static int below_baseline(const struct plan_entry *e)
 {
     return e->state == STATE_BELOW_BASELINE || e->state == STATE_IGNORED_BASELINE;
+}
+
+/* By version, repeatables last. The set is sorted already: what is equal stays in its order. */
+static int file_order(const struct migration *a, const struct migration *b)
+{
+    int by_kind = (a->kind == MIGRATION_REPEATABLE) - (b->kind == MIGRATION_REPEATABLE);
+    int by_version = version_compare(&a->version, &b->version);
+
+    if (by_kind != 0) {
+        return by_kind;
+    }
+    return by_version != 0 ? by_version : (a > b) - (a < b);
 }
 
 /* Flyway's order of `info`, docs/flyway.md 4.4. */
@@ -78,26 +81,16 @@ static int entry_order(const void *left, const void *right)
 {
     const struct plan_entry *a = left;
     const struct plan_entry *b = right;
+    int by_row = !a->row - !b->row;
+    int by_baseline = below_baseline(b) - below_baseline(a); /* only files lie below one */
 
-    if (a->row && b->row) {
-        return a->row->rank < b->row->rank ? -1 : a->row->rank > b->row->rank;
+    if (by_row != 0) {
+        return by_baseline != 0 ? by_baseline : by_row;
     }
-    if (below_baseline(a) != below_baseline(b) && (a->row || b->row)) {
-        return below_baseline(a) ? -1 : 1;
+    if (a->row) {
+        return (a->row->rank > b->row->rank) - (a->row->rank < b->row->rank);
     }
-    if (!a->row != !b->row) {
-        return a->row ? -1 : 1;
-    }
-    bool a_repeatable = !version_set(entry_version(a));
-    bool b_repeatable = !version_set(entry_version(b));
-    if (a_repeatable != b_repeatable) {
-        return a_repeatable ? 1 : -1;
-    }
-    int order = version_compare(entry_version(a), entry_version(b));
-    if (order != 0) {
-        return order;
-    }
-    return a->file < b->file ? -1 : a->file > b->file; /* the set is sorted already */
+    return file_order(a->file, b->file);
 }
 
 /* A `failed` row of the controller's own stands until the file or the retry token changes. */
@@ -110,8 +103,7 @@ static struct err *check_held(const struct plan_input *input, const struct plan_
         return NULL;
     }
     hex_format(entry->file->sha256, SHA256_LEN, sha256_text);
-    if (!str_eq(sha256_text, open->file_sha256) ||
-        !str_eq(open->retry_token, input->retry_token ? input->retry_token : "")) {
+    if (!str_eq(sha256_text, open->file_sha256) || !str_eq(open->retry_token, input->retry_token)) {
         return NULL;
     }
     return err_new(ERR_TERMINAL, REASON_MIGRATION_FAILED, "%s:%d: %s%s%s", entry->file->path,
@@ -123,10 +115,10 @@ static bool after_met(const struct plan_input *input, const struct kv *after)
 {
     const char *known = input->assume ? kvlist_get(input->assume, after->key) : NULL;
     struct version have;
-    struct version want;
+    struct version want = { 0 };
 
-    return known && version_parse(known, &have) && version_parse(after->value, &want) &&
-           version_compare(&have, &want) >= 0;
+    (void)version_parse(after->value, &want); /* the directive's parser wrote it */
+    return known && version_parse(known, &have) && version_compare(&have, &want) >= 0;
 }
 
 /* False: the file has to wait and so has everything behind it. */
@@ -160,54 +152,49 @@ static bool wants_run(const struct plan_entry *e)
     case STATE_OUTDATED:
     case STATE_INTERRUPTED:
     case STATE_OUTCOME_UNKNOWN:
+    case STATE_FAILED: /* explained by our journal, else validation stopped us */
         return true;
-    case STATE_FAILED:
-        return e->file != NULL; /* explained by our journal, else validation stopped us */
     default:
         return false;
     }
 }
 
+static int run_order(const void *left, const void *right)
+{
+    const struct plan_entry *const *a = left;
+    const struct plan_entry *const *b = right;
+
+    return file_order((*a)->file, (*b)->file);
+}
+
+/* What runs goes by version, whereas `info` lists by rank what an earlier run left a row of. */
 static struct err *add_actions(const struct plan_input *input, struct plan *plan)
 {
+    AUTO(free_auto) const struct plan_entry **due = mem_array(plan->entry_count + 1, sizeof *due);
+    size_t count = 0;
+
     for (size_t i = 0; i < plan->entry_count; i++) {
-        const struct plan_entry *entry = &plan->entries[i];
-        struct action action = { .kind = ACTION_APPLY, .file = entry->file };
+        if (wants_run(&plan->entries[i])) {
+            due[count++] = &plan->entries[i];
+        }
+    }
+    qsort(due, count, sizeof *due, run_order);
+    for (size_t i = 0; i < count; i++) {
+        struct action action = { .kind = ACTION_APPLY, .file = due[i]->file };
         bool met;
 
-        if (!wants_run(entry)) {
-            continue;
-        }
-        TRY(check_held(input, entry));
-        TRY(check_after(input, entry->file, plan, &met));
+        TRY(check_held(input, due[i]));
+        TRY(check_after(input, action.file, plan, &met));
         if (!met) {
             return NULL;
         }
-        TRY(placeholders_checksum(entry->file, input->placeholders, &action.checksum));
+        TRY(placeholders_checksum(action.file, input->placeholders, &action.checksum));
         plan->actions[plan->action_count++] = action;
         if (input->options->target == TARGET_NEXT) {
             return NULL;
         }
     }
     return NULL;
-}
-
-/* Entries whose rows come from failed runs sort by rank; actions go by version, then repeatables. */
-static int action_order(const void *left, const void *right)
-{
-    const struct action *a = left;
-    const struct action *b = right;
-
-    if (a->kind != b->kind) {
-        return a->kind == ACTION_BASELINE_MARKER ? -1 : 1;
-    }
-    bool a_last = a->file->kind == MIGRATION_REPEATABLE;
-    bool b_last = b->file->kind == MIGRATION_REPEATABLE;
-    if (a_last != b_last) {
-        return a_last ? 1 : -1;
-    }
-    int order = version_compare(&a->file->version, &b->file->version);
-    return order != 0 ? order : a->file < b->file ? -1 : a->file > b->file;
 }
 
 static struct err *require_baseline(const struct plan_input *input, struct history *with_marker,
@@ -221,7 +208,7 @@ static struct err *require_baseline(const struct plan_input *input, struct histo
     }
     /* An empty table may be ours, made just before the marker: the wish for a baseline still stands,
      * unless an attempt at a file began already (then what is in the schema may be its). */
-    bool begun = input->journal && (input->journal->count > 0 || input->journal->head_seq > 0);
+    bool begun = input->journal->count > 0 || input->journal->head_seq > 0;
     if (input->history->table_exists && (begun || !options->baseline_on_migrate)) {
         return NULL;
     }
@@ -255,9 +242,7 @@ static struct err *fill(const struct plan_input *input, const struct states *s, 
     if (input->validate_only) {
         return NULL;
     }
-    TRY(add_actions(input, plan));
-    qsort(plan->actions, plan->action_count, sizeof *plan->actions, action_order);
-    return NULL;
+    return add_actions(input, plan);
 }
 
 struct err *plan_make(const struct plan_input *input, struct plan *out)

@@ -64,7 +64,7 @@ struct plan_input {
     bool validate_only;                      /* `validate`: pending is an error unless ignored */
     bool
         held_by_failed; /* the controller: a `failed` row holds (retry_token below); migrate: false */
-    const char *retry_token;
+    const char *retry_token; /* with held_by_failed; "" without one */
     /* The controller: a repeatable whose last run has a journal row is judged by its raw SHA-256 and
      * the user placeholders, so that ${flyway:timestamp} does not make it pending for ever. False:
      * Flyway's rule (docs/flyway.md 4.8) alone. */

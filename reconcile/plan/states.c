@@ -85,11 +85,9 @@ static bool file_matches(const struct migration *file, const struct row_view *vi
 
     switch (file->kind) {
     case MIGRATION_VERSIONED:
-        return row->has_version && is_type(view, "SQL") &&
-               version_compare(&file->version, &row->version) == 0;
+        return is_type(view, "SQL") && version_compare(&file->version, &row->version) == 0;
     case MIGRATION_BASELINE:
-        return row->has_version && is_type(view, "SQL_BASELINE") &&
-               version_compare(&file->version, &row->version) == 0;
+        return is_type(view, "SQL_BASELINE") && version_compare(&file->version, &row->version) == 0;
     case MIGRATION_REPEATABLE:
         return !row->has_version && !(view->traits & (ROW_SYNTHETIC | ROW_UNDO)) &&
                same_description(file, row->description);
@@ -98,14 +96,15 @@ static bool file_matches(const struct migration *file, const struct row_view *vi
     }
 }
 
-/* A DELETE row of `repair` takes back the latest earlier row of its version or description. */
-static void mark_deleted(struct states *s, size_t delete_index)
+/* A DELETE row of `repair` takes back the latest earlier row of its version or description. Flyway
+ * gives up on a version that is taken back twice, and so do we. */
+static struct err *mark_deleted(struct states *s, size_t delete_index)
 {
     const struct history_row *marker = s->rows[delete_index].row;
 
     for (size_t i = delete_index; i-- > 0;) {
         struct row_view *view = &s->rows[i];
-        if (view->traits & ROW_SYNTHETIC || view->deleted) {
+        if (view->traits & ROW_SYNTHETIC) {
             continue;
         }
         bool same =
@@ -113,11 +112,17 @@ static void mark_deleted(struct states *s, size_t delete_index)
                 ? view->row->has_version &&
                       version_compare(&marker->version, &view->row->version) == 0
                 : !view->row->has_version && str_eq(marker->description, view->row->description);
+        if (same && view->deleted && marker->has_version) {
+            return err_new(ERR_TERMINAL, REASON_HISTORY_TAMPERED,
+                           "history row %d deletes version %s, whose row %d was deleted before",
+                           marker->rank, marker->version_text, view->row->rank);
+        }
         if (same) {
             view->deleted = true;
-            return;
+            return NULL;
         }
     }
+    return NULL;
 }
 
 static struct err *read_rows(struct states *s, const struct history *history)
@@ -138,7 +143,7 @@ static struct err *read_rows(struct states *s, const struct history *history)
         }
         s->row_count++;
         if (is_type(view, "DELETE") && row->success) {
-            mark_deleted(s, s->row_count - 1);
+            TRY(mark_deleted(s, s->row_count - 1));
         }
     }
     return NULL;
@@ -250,16 +255,21 @@ const struct row_view *states_live_row(const struct states *s, const struct migr
     return s->live[file - s->input->files->items];
 }
 
+bool states_retried(const struct states *s, const struct migration *file,
+                    const struct history_row *failed)
+{
+    const struct row_view *live = file ? states_live_row(s, file) : NULL;
+    return live && live->row == failed && journal_explains(s->input->journal, failed);
+}
+
 static struct err *resolve_target(struct states *s)
 {
     const struct migrations_options *options = s->input->options;
     bool known = false;
 
+    s->has_target = options->target == TARGET_CURRENT || options->target == TARGET_VERSION;
     if (options->target == TARGET_CURRENT) {
-        s->target = s->last_applied;
-        if (!version_set(&s->target)) {
-            version_parse("0", &s->target);
-        }
+        s->target = s->last_applied; /* nothing applied: no version runs, not even 0 */
         return NULL;
     }
     if (options->target != TARGET_VERSION) {
@@ -268,7 +278,7 @@ static struct err *resolve_target(struct states *s)
     s->target = options->target_version;
     for (size_t i = 0; i < s->input->files->count && !known; i++) {
         const struct migration *file = &s->input->files->items[i];
-        known = version_set(&file->version) && version_compare(&file->version, &s->target) == 0;
+        known = version_compare(&file->version, &s->target) == 0; /* repeatables have none */
     }
     for (size_t i = 0; i < s->row_count && !known; i++) {
         known = s->rows[i].row->has_version &&
@@ -349,7 +359,7 @@ static enum state of_baseline_row(const struct states *s, const struct row_view 
 enum state states_of_row(const struct states *s, const struct row_view *view)
 {
     const struct history_row *row = view->row;
-    bool repeatable = !row->has_version && !is_type(view, "SCHEMA");
+    bool repeatable = !row->has_version;
 
     if (view->deleted) {
         return STATE_DELETED;
@@ -361,7 +371,7 @@ enum state states_of_row(const struct states *s, const struct row_view *view)
         return of_baseline_row(s, view);
     }
     if (is_type(view, "SCHEMA")) {
-        return row->success ? STATE_SUCCESS : STATE_FAILED;
+        return STATE_SUCCESS;
     }
     if (!view->file && (!repeatable || view->latest)) {
         return unmatched(s, row);
@@ -371,7 +381,7 @@ enum state states_of_row(const struct states *s, const struct row_view *view)
     }
     if (repeatable) {
         bool current = false;
-        if (!view->latest || !view->file) {
+        if (!view->latest) {
             return STATE_SUPERSEDED;
         }
         err_free(states_repeatable_current(s, view->file, row, &current));
@@ -399,7 +409,7 @@ static enum state of_versioned_file(const struct states *s, const struct migrati
             return STATE_IGNORED_BASELINE;
         }
     }
-    if (version_set(&s->target) && version_compare(&file->version, &s->target) > 0) {
+    if (s->has_target && version_compare(&file->version, &s->target) > 0) {
         return STATE_ABOVE_TARGET;
     }
     if (file->kind == MIGRATION_BASELINE) {

@@ -27,11 +27,12 @@ struct states {
     const struct row_view **live; /* owned; per file: states_live_row() */
     struct version last_resolved, applied_baseline, pending_baseline, last_applied;
     struct version
-        current;           /* highest that is in: last_applied counts failed rows, as Flyway does */
-    struct version target; /* "" = none */
+        current; /* highest that is in: last_applied counts failed rows, as Flyway does */
+    bool has_target;
+    struct version target; /* with has_target; "" = below every version */
 };
 
-/* HistoryTampered for a row type that nobody writes; InvalidSpec for a target that does not exist.
+/* HistoryTampered for a row type that nobody writes and for a version deleted twice; InvalidSpec for a target that does not exist.
  * `history` may differ from input->history (a baseline marker that is about to be written). */
 struct err *states_make(const struct plan_input *input, const struct history *history,
                         struct states *out) ERR_MUST_USE;
@@ -45,6 +46,11 @@ enum state states_of_file(const struct states *s, const struct migration *file);
 /* Is the stored checksum of a repeatable's latest run that of the present file? */
 struct err *states_repeatable_current(const struct states *s, const struct migration *file,
                                       const struct history_row *row, bool *current) ERR_MUST_USE;
+
+/* Does a run repeat the file of this failed row (docs/formats.md 1)? Our journal explains it, the file
+ * (NULL: gone) is there, and no newer row stands for it. */
+bool states_retried(const struct states *s, const struct migration *file,
+                    const struct history_row *failed);
 
 /* journal_view.c: the newest journal row that tells of an attempt at `file` which the history table
  * does not show as done; NULL: none. */

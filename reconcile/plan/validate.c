@@ -8,23 +8,17 @@
 
 static bool pattern_matches(const struct ignore_pattern *p, bool versioned, enum state state)
 {
+    static const enum state states[] = {
+        [IGNORE_MISSING] = STATE_MISSING,
+        [IGNORE_PENDING] = STATE_PENDING,
+        [IGNORE_IGNORED] = STATE_IGNORED,
+        [IGNORE_FUTURE] = STATE_FUTURE,
+    };
     if ((p->type == IGNORE_VERSIONED && !versioned) ||
         (p->type == IGNORE_REPEATABLE && versioned)) {
         return false;
     }
-    switch (p->state) {
-    case IGNORE_ANY_STATE:
-        return true;
-    case IGNORE_MISSING:
-        return state == STATE_MISSING;
-    case IGNORE_PENDING:
-        return state == STATE_PENDING;
-    case IGNORE_IGNORED:
-        return state == STATE_IGNORED;
-    case IGNORE_FUTURE:
-        return state == STATE_FUTURE;
-    }
-    return false;
+    return p->state == IGNORE_ANY_STATE || states[p->state] == state;
 }
 
 static bool ignored(const struct states *s, bool versioned, enum state state)
@@ -54,22 +48,27 @@ static char *entry_name(const struct plan_entry *entry)
 }
 
 static struct err *failed_problem(const struct states *s, const struct plan_entry *entry,
-                                  bool versioned, const char *name)
+                                  bool pending_ignored, const char *name)
 {
-    /* On PostgreSQL only the journal knows of it, and it explains itself. */
-    bool explained = !entry->row || (entry->state != STATE_FAILED_MISSING &&
-                                     journal_explains(s->input->journal, entry->row));
-    if (explained) { /* a run retries it: docs/formats.md 1.3 */
-        return s->input->validate_only && !ignored(s, versioned, STATE_PENDING)
-                   ? err_new(ERR_TERMINAL, REASON_INVALID_MIGRATION,
-                             "%s failed in its last run and is not applied", name)
-                   : NULL;
+    const struct history_row *row = entry->row; /* none on PostgreSQL: only our journal knows */
+
+    if (!row || states_retried(s, entry->file, row)) {
+        return pending_ignored ? NULL
+                               : err_new(ERR_TERMINAL, REASON_INVALID_MIGRATION,
+                                         "%s failed in its last run and is not applied", name);
     }
-    return err_new(
-        ERR_TERMINAL, REASON_FAILED_HISTORY_ROW,
-        "%s has failed in an earlier run of another tool (history row %d, success = false); "
-        "check what it left behind, then run `flyway repair`",
-        name, entry->row->rank);
+    if (!journal_explains(s->input->journal, row)) {
+        return err_new(
+            ERR_TERMINAL, REASON_FAILED_HISTORY_ROW,
+            "%s has failed in an earlier run of another tool (history row %d, success = false); "
+            "check what it left behind, then run `flyway repair`",
+            name, row->rank);
+    }
+    return err_new(ERR_TERMINAL, REASON_FAILED_HISTORY_ROW,
+                   "%s has failed in an earlier run (history row %d, success = false) and %s; "
+                   "check what it left behind, then run `flyway repair`",
+                   name, row->rank,
+                   entry->file ? "a newer row stands for its file" : "its file is gone");
 }
 
 static struct err *compare_problem(const struct states *s, const struct plan_entry *entry,
@@ -78,11 +77,14 @@ static struct err *compare_problem(const struct states *s, const struct plan_ent
     const struct history_row *row = entry->row;
     const struct migration *file = entry->file;
 
-    if (row->has_version && version_set(&s->applied_baseline) &&
+    if (!row->has_version) {
+        return NULL; /* matched by its description, and another checksum says Outdated */
+    }
+    if (version_set(&s->applied_baseline) &&
         version_compare(&row->version, &s->applied_baseline) <= 0) {
         return NULL; /* rows at or below the baseline are not compared at all */
     }
-    if (row->has_version && row->has_checksum && row->checksum != file->raw_checksum) {
+    if (row->has_checksum && row->checksum != file->raw_checksum) {
         return err_new(
             ERR_TERMINAL, REASON_CHECKSUM_MISMATCH,
             "%s was changed after it had been applied as version %s: checksum applied %d, "
@@ -95,78 +97,91 @@ static struct err *compare_problem(const struct states *s, const struct plan_ent
         return err_new(
             ERR_TERMINAL, REASON_DESCRIPTION_MISMATCH,
             "%s: version %s was applied with the description \"%s\", the file now says \"%s\"",
-            name, row->has_version ? row->version_text : "-", row->description, stored);
+            name, row->version_text, row->description, stored);
     }
     return NULL;
 }
 
 static struct err *unresolved_problem(const struct plan_entry *entry, const char *name)
 {
+    const char *type = entry->row->type;
+
+    if (entry->state == STATE_SUPERSEDED || str_eq(type, "BASELINE") || str_eq(type, "SCHEMA") ||
+        str_eq(type, "DELETE") || str_starts(type, "UNDO_")) {
+        return NULL;
+    }
     return err_new(ERR_TERMINAL, REASON_MIGRATION_MISSING,
                    "%s was applied (history row %d, script %s) but its file is gone", name,
                    entry->row->rank, entry->row->script);
 }
 
-static struct err *pending_problem(const struct states *s, const struct plan_entry *entry,
-                                   const char *name)
+static struct err *file_problem(const struct states *s, const struct plan_entry *entry,
+                                bool pending_ignored, const char *name)
 {
-    if (entry->state == STATE_IGNORED) {
-        return err_new(ERR_TERMINAL, REASON_OUT_OF_ORDER,
-                       "%s has a version below the newest applied one, %s", name,
-                       s->last_applied.text);
+    switch (entry->state) {
+    case STATE_IGNORED:
+        return entry->file->kind == MIGRATION_BASELINE
+                   ? NULL /* a live database never runs B files, and never fails for them */
+                   : err_new(ERR_TERMINAL, REASON_OUT_OF_ORDER,
+                             "%s has a version below the newest applied one, %s", name,
+                             s->last_applied.text);
+    case STATE_PENDING:
+        return err_new(ERR_TERMINAL, REASON_INVALID_MIGRATION,
+                       "%s is not applied yet: apply it, or let it pass with \"*:pending\"", name);
+    case STATE_OUTDATED:
+        return pending_ignored
+                   ? NULL
+                   : err_new(ERR_TERMINAL, REASON_INVALID_MIGRATION,
+                             "%s was changed since its last run and is not applied yet", name);
+    case STATE_INTERRUPTED:
+        return pending_ignored
+                   ? NULL
+                   : err_new(ERR_TERMINAL, REASON_INVALID_MIGRATION,
+                             "%s was interrupted in its last run and is not applied", name);
+    case STATE_OUTCOME_UNKNOWN: /* a run can still settle it, or says what to look at */
+        return s->input->validate_only
+                   ? err_new(ERR_TERMINAL, REASON_OUTCOME_UNKNOWN,
+                             "%s: an attempt was interrupted inside statement %d and its outcome "
+                             "is unknown; run it again, or say what happened with `sluice resolve`",
+                             name, entry->open->step)
+                   : NULL;
+    case STATE_BELOW_BASELINE:
+    case STATE_IGNORED_BASELINE:
+        return NULL;
+    default: /* applied */
+        return compare_problem(s, entry, name);
     }
-    return err_new(ERR_TERMINAL, REASON_INVALID_MIGRATION,
-                   entry->state == STATE_OUTDATED
-                       ? "%s was changed since its last run and is not applied yet"
-                       : "%s is not applied yet: apply it, or let it pass with \"*:pending\"",
-                   name);
 }
 
-static bool is_failed(enum state state)
-{
-    return state == STATE_FAILED || state == STATE_FAILED_MISSING || state == STATE_FAILED_FUTURE;
-}
-
+/* The order of docs/flyway.md 4.5. */
 static struct err *entry_problem(const struct states *s, const struct plan_entry *entry)
 {
     bool versioned =
         entry->file ? entry->file->kind != MIGRATION_REPEATABLE : entry->row->has_version;
-    bool future_ignored = ignored(s, versioned, STATE_FUTURE);
-    bool missing_ignored = ignored(s, versioned, STATE_MISSING);
-    bool synthetic = entry->row && !entry->file &&
-                     (str_eq(entry->row->type, "BASELINE") || str_eq(entry->row->type, "SCHEMA") ||
-                      str_eq(entry->row->type, "DELETE") || str_starts(entry->row->type, "UNDO_"));
+    bool is_ignored = ignored(s, versioned, entry->state);
+    bool pending_ignored = ignored(s, versioned, STATE_PENDING);
     AUTO(free_auto) char *name = entry_name(entry);
 
-    if (entry->state == STATE_UNDONE || entry->state == STATE_ABOVE_TARGET ||
-        entry->state == STATE_DELETED || ignored(s, versioned, entry->state)) {
+    switch (entry->state) {
+    case STATE_ABOVE_TARGET:
+    case STATE_DELETED:
         return NULL;
-    }
-    if (is_failed(entry->state)) {
-        bool skip = entry->state == STATE_FAILED_FUTURE && future_ignored;
-        return skip ? NULL : failed_problem(s, entry, versioned, name);
-    }
-    if (entry->row && !entry->file) {
-        bool skip = synthetic || entry->state == STATE_SUPERSEDED ||
-                    (missing_ignored && entry->state == STATE_MISSING) ||
-                    (future_ignored && entry->state == STATE_FUTURE);
-        return skip ? NULL : unresolved_problem(entry, name);
-    }
-    bool open = entry->state == STATE_PENDING || entry->state == STATE_INTERRUPTED ||
-                entry->state == STATE_OUTCOME_UNKNOWN;
-    if (!entry->row || open) { /* an interrupted repeat may have the row of its first failure */
-        bool baseline = entry->file->kind == MIGRATION_BASELINE;
-        if ((entry->state == STATE_IGNORED && !baseline) || (open && s->input->validate_only)) {
-            return pending_problem(s, entry, name);
+    case STATE_FAILED_FUTURE:
+        return ignored(s, versioned, STATE_FUTURE)
+                   ? NULL
+                   : failed_problem(s, entry, pending_ignored, name);
+    case STATE_FAILED:
+    case STATE_FAILED_MISSING: /* "*:*" may hide it, but no run goes on from it */
+        return is_ignored && s->input->validate_only
+                   ? NULL
+                   : failed_problem(s, entry, pending_ignored, name);
+    default:
+        if (is_ignored) {
+            return NULL;
         }
-        return NULL;
+        return entry->file ? file_problem(s, entry, pending_ignored, name)
+                           : unresolved_problem(entry, name);
     }
-    if (entry->state == STATE_OUTDATED) {
-        return s->input->validate_only && !ignored(s, versioned, STATE_PENDING)
-                   ? pending_problem(s, entry, name)
-                   : NULL;
-    }
-    return entry->state == STATE_SUPERSEDED ? NULL : compare_problem(s, entry, name);
 }
 
 struct err *validate_entries(const struct states *s, struct plan *plan)

@@ -1,36 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* plan_make: Flyway's states, validation and order, and what our journal adds, as rules. */
-#include <criterion/criterion.h>
-#include <stdio.h>
-#include <string.h>
-
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/migration/parse.h"
-#include "reconcile/model/reason.h"
-#include "reconcile/plan/plan.h"
-
-#define MOST 12
-
-struct plan_case {
-    const char *rule;
-    /* "V2__two=text": file and content; "V2__two+=text" carries out-of-order=allow */
-    const char *files[MOST];
-    /* "RANK TYPE VERSION|- DESCRIPTION CONTENT|NULL ok|failed" */
-    const char *rows[MOST];
-    /* "RANK VERSION|- DESCRIPTION STEP CLASS STATE CONTENT [TOKEN]" */
-    const char *journal[MOST];
-    const char *target;
-    const char *ignore[4];
-    bool out_of_order, validate, no_table, full_schema, baseline_on_migrate, held, by_journal;
-    const char *token;
-    const char *assume; /* DB=VERSION */
-    const char *states; /* "1:Success 2:Pending views:Pending"; NULL: not compared */
-    const char *actions;
-    const char *ahead;
-    const char *current; /* NULL: not compared */
-    const char *reason;  /* NULL: no error */
-};
+#include "plan_world.h"
 
 static const struct plan_case cases[] = {
     /* ---- what runs -------------------------------------------------------------------------- */
@@ -116,7 +86,7 @@ static const struct plan_case cases[] = {
       .states = "1:Success 3:Success 2:Pending",
       .actions = "2" },
     { .rule = "a late lower version runs when its file allows it",
-      .files = { "V1__a=1", "V2__b+=2", "V3__c=3" },
+      .files = { "V1__a=1", "V2__b{out-of-order=allow}=2", "V3__c=3" },
       .rows = { "1 SQL 1 a 1 ok", "2 SQL 3 c 3 ok" },
       .states = "1:Success 3:Success 2:Pending",
       .actions = "2" },
@@ -146,6 +116,34 @@ static const struct plan_case cases[] = {
       .files = { "V1__a=1", "V2__b=2", "R__v=v" },
       .target = "next",
       .actions = "1" },
+    { .rule = "target next takes a version before a repeatable that changed",
+      .files = { "V1__a=1", "V2__b=2", "R__v=v2" },
+      .rows = { "1 SQL 1 a 1 ok", "2 SQL - v v1 ok" },
+      .target = "next",
+      .states = "1:Success v:Outdated 2:Pending",
+      .actions = "2" },
+    { .rule = "target next takes the repeatable when no version is left",
+      .files = { "V1__a=1", "R__v=v2", "R__w=w" },
+      .rows = { "1 SQL 1 a 1 ok", "2 SQL - v v1 ok" },
+      .target = "next",
+      .actions = "v" },
+    { .rule = "target current on an empty history runs no version, not even 0",
+      .files = { "V0__zero=0", "V1__a=1", "R__v=v" },
+      .target = "current",
+      .states = "0:Above Target 1:Above Target v:Pending",
+      .actions = "v" },
+    { .rule = "a target may be a version that was applied and has no file",
+      .files = { "V1__a=1", "V4__d=4" },
+      .rows = { "1 SQL - v v ok", "2 SQL 1 a 1 ok", "3 SQL 3 c 3 ok" },
+      .ignore = { "*:missing" },
+      .target = "3.0",
+      .states = "v:Missing 1:Success 3:Missing 4:Above Target",
+      .actions = "" },
+    { .rule = "the newest B file runs on an empty database even above the target",
+      .files = { "V1__a=1", "B2__base=x", "V3__c=3" },
+      .target = "1",
+      .states = "1:Below Baseline 2:Pending 3:Above Target",
+      .actions = "B2" },
     { .rule = "a target that nobody has is an error",
       .files = { "V1__a=1" },
       .target = "7",
@@ -187,6 +185,19 @@ static const struct plan_case cases[] = {
       .files = { "V1__a=1", "V2__b=2" },
       .full_schema = true,
       .actions = "1 2" },
+    { .rule = "baselineOnMigrate does not pass over an attempt that only the journal's head shows",
+      .files = { "V1__a=1", "V2__b=2" },
+      .journal_head = 4,
+      .full_schema = true,
+      .baseline_on_migrate = true,
+      .actions = "1 2" },
+    { .rule = "validate does not ask for a baseline: the files are not applied",
+      .files = { "V1__a=1" },
+      .no_table = true,
+      .full_schema = true,
+      .validate = true,
+      .reason = "InvalidMigration",
+      .message = "sql/V1__a.sql is not applied yet: apply it, or let it pass with \"*:pending\"" },
     { .rule = "an empty schema needs no baseline",
       .files = { "V1__a=1" },
       .no_table = true,
@@ -371,274 +382,44 @@ static const struct plan_case cases[] = {
       .actions = "v" },
     /* ---- other databases ---------------------------------------------------------------------- */
     { .rule = "after= that is not known is an error on the command line",
-      .files = { "V1__a@billing/12=1" },
+      .files = { "V1__a{after=billing/12}=1" },
       .reason = "InvalidMigration" },
     { .rule = "after= is met by a version that is assumed",
-      .files = { "V1__a@billing/12=1" },
+      .files = { "V1__a{after=billing/12}=1" },
       .assume = "billing=12.1",
       .actions = "1" },
+    { .rule = "a known version of another database does not meet after= for this one",
+      .files = { "V1__a{after=billing/12}=1" },
+      .assume = "orders=12",
+      .reason = "InvalidMigration",
+      .message = "sql/V1__a.sql: after=billing/12 needs another database" },
+    { .rule = "an assumed version that cannot be read meets nothing",
+      .files = { "V1__a{after=billing/12}=1" },
+      .assume = "billing=twelve",
+      .reason = "InvalidMigration" },
+    { .rule = "a file that waits for another database holds what comes behind it, and that alone",
+      .files = { "V1__a=1", "V2__b{after=billing/12}=2", "V3__c=3", "R__v=v" },
+      .wait_for_others = true,
+      .actions = "1",
+      .waits = "billing/12" },
+    { .rule = "a repeatable that ran before waits behind it too",
+      .files = { "V1__a=1", "V2__b{after=billing/12}=2", "R__v=v2" },
+      .rows = { "1 SQL 1 a 1 ok", "2 SQL - v v1 ok" },
+      .wait_for_others = true,
+      .states = "1:Success v:Outdated 2:Pending",
+      .actions = "",
+      .waits = "billing/12" },
     { .rule = "after= is not met by a lower version",
-      .files = { "V1__a@billing/12=1" },
+      .files = { "V1__a{after=billing/12}=1" },
       .assume = "billing=9",
       .reason = "InvalidMigration" },
 };
 
-struct world {
-    struct tree tree;
-    struct migration_set files;
-    struct history history;
-    struct journal journal;
-    struct migrations_options options;
-    struct kvlist assume;
-};
-
-/* One word up to a blank; moves *at behind it. Owned. */
-static char *word(const char **at)
-{
-    size_t length = strcspn(*at, " ");
-    char *out = mem_strndup(*at, length);
-    *at += length + ((*at)[length] == ' ');
-    return out;
-}
-
-static void add_file(struct world *w, const char *text)
-{
-    const char *equals = strchr(text, '=');
-    const char *after = strchr(text, '@');
-    bool allow = equals > text && equals[-1] == '+';
-    size_t name = (size_t)((after && after < equals ? after : allow ? equals - 1 : equals) - text);
-    AUTO(free_auto) char *path = mem_printf("sql/%.*s.sql", (int)name, text);
-    AUTO(free_auto) char *order =
-        after && after < equals
-            ? mem_printf("-- sluice: after=%.*s\n", (int)(equals - after - 1), after + 1)
-            : mem_strdup(allow ? "-- sluice: out-of-order=allow\n" : "");
-    char *bytes = mem_printf("%s%s", order, equals + 1);
-
-    cr_assert_null(tree_add(&w->tree, path, path + 4, (uint8_t *)bytes, strlen(bytes)));
-}
-
-/* Content of a row is compared with the file, head comment included: rows of directive files are not
- * used here. */
-static void add_row(struct world *w, const char *text)
-{
-    const char *at = text;
-    AUTO(free_auto) char *rank = word(&at);
-    int64_t number = 0;
-    struct history_row row = { .type = word(&at) };
-    AUTO(free_auto) char *version = word(&at);
-
-    cr_assert(str_to_int64(rank, -1000, 1000, &number));
-    row.rank = (int32_t)number;
-    row.description = word(&at);
-    AUTO(free_auto) char *content = word(&at);
-    row.has_version = !str_eq(version, "-");
-    if (row.has_version) {
-        cr_assert(version_parse(version, &row.version));
-        row.version_text = mem_strdup(version);
-    }
-    row.has_checksum = !str_eq(content, "NULL");
-    row.checksum = row.has_checksum ? checksum_text(content, strlen(content)) : 0;
-    row.success = str_eq(at, "ok");
-    row.script = mem_printf("V%s.sql", version);
-    row.installed_by = mem_strdup("tester");
-    row.installed_on = mem_strdup("2026-01-01 00:00:00");
-    w->history.rows = mem_grow(w->history.rows, &w->history.cap, w->history.count + 1, sizeof row);
-    w->history.rows[w->history.count++] = row;
-}
-
-static void add_journal(struct world *w, const char *text)
-{
-    const char *at = text;
-    AUTO(free_auto) char *rank = word(&at);
-    AUTO(free_auto) char *version = word(&at);
-    struct journal_row row = { .seq = (int64_t)w->journal.count + 1, .description = word(&at) };
-    AUTO(free_auto) char *step = word(&at);
-    AUTO(free_auto) char *class = word(&at);
-    AUTO(free_auto) char *state = word(&at);
-    int64_t number = 0;
-
-    cr_assert(str_to_int64(rank, 0, 1000, &number));
-    row.installed_rank = (int32_t)number;
-    cr_assert(str_to_int64(step, 0, 1000, &number));
-    row.step = (int32_t)number;
-    row.version = str_eq(version, "-") ? NULL : mem_strdup(version);
-    row.kind = row.version ? MIGRATION_VERSIONED : MIGRATION_REPEATABLE;
-    row.step_class = class[0];
-    row.state = journal_state_parse(state);
-    cr_assert_neq(row.state, JOURNAL_NONE, "%s", text);
-    row.script = mem_strdup("x.sql");
-    row.retry_token = mem_strdup("");
-    row.file_sha256 = mem_alloc(SHA256_HEX_LEN + 1);
-    sha256_hex(at, strlen(at), row.file_sha256);
-    w->journal.table_exists = true;
-    w->journal.rows = mem_grow(w->journal.rows, &w->journal.cap, w->journal.count + 1, sizeof row);
-    w->journal.rows[w->journal.count++] = row;
-}
-
-static void world_make(const struct plan_case *c, struct world *w)
-{
-    *w = (struct world){ .history = { .table_exists = !c->no_table,
-                                      .schema_empty = !c->full_schema } };
-    migrations_options_init(&w->options);
-    w->options.out_of_order = c->out_of_order;
-    w->options.baseline_on_migrate = c->baseline_on_migrate;
-    strlist_add(&w->tree.locations, "sql");
-    for (int i = 0; c->files[i]; i++) {
-        add_file(w, c->files[i]);
-    }
-    for (int i = 0; c->rows[i]; i++) {
-        add_row(w, c->rows[i]);
-    }
-    for (int i = 0; c->journal[i]; i++) {
-        add_journal(w, c->journal[i]);
-    }
-    if (c->target) {
-        cr_assert(migrations_target_parse(c->target, &w->options), "%s", c->rule);
-    }
-    if (c->ignore[0]) {
-        w->options.ignore_count = 0;
-    }
-    for (int i = 0; c->ignore[i]; i++) {
-        cr_assert(
-            ignore_pattern_parse(c->ignore[i], &w->options.ignore[w->options.ignore_count++]));
-    }
-    if (c->assume) {
-        const char *equals = strchr(c->assume, '=');
-        AUTO(free_auto) char *key = mem_strndup(c->assume, (size_t)(equals - c->assume));
-        kvlist_set(&w->assume, key, equals + 1);
-    }
-    AUTO(err_free_auto) struct err *e = tree_finish(&w->tree);
-    cr_assert_null(e, "%s: %s", c->rule, e ? e->message : "");
-    e = migration_set_parse(&w->tree, &w->files);
-    cr_assert_null(e, "%s: %s", c->rule, e ? e->message : "");
-}
-
-static void world_done(struct world *w)
-{
-    migration_set_done(&w->files);
-    tree_done(&w->tree);
-    history_done(&w->history);
-    journal_done(&w->journal);
-    migrations_options_done(&w->options);
-    kvlist_done(&w->assume);
-}
-
-static void check_states(const struct plan_case *c, const struct plan *plan)
-{
-    AUTO(buf_done) struct buf text = BUF(4096);
-
-    for (size_t i = 0; i < plan->entry_count; i++) {
-        const struct plan_entry *e = &plan->entries[i];
-        const char *name = e->row
-                               ? (e->row->has_version ? e->row->version_text : e->row->description)
-                           : version_set(&e->file->version) ? e->file->version.text
-                                                            : e->file->description;
-        buf_addf(&text, "%s%s:%s", i ? " " : "", name, state_text(e->state));
-    }
-    cr_expect_str_eq(buf_text(&text), c->states, "%s: states\n have %s\n want %s", c->rule,
-                     buf_text(&text), c->states);
-}
-
-static void check_actions(const struct plan_case *c, const struct plan *plan)
-{
-    AUTO(buf_done) struct buf text = BUF(4096);
-
-    for (size_t i = 0; i < plan->action_count; i++) {
-        const struct migration *file = plan->actions[i].file;
-        buf_adds(&text, i ? " " : "");
-        if (!file) {
-            buf_addf(&text, "<baseline %s>", plan->marker->version_text);
-        } else {
-            buf_addf(&text, "%s%s", file->kind == MIGRATION_BASELINE ? "B" : "",
-                     version_set(&file->version) ? file->version.text : file->description);
-        }
-    }
-    cr_expect_str_eq(buf_text(&text), c->actions, "%s: actions\n have %s\n want %s", c->rule,
-                     buf_text(&text), c->actions);
-}
-
-static void check_ahead(const struct plan_case *c, const struct plan *plan)
-{
-    AUTO(buf_done) struct buf text = BUF(4096);
-
-    for (size_t i = 0; i < plan->ahead.count; i++) {
-        buf_addf(&text, "%s%s", i ? " " : "", plan->ahead.items[i]);
-    }
-    cr_expect_str_eq(buf_text(&text), c->ahead, "%s: ahead have %s", c->rule, buf_text(&text));
-}
-
-static void check_case(const struct plan_case *c)
-{
-    static const struct kvlist no_placeholders;
-    const struct placeholders placeholders = { .replacement = true,
-                                               .user = &no_placeholders,
-                                               .timestamp = "2026-11-22 10:00:00" };
-    AUTO(world_done) struct world w = { 0 };
-    AUTO(plan_done) struct plan plan = { 0 };
-
-    world_make(c, &w);
-    const struct plan_input input = {
-        .files = &w.files,
-        .history = &w.history,
-        .journal = &w.journal,
-        .options = &w.options,
-        .placeholders = &placeholders,
-        .target_id = "",
-        .validate_only = c->validate,
-        .held_by_failed = c->held,
-        .retry_token = c->token ? c->token : "",
-        .journal_repeatables = c->by_journal,
-        .assume = &w.assume,
-    };
-    AUTO(err_free_auto) struct err *e = plan_make(&input, &plan);
-    cr_expect_str_eq(e ? e->reason : "", c->reason ? c->reason : "", "%s: have %s (%s)", c->rule,
-                     e ? e->reason : "no error", e ? e->message : "");
-    if (e) {
-        cr_expect_eq(plan.action_count, 0, "%s: an error leaves no action", c->rule);
-        cr_expect_eq(e->kind, ERR_TERMINAL, "%s", c->rule);
-    }
-    if (c->states) {
-        check_states(c, &plan);
-    }
-    if (c->actions) {
-        check_actions(c, &plan);
-    }
-    if (c->ahead) {
-        check_ahead(c, &plan);
-    }
-    if (c->current) {
-        cr_expect_str_eq(plan.current.text, c->current, "%s", c->rule);
-    }
-}
-
 Test(plan_make, follows_the_rules)
 {
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        check_case(&cases[i]);
+    for (size_t i = 0; i < ROWS(cases); i++) {
+        plan_check(&cases[i]);
     }
-}
-
-Test(plan_make, waits_for_another_database_when_it_may)
-{
-    struct plan_case c = { .rule = "wait",
-                           .files = { "V1__a=1", "V2__b@billing/12=2", "V3__c=3" } };
-    static const struct kvlist none;
-    const struct placeholders placeholders = { .replacement = true, .user = &none };
-    AUTO(world_done) struct world w = { 0 };
-    AUTO(plan_done) struct plan plan = { 0 };
-
-    world_make(&c, &w);
-    const struct plan_input input = { .files = &w.files,
-                                      .history = &w.history,
-                                      .journal = &w.journal,
-                                      .options = &w.options,
-                                      .placeholders = &placeholders,
-                                      .target_id = "",
-                                      .retry_token = "",
-                                      .wait_for_others = true };
-    cr_assert_null(plan_make(&input, &plan));
-    cr_expect_eq(plan.action_count, 1, "only what comes before the waiting file runs");
-    cr_expect_str_eq(plan.waits_for, "billing/12");
 }
 
 Test(state_text, names_every_state_once)
