@@ -7,7 +7,8 @@
 #   build      compile the program          tests    compile the tests
 #   servers    databases and git servers of the demo and the integration tests
 #   analysis   second compiler, format and static checks, fault injection
-#   roots      make bare Debian roots       flyway   fetch real Flyway
+#   roots      make bare Debian roots and the image
+#   cluster    a Kubernetes node            flyway   fetch real Flyway
 #
 # Installs what is missing, as root or through sudo without a password; asks nothing, starts no
 # service, creates no database cluster. If nothing is missing, neither apt nor the network is used.
@@ -44,6 +45,11 @@ group_packages() {
         echo clang "libclang-rt-$llvm-dev" "llvm-$llvm" clang-format clang-tidy strace procps curl
         ;;
     roots) echo debootstrap mount util-linux iproute2 ;;
+    cluster)
+        echo containerd runc containernetworking-plugins iproute2 util-linux openssl gcc libc6-dev
+        # Kubernetes is compiled with Go; Debian's is too old, pip has a new one.
+        command -v go >/dev/null || echo python3-pip
+        ;;
     flyway) echo python3-pip ;;
     *)
         printf 'unknown group of packages: %s\n' "$1" >&2
@@ -60,7 +66,7 @@ case ${1:-} in
     ;;
 esac
 if [ $# = 0 ]; then
-    sed -n 's/^# \{0,1\}//; 3,16p' "${BASH_SOURCE[0]}" >&2
+    sed -n 's/^# \{0,1\}//; 3,17p' "${BASH_SOURCE[0]}" >&2
     exit 1
 fi
 

@@ -7,6 +7,7 @@
 #   static        second compiler without warnings, include arrows, purity, sizes, format, clang-tidy
 #   unit          tests/unit, under the Address and undefined-behaviour sanitizers
 #   integration   tests/integration/*.sh: real servers, the release build
+#   cluster       tests/cluster/*.sh: a real Kubernetes of one node each, the image (root only)
 #   roots         tests/roots/*.sh: the demo and the tests on bare Debian 12 and 13 (root only)
 #   SCRIPT        one of those scripts, by its path
 #
@@ -29,11 +30,12 @@ logs=$source_root/build/test-logs
 jobs=$(nproc)
 built=''
 stage_source=''
+cluster_files='' cluster_obstacle='could not be prepared'
 
 say() { printf '%s\n' "$*"; }
 
 usage() {
-    sed -n 's/^# \{0,1\}//; 3,20p' "${BASH_SOURCE[0]}" >&2
+    sed -n 's/^# \{0,1\}//; 3,21p' "${BASH_SOURCE[0]}" >&2
     exit 1
 }
 
@@ -42,7 +44,7 @@ parse_arguments() {
     for argument in "$@"; do
         case $argument in
         --full) full=1 ;;
-        static | unit | integration | roots) labels+=("$argument") ;;
+        static | unit | integration | cluster | roots) labels+=("$argument") ;;
         *.sh)
             if [ ! -f "$argument" ]; then
                 say "no such script: $argument" >&2
@@ -54,7 +56,7 @@ parse_arguments() {
         esac
     done
     if [ ${#labels[@]} = 0 ] && [ ${#scripts[@]} = 0 ]; then
-        labels=(static unit integration roots)
+        labels=(static unit integration cluster roots)
     fi
 }
 
@@ -142,11 +144,12 @@ install_packages() { "$source_root/deploy/install-packages.sh" "$@"; }
 prepare_machine() {
     install_packages build tests || finish_badly "the packages to build with are missing"
     local group
-    for group in servers analysis roots; do
+    for group in servers analysis cluster roots; do
         case $group in
-        servers) wants integration || continue ;;
+        servers) wants integration || wants cluster || continue ;;
+        cluster) wants cluster || continue ;;
         analysis) wants static || wants integration || continue ;;
-        roots) wants roots || continue ;;
+        roots) wants roots || wants cluster || continue ;;
         esac
         install_packages "$group" || unable "packages of group $group" "could not be installed"
     done
@@ -238,11 +241,28 @@ run_as_user() {
     (
         if [ "$folder" = own ]; then folder=$(exec_as_user mktemp -d "$run_dir/w/XXXXXX"); fi
         cd "$folder"
-        export SLUICE=$stage_source/build/release/sluice SLUICE_BUILD=$stage_source/build/release
-        export SLUICE_DEBUG_BUILD=$stage_source/build/debug SLUICE_SOURCE=$stage_source
-        export SLUICE_TEST_TEMPLATES=$run_dir/templates SLUICE_TEST_RUN=$run_dir/$name TMPDIR=$run_dir/w
-        [ -z "$full" ] || export SLUICE_FULL=1
+        test_environment "$name"
         exec_as_user env "HOME=$run_dir/w" timeout -k 15 "$seconds" "$@"
+    )
+}
+
+test_environment() { # NAME
+    export SLUICE=$stage_source/build/release/sluice SLUICE_BUILD=$stage_source/build/release
+    export SLUICE_DEBUG_BUILD=$stage_source/build/debug SLUICE_SOURCE=$stage_source
+    export SLUICE_TEST_TEMPLATES=$run_dir/templates SLUICE_TEST_RUN=$run_dir/$1 TMPDIR=$run_dir/w
+    [ -z "$full" ] || export SLUICE_FULL=1
+}
+
+# run_on_cluster NAME SECONDS FILE: the cluster is root's, the script runs as the unprivileged user.
+run_on_cluster() {
+    local name=$1 seconds=$2 file=$3
+    (
+        cd "$(exec_as_user mktemp -d "$run_dir/w/XXXXXX")"
+        test_environment "$name"
+        export SLUICE_IMAGE_FILE=$cluster_files/sluice.tar SLUICE_IMAGE_BUILD=$source_root/deploy/image/build.sh
+        export CLUSTER_BIN=$cluster_files CLUSTER_HOME=$run_dir/w
+        exec timeout -k 60 "$seconds" "$stage_source/tests/support/kubernetes/with-cluster.sh" \
+            --image "$SLUICE_IMAGE_FILE" --logs "$logs/${name//\//-}" bash "$file"
     )
 }
 
@@ -288,6 +308,29 @@ fetch_flyway() {
     fi
 }
 
+# What the cluster tests need before the first of them: $cluster_files, or the reason why not.
+prepare_cluster() {
+    local start=$SECONDS support=$source_root/tests/support/kubernetes folder=$run_dir/cluster
+    wants cluster || return 0
+    if ! "$support/with-cluster.sh" --check 2>"$logs/kubernetes.log"; then
+        cluster_obstacle=$(sed -n 's/^# skipped: //p' "$logs/kubernetes.log")
+        return 0
+    fi
+    mkdir "$folder"
+    if ! "$support/build.sh" "$folder" >"$logs/kubernetes.log" 2>&1; then
+        tail -n 5 "$logs/kubernetes.log"
+        cluster_obstacle="no Kubernetes (log: build/test-logs/kubernetes.log)"
+    elif ! "$source_root/deploy/image/build.sh" --name localhost/sluice:test --output "$folder/sluice.tar" \
+        >"$logs/image.log" 2>&1; then
+        tail -n 20 "$logs/image.log"
+        cluster_obstacle="no image (log: build/test-logs/image.log)"
+    else
+        chmod 755 "$folder"
+        cluster_files=$folder
+        say "prepared Kubernetes and the image in $((SECONDS - start)) s"
+    fi
+}
+
 # ---- labels -----------------------------------------------------------------------------------
 
 run_unit() {
@@ -309,7 +352,12 @@ run_script() { # LABEL FILE
     local label=$1 file=$2 name log
     name=$label/$(basename "$file" .sh)
     log=$logs/$label-$(basename "$file" .sh).log
-    if [ "$label" = integration ]; then
+    if [ "$label" = cluster ] && [ -z "$cluster_files" ]; then
+        unable "$name" "$cluster_obstacle"
+    elif [ "$label" = cluster ]; then
+        launch "$jobs" "$name" "$log" run_on_cluster "$name" "$(time_limit "$file")" \
+            "$stage_source/tests/$label/$(basename "$file")"
+    elif [ "$label" = integration ]; then
         launch "$jobs" "$name" "$log" run_as_user "$name" "$(time_limit "$file")" own \
             bash "$stage_source/tests/$label/$(basename "$file")"
     else
@@ -340,14 +388,14 @@ builds_of() {
     case $1 in
     unit) echo debug ;;
     static) echo release ;;
-    integration) echo release debug ;;
+    integration | cluster) echo release debug ;;
     esac
 }
 
 build_all() {
     local preset label needed=' '
     if [ "${CI:-}" = true ]; then say "warnings are errors"; fi
-    for label in unit static integration; do
+    for label in unit static integration cluster; do
         if wants "$label"; then needed="$needed$(builds_of "$label") "; fi
     done
     for preset in debug release; do
@@ -402,6 +450,7 @@ prepare_machine
 build_all
 stage
 fetch_flyway
+prepare_cluster
 for label in "${labels[@]}"; do run_label "$label"; done
 for script in "${scripts[@]}"; do run_script "$(basename "$(dirname "$script")")" "$script"; done
 reap_all

@@ -21,22 +21,24 @@ cache_folder() {
 # cache_build KEY FUNCTION…: $cache_path = folder KEY of the cache, which FUNCTION fills (its last
 # argument is the folder) if nobody did before. All or nothing: it is renamed into its place.
 cache_build() {
-    local key=$1 folder lock
+    local key=$1 folder lock path
     shift
     folder=$(cache_folder)
-    cache_path=$folder/$key
-    [ -d "$cache_path" ] && return 0
-    exec {lock}>"$folder/$key.lock"
-    flock "$lock"
-    if [ ! -d "$cache_path" ]; then
-        rm -rf "$cache_path.new"
-        mkdir "$cache_path.new"
-        if ! "$@" "$cache_path.new" {lock}>&-; then
-            rm -rf "$cache_path.new"
-            exec {lock}>&-
-            return 1
+    path=$folder/$key
+    if [ ! -d "$path" ]; then
+        exec {lock}>"$folder/$key.lock"
+        flock "$lock"
+        if [ ! -d "$path" ]; then
+            rm -rf "$path.new"
+            mkdir "$path.new"
+            if ! "$@" "$path.new" {lock}>&-; then
+                rm -rf "$path.new"
+                exec {lock}>&-
+                return 1
+            fi
+            mv "$path.new" "$path"
         fi
-        mv "$cache_path.new" "$cache_path"
+        exec {lock}>&-
     fi
-    exec {lock}>&-
+    cache_path=$path # last, because FUNCTION may have built something itself
 }

@@ -6,6 +6,7 @@
 #
 #   root_need                        ends the script with 77 if it cannot be done here
 #   root_make SUITE                  $root_dir = a fresh writable root
+#   root_open FOLDER                 the same from a root that somebody made before
 #   root_run SECONDS [net|nonet] SCRIPT [ARGUMENT…]   bash -c SCRIPT inside
 #   root_done                        unmounts and removes it
 . "$SLUICE_SOURCE/tests/support/cache.sh"
@@ -74,11 +75,15 @@ root_make() {
     # A month, because the release moves; the text of the recipe, because it makes the content.
     key=root-$suite-$( (declare -f root_bootstrap; dpkg --print-architecture; date -u +%Y-%m) | sha256sum | cut -c1-16)
     cache_build "$key" root_bootstrap "$suite" || return 1
+    root_open "$cache_path"
+}
+
+root_open() {
     root_work=$(mktemp -d /tmp/slroot-XXXXXX)
     root_dir=$root_work/root
     mkdir "$root_dir" "$root_work/upper" "$root_work/work"
-    mount -t overlay -o "lowerdir=$cache_path,upperdir=$root_work/upper,workdir=$root_work/work" \
-        overlay "$root_dir" 2>/dev/null || cp -a "$cache_path/." "$root_dir/"
+    mount -t overlay -o "lowerdir=$1,upperdir=$root_work/upper,workdir=$root_work/work" \
+        overlay "$root_dir" 2>/dev/null || cp -a "$1/." "$root_dir/"
     root_connect
 }
 

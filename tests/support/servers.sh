@@ -5,7 +5,7 @@
 #
 #   pg_start NAME [OPTION…]        a PostgreSQL; NAME = pg, pg2, pg3 …
 #   mariadb_start NAME [OPTION…]   a MariaDB;    NAME = mariadb, mariadb2 …
-#       tcp        also on 127.0.0.1 (and TLS by the test CA); without it on its Unix socket alone
+#       tcp        also on $SERVERS_HOST (and TLS by the test CA); without it on its Unix socket alone
 #       plain      like tcp, but the server has no TLS
 #       log        every statement goes to SLUICE_TEST_<NAME>_LOG
 #       KEY=VALUE  a server setting, e.g. fsync=on or lock_wait_timeout=5
@@ -25,13 +25,15 @@
 #   SLUICE_TEST_<NAME>_PORT, _TCP_URI   with tcp or plain; password SLUICE_TEST_PASSWORD;
 #                                  with tcp the URI demands verify-full
 #   SLUICE_TEST_<NAME>_PID, _LOG
-#   SLUICE_TEST_CA                 ca.crt that signed localhost and 127.0.0.1
+#   SLUICE_TEST_CA                 ca.crt that signed localhost, 127.0.0.1 and the cluster tests' node
 #   SLUICE_TEST_OTHER_CA           a CA that signed nothing
 #   SLUICE_TEST_GIT_ROOT           folder of the served repositories
 #   SLUICE_TEST_GIT_HTTP_URL, _GIT_HTTPS_URL       …/NAME.git, for everybody, pushes too
 #   SLUICE_TEST_GIT_PRIVATE_URL    https, basic auth git / SLUICE_TEST_PASSWORD
 #   SLUICE_TEST_GIT_HTTP_LOG       access log
 #   SLUICE_TEST_GIT_SSH_URL        …/NAME.git; SLUICE_TEST_SSH_KEY, SLUICE_TEST_SSH_KNOWN_HOSTS
+#
+# SERVERS_HOST, if it is set before: where they listen, instead of 127.0.0.1.
 #
 # A server that is not installed ends the script with code 77: "skipped". Nothing runs as root:
 # servers_drop_root "$0" "$@" starts the script again as an unprivileged user.
@@ -41,6 +43,8 @@ SERVERS_SH=1
 servers_mine='' # SERVERS_DIR may be inherited from with-servers.sh: then it is not ours to remove
 SLUICE_TEST_PASSWORD=${SLUICE_TEST_PASSWORD:-correct-horse}
 export SLUICE_TEST_PASSWORD
+SERVERS_HOST=${SERVERS_HOST:-127.0.0.1}
+servers_pods=10.88 # addresses of the pods that the cluster tests start: 10.88.0.0/16
 declare -A servers_pid=() servers_command=() servers_probe=() servers_errorlog=() servers_signal=()
 servers_order=()
 
@@ -247,7 +251,7 @@ servers_children() {
     return 0
 }
 
-# A free port of 127.0.0.1 below the ephemeral range, ours until the last process that inherits the
+# A free port of $SERVERS_HOST below the ephemeral range, ours until the last process that inherits the
 # lock ends. The number is left in servers_port (a subshell could not keep the lock).
 servers_take_port() {
     local folder=/tmp/.sluice-ports.$UID try fd
@@ -255,7 +259,7 @@ servers_take_port() {
     for ((try = 0; try < 200; try++)); do
         servers_port=$((20000 + RANDOM % 10000))
         exec {fd}>"$folder/$servers_port"
-        if flock -n "$fd" && ! (exec 3<>"/dev/tcp/127.0.0.1/$servers_port") 2>/dev/null; then
+        if flock -n "$fd" && ! (exec 3<>"/dev/tcp/$SERVERS_HOST/$servers_port") 2>/dev/null; then
             return 0
         fi
         exec {fd}>&-
@@ -317,7 +321,7 @@ tls_build() {
         done
         openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost \
             -keyout server.key -out server.csr
-        printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n' >ext
+        printf 'subjectAltName=DNS:localhost,IP:127.0.0.1,IP:%s.0.1\nextendedKeyUsage=serverAuth\n' "$servers_pods" >ext
         openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 30 \
             -extfile ext -out server.crt
         chmod 600 ./*.key
@@ -333,7 +337,7 @@ pg_build() {
     bin=$(pg_bin)
     "$bin/initdb" -D "$1" -U postgres -A trust --no-sync -E UTF8 --locale=C.UTF-8 || return 1
     printf '%s\n' 'local all all trust' 'host all all 127.0.0.1/32 scram-sha-256' \
-        'host all all ::1/128 scram-sha-256' >"$1/pg_hba.conf"
+        'host all all ::1/128 scram-sha-256' "host all all $servers_pods.0.0/16 scram-sha-256" >"$1/pg_hba.conf"
     "$bin/postgres" --single -D "$1" -c fsync=off postgres <<END
 create role app login password '$SLUICE_TEST_PASSWORD'
 create database app owner app
@@ -366,7 +370,7 @@ pg_start() {
     if [ -n "$tcp" ]; then
         servers_take_port || return 1
         port=$servers_port
-        settings+=(-c listen_addresses=127.0.0.1 -c "port=$port")
+        settings+=(-c "listen_addresses=$SERVERS_HOST" -c "port=$port")
     else
         settings+=(-c listen_addresses=)
     fi
@@ -406,8 +410,9 @@ flush privileges;
 create user app@localhost;
 create user app@'127.0.0.1' identified by '$SLUICE_TEST_PASSWORD';
 create user app@'::1' identified by '$SLUICE_TEST_PASSWORD';
+create user app@'$servers_pods.%' identified by '$SLUICE_TEST_PASSWORD';
 create database app character set utf8mb4;
-grant all on app.* to app@localhost, app@'127.0.0.1', app@'::1';
+grant all on app.* to app@localhost, app@'127.0.0.1', app@'::1', app@'$servers_pods.%';
 END
 }
 
@@ -431,7 +436,7 @@ mariadb_start() {
     cp -a --reflink=auto "$SLUICE_TEST_TEMPLATES/mariadb" "$dir/data"
     if [ -n "$tcp" ]; then
         servers_take_port || return 1
-        settings+=(--bind-address=127.0.0.1 "--port=$servers_port")
+        settings+=("--bind-address=$SERVERS_HOST" "--port=$servers_port")
         servers_export "$name" PORT "$servers_port"
     else
         settings+=(--skip-networking)
@@ -456,6 +461,9 @@ mariadb_start() {
         --innodb-flush-log-at-trx-commit=0 "${settings[@]}"
 }
 
+# The host of an address that a certificate must be good for.
+servers_name() { case $SERVERS_HOST in 127.0.0.1) printf localhost ;; *) printf '%s' "$SERVERS_HOST" ;; esac; }
+
 # ---- databases --------------------------------------------------------------------------------
 
 db_uri() {
@@ -472,11 +480,11 @@ db_uri() {
     '') printf '%s://%s' "$scheme" "$address" ;;
     plain)
         [ "$scheme" = mariadb ] && mode=DISABLED || mode=disable
-        printf '%s://app:%s@127.0.0.1:%s/%s?%s=%s' "$scheme" "$SLUICE_TEST_PASSWORD" "$port" \
+        printf '%s://app:%s@%s:%s/%s?%s=%s' "$scheme" "$SLUICE_TEST_PASSWORD" "$SERVERS_HOST" "$port" \
             "$database" "$key" "$mode"
         ;;
     tcp)
-        printf '%s://app:%s@localhost:%s/%s?%s=%s&%s=%s' "$scheme" "$SLUICE_TEST_PASSWORD" "$port" \
+        printf '%s://app:%s@%s:%s/%s?%s=%s&%s=%s' "$scheme" "$SLUICE_TEST_PASSWORD" "$(servers_name)" "$port" \
             "$database" "$key" "$mode" "$ca" "$SLUICE_TEST_CA"
         ;;
     esac
@@ -486,7 +494,7 @@ db_create() {
     case $1 in
     pg*) db_sql "$1" postgres "create database \"$2\" owner app" ;;
     *) db_sql "$1" mysql "create database \`$2\` character set utf8mb4;
-        grant all on \`$2\`.* to app@localhost, app@'127.0.0.1', app@'::1'" ;;
+        grant all on \`$2\`.* to app@localhost, app@'127.0.0.1', app@'::1', app@'$servers_pods.%'" ;;
     esac
 }
 
@@ -530,7 +538,7 @@ repo_new() {
     git clone -q "$SLUICE_TEST_GIT_ROOT/$1.git" "$SERVERS_DIR/$1" 2>/dev/null
 }
 
-http_probe() { (exec 3<>"/dev/tcp/127.0.0.1/$http_port") && (exec 3<>"/dev/tcp/127.0.0.1/$https_port"); }
+http_probe() { (exec 3<>"/dev/tcp/$SERVERS_HOST/$http_port") && (exec 3<>"/dev/tcp/$SERVERS_HOST/$https_port"); }
 
 git_http_start() {
     git_root_init
@@ -549,9 +557,9 @@ git_http_start() {
     mkdir -p "$dir/up"
     printf 'git:%s\n' "$SLUICE_TEST_PASSWORD" >"$dir/users"
     git_http_config "$dir" "$backend" >"$dir/config"
-    export SLUICE_TEST_GIT_HTTP_URL=http://127.0.0.1:$http_port/git
-    export SLUICE_TEST_GIT_HTTPS_URL=https://localhost:$https_port/git
-    export SLUICE_TEST_GIT_PRIVATE_URL=https://localhost:$https_port/private
+    export SLUICE_TEST_GIT_HTTP_URL=http://$SERVERS_HOST:$http_port/git
+    export SLUICE_TEST_GIT_HTTPS_URL=https://$(servers_name):$https_port/git
+    export SLUICE_TEST_GIT_PRIVATE_URL=https://$(servers_name):$https_port/private
     export SLUICE_TEST_GIT_HTTP_LOG=$dir/access
     servers_run http TERM "$dir/log" http_probe lighttpd -D -f "$dir/config"
 }
@@ -564,12 +572,12 @@ git_http_config() {
 server.modules = ("mod_accesslog","mod_setenv","mod_alias","mod_auth","mod_authn_file","mod_cgi","mod_openssl")
 server.document-root = "$dir/up"
 server.upload-dirs = ("$dir/up")
-server.bind = "127.0.0.1"
+server.bind = "$SERVERS_HOST"
 server.port = $http_port
 server.errorlog = "$dir/log"
 accesslog.filename = "$dir/access"
 server.feature-flags = ("server.h2proto" => "disable")
-\$SERVER["socket"] == "127.0.0.1:$https_port" {
+\$SERVER["socket"] == "$SERVERS_HOST:$https_port" {
   ssl.engine = "enable"
   ssl.pemfile = "${SLUICE_TEST_CA%/*}/server.crt"
   ssl.privkey = "${SLUICE_TEST_CA%/*}/server.key"
@@ -587,7 +595,7 @@ auth.backend.plain.userfile = "$dir/users"
 END
 }
 
-ssh_probe() { (exec 3<>"/dev/tcp/127.0.0.1/$ssh_port"); }
+ssh_probe() { (exec 3<>"/dev/tcp/$SERVERS_HOST/$ssh_port"); }
 
 git_ssh_start() {
     git_root_init
@@ -611,11 +619,11 @@ git_ssh_start() {
     ssh-keygen -q -t ed25519 -N '' -f "$dir/host"
     ssh-keygen -q -t ed25519 -N '' -C test -f "$dir/key"
     cp "$dir/key.pub" "$dir/authorized"
-    printf '[127.0.0.1]:%s %s\n' "$ssh_port" "$(cut -d' ' -f1,2 "$dir/host.pub")" >"$dir/known_hosts"
-    printf '%s\n' "Port $ssh_port" 'ListenAddress 127.0.0.1' "HostKey $dir/host" \
+    printf '[%s]:%s %s\n' "$SERVERS_HOST" "$ssh_port" "$(cut -d' ' -f1,2 "$dir/host.pub")" >"$dir/known_hosts"
+    printf '%s\n' "Port $ssh_port" "ListenAddress $SERVERS_HOST" "HostKey $dir/host" \
         "PidFile $dir/pid" "AuthorizedKeysFile $dir/authorized" 'UsePAM no' 'StrictModes no' \
         'PasswordAuthentication no' 'KbdInteractiveAuthentication no' >"$dir/config"
     export SLUICE_TEST_SSH_KEY=$dir/key SLUICE_TEST_SSH_KNOWN_HOSTS=$dir/known_hosts
-    export SLUICE_TEST_GIT_SSH_URL=ssh://$user@127.0.0.1:$ssh_port$SLUICE_TEST_GIT_ROOT
+    export SLUICE_TEST_GIT_SSH_URL=ssh://$user@$SERVERS_HOST:$ssh_port$SLUICE_TEST_GIT_ROOT
     servers_run ssh TERM "$dir/log" ssh_probe /usr/sbin/sshd -D -e -f "$dir/config"
 }
