@@ -189,6 +189,25 @@ static void fix_is_fetched_again(struct world *w, const char *rule)
     want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
 }
 
+static void fix_is_refused(struct world *w, const char *rule)
+{
+    world_push(w, 1, true);
+    world_settle(w, 60000);
+    want(w, rule, CONDITION_STALLED, "True CanaryFailed");
+    w->commits[world_edit(w, 1, 0)].refused = REASON_SOURCE_TOO_LARGE;
+    w->next_poll_ms = w->mono_ms;
+    world_settle(w, 600000);
+    want(w, rule, CONDITION_READY, "False CanaryFailed");
+    want(w, rule, CONDITION_STALLED, "True CanaryFailed");
+    want(w, rule, CONDITION_RECONCILING, "");
+    want_applied(w, rule, "orders:0");
+    world_edit(w, 1, 0);
+    w->next_poll_ms = w->mono_ms;
+    world_settle(w, 600000);
+    want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
+    want_applied(w, rule, "orders:1");
+}
+
 static void unstarted_is_deleted(struct world *w, const char *rule)
 {
     w->plan.strategy = STRATEGY_ALL_AT_ONCE;
@@ -224,6 +243,8 @@ static const struct scene scenes[] = {
     { "a first wave that is dead for long holds a new roll-out", 2, dead_first_wave },
     { "history keeps the last five roll-outs", 1, history_is_five },
     { "a fetch that fails while Stalled is tried again", 1, fix_is_fetched_again },
+    { "a fix that is too large is not waited for: Stalled as before, until the next commit", 1,
+      fix_is_refused },
     { "a Job that has not started is deleted when the roll-out is Stalled", 2,
       unstarted_is_deleted },
     { "requestedAt is opaque", 1, requested_ours },

@@ -131,6 +131,7 @@ static int commit_from_newest(struct world *w)
     }
     (void)snprintf(c->id, sizeof c->id, "%08x%032x", 0xc0de00 + index, index);
     c->lost = false;
+    c->refused = NULL;
     w->next_poll_ms = w->next_poll_ms > w->mono_ms + 50 ? w->mono_ms + 50 : w->next_poll_ms;
     return index;
 }
@@ -237,8 +238,9 @@ static void view_commit(const struct world *w, int index, struct commit_view *ou
     out->fetch = w->fetch_ends_ms[index] ? FETCH_RUNNING : w->fetched[index];
     if (out->fetch == FETCH_FAILED) {
         out->fetch_failure = (struct failure){
-            .reason =
-                w->commits[index].lost ? REASON_REVISION_NOT_FOUND : REASON_SOURCE_FETCH_FAILED,
+            .reason = w->commits[index].refused ? w->commits[index].refused
+                      : w->commits[index].lost  ? REASON_REVISION_NOT_FOUND
+                                                : REASON_SOURCE_FETCH_FAILED,
             .message = "could not fetch",
             .age_ms = w->mono_ms - w->fetch_failed_ms[index],
             .count = w->fetch_failures[index],
@@ -414,7 +416,7 @@ static void end_fetch(struct world *w, int commit)
 {
     w->fetch_ends_ms[commit] = 0;
     w->look_again = true;
-    if (w->git_up && !w->commits[commit].lost) {
+    if (w->git_up && !w->commits[commit].lost && !w->commits[commit].refused) {
         w->fetched[commit] = FETCH_DONE;
         w->fetch_failures[commit] = 0;
     } else {

@@ -15,6 +15,7 @@ struct world_commit {
     int content[WORLD_FILES + 1]; /* by version; negative: fails when it is run */
     int readme;                   /* a change outside the migration trees */
     bool lost;                    /* no longer in the repository */
+    const char *refused;          /* the reason that it is never fetched for; NULL: it can be */
 };
 
 struct world_job {
