@@ -18,7 +18,7 @@ const char *kube_method(enum kube_verb verb)
     static const char *const names[] = {
         [KUBE_GET] = "GET",       [KUBE_POST] = "POST",         [KUBE_PUT] = "PUT",
         [KUBE_APPLY] = "PATCH",   [KUBE_MERGE_PATCH] = "PATCH", [KUBE_JSON_PATCH] = "PATCH",
-        [KUBE_DELETE] = "DELETE",
+        [KUBE_DELETE] = "DELETE", [KUBE_GET_METADATA] = "GET",
     };
     return names[verb];
 }

@@ -10,6 +10,9 @@
 #include "reconcile/base/mem.h"
 
 #define TRIES 10
+#define METADATA_ONLY                                                                              \
+    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,"                            \
+    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 #define LOST_MS 200 /* doubled at each try after a lost connection */
 
 /* ---- shared with streams --------------------------------------------------------------------- */
@@ -170,6 +173,7 @@ static void try_once(struct attempt *a)
         .config = credentials_config(a->kube->credentials),
         .auth = &a->auth,
         .content_type = r->body ? content_type(r->verb) : NULL,
+        .accept = r->verb == KUBE_GET_METADATA ? METADATA_ONLY : NULL,
         .body = a->text,
         .body_length = a->length,
         .timeout_ms = left > 1 ? left : 1,

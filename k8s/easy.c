@@ -161,7 +161,7 @@ void easy_setup(void *handle, const struct transport_request *r, const char *bod
                 struct easy_lists *lists)
 {
     CURL *easy = handle;
-    lists->headers = curl_slist_append(NULL, "Accept: application/json");
+    add_header(lists, "Accept", r->accept ? r->accept : "application/json");
     set_address(easy, r, lists);
     set_network(easy, r);
     set_tls(easy, r);

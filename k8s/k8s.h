@@ -32,8 +32,3 @@ struct err *k8s_attach(const struct k8s_options *options, struct platform *out) 
 
 /* The client behind a platform of this folder, for the lease and /metrics. Borrowed. */
 struct kube *k8s_kube(const struct platform *platform);
-/* The namespace that the kubeconfig's context or the service account names. Borrowed. */
-const char *k8s_namespace(const struct platform *platform);
-/* Removes assignments that no Job needs any more, in all namespaces that are watched: once the lease is
- * ours, and then by itself whenever a Job ends or goes. Starts the thread that does it. */
-void k8s_lead(const struct platform *platform);

@@ -37,6 +37,7 @@ const char *kube_server(const struct kube *kube);
 
 enum kube_verb {
     KUBE_GET,
+    KUBE_GET_METADATA, /* of a list or an object: metadata alone, whatever the object holds */
     KUBE_POST,
     KUBE_PUT,
     KUBE_APPLY, /* PATCH application/apply-patch+yaml; the path carries fieldManager and force */

@@ -31,6 +31,7 @@ struct transport_request { /* all borrowed for the call */
     const struct kube_config *config;
     const struct auth *auth;
     const char *content_type; /* NULL: no body */
+    const char *accept;       /* NULL: application/json */
     const char *body;
     size_t body_length;
     int64_t timeout_ms; /* total; 0: none, for streams */

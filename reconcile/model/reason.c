@@ -121,6 +121,8 @@ const struct reason reasons[] = {
       "make the gate's query answer; the message has the error" },
     { REASON_SOAKING, WAITS, 0, "a wave is applied and is being watched",
       "wait; the message says until when" },
+    { REASON_JOB_REJECTED, RETRY, 5, "the API server did not take a Job or what it mounts",
+      "raise the quota, grant the right or change execution.job as the message says" },
     { REASON_RUNNER_NOT_STARTED, RETRY, 2, "a Job did not start within execution.startTimeout",
       "look at the Job's events or log; it is tried again by itself" },
     { REASON_ATTEMPT_INTERRUPTED, RETRY, 143,

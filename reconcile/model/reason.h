@@ -52,6 +52,7 @@
 #define REASON_GATE_FAILED "GateFailed"
 #define REASON_ANALYSIS_UNAVAILABLE "AnalysisUnavailable"
 #define REASON_SOAKING "Soaking"
+#define REASON_JOB_REJECTED "JobRejected"
 #define REASON_RUNNER_NOT_STARTED "RunnerNotStarted"
 #define REASON_ATTEMPT_INTERRUPTED "AttemptInterrupted"
 #define REASON_NAME_CONFLICT "NameConflict"

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The platform's parts, as they see each other. Internal to k8s/. */
+#pragma once
+#include <pthread.h>
+#include <stdbool.h>
+#include "k8s/informer.h"
+#include "k8s/k8s.h"
+#include "k8s/names.h"
+
+#define RUNNER_SELECTOR LABEL_MANAGED_BY "=" LABEL_MANAGED_BY_VALUE "," LABEL_PART "=" PART_RUNNER
+#define RV_WAIT_MS 10000 /* a watch that is so far behind is no view of the cluster */
+
+struct evidence { /* a pod with the runner's last words, kept although it is gone */
+    char *job_uid;
+    struct json *pod; /* NULL: there was none to be found */
+};
+
+struct written { /* our newest status write of one plan */
+    char *uid, *resource_version;
+};
+
+struct k8s {
+    struct kube *kube;
+    char *namespace_; /* NULL: all */
+    char *cluster_id, *instance, *image, *pull_policy;
+    bool owner; /* the controller's, not a command's */
+    struct informer *plans, *jobs, *pods;
+    struct events *events;
+
+    pthread_mutex_t lock; /* over everything below */
+    platform_changed_fn *changed;
+    void *payload;
+    char *jobs_floor; /* our newest write of a Job: no look at Jobs may be older; NULL: none */
+    struct evidence *evidence;
+    size_t evidence_count, evidence_cap;
+    struct written *written;
+    size_t written_count, written_cap;
+
+    /* The making of a Job and what it mounts (readers) against the removal of what none mounts. */
+    pthread_rwlock_t assignments;
+    pthread_t sweeper;
+    bool sweeping, stopping;
+    pthread_cond_t wake;
+    struct strlist dirty; /* namespaces in which a Job ended or went; "": all */
+};
+
+/* platform.c */
+void k8s_tell(struct k8s *k, enum platform_kind kind, const char *namespace_, const char *name);
+/* Collects every page of a collection; `path` has a query already. Items are owned by *out, an array. */
+struct err *k8s_list(struct kube *kube, enum kube_verb verb, const char *path, struct json **out)
+    ERR_MUST_USE;
+const char *k8s_meta(const struct json *object, const char *key); /* metadata's text; NULL: none */
+struct err *k8s_not_owner(const struct k8s *k) ERR_MUST_USE;
+/* DELETE with the object's uid as precondition; absent is fine. `propagation` NULL: none. With
+ * `exact` its resourceVersion counts too. *version gets that of the answer when not NULL; owned. */
+struct err *k8s_delete(struct kube *kube, const char *path, const struct json *object, bool exact,
+                       const char *propagation, char **version) ERR_MUST_USE;
+
+/* plans.c */
+struct err *k8s_plans_list(void *self, struct plan_keys *out) ERR_MUST_USE;
+struct err *k8s_plans_read(void *self, const char *namespace_, const char *name, struct json **out)
+    ERR_MUST_USE;
+struct err *k8s_plans_patch(void *self, const char *namespace_, const char *name,
+                            const struct json *patch) ERR_MUST_USE;
+struct err *k8s_plans_release(void *self, const char *namespace_, const char *name, const char *uid)
+    ERR_MUST_USE;
+struct err *k8s_plans_get(struct k8s *k, const char *namespace_, const char *name,
+                          struct json **out) ERR_MUST_USE; /* from the server */
+/* Before the first effect outside: the plan is still the one that was decided about, and it has our
+ * finalizer. ERR_CONFLICT AssignmentStale otherwise. */
+struct err *k8s_plans_hold(struct k8s *k, const struct mplan *plan) ERR_MUST_USE;
+
+/* status.c */
+struct err *k8s_status_write(void *self, const char *namespace_, const char *name, const char *uid,
+                             const struct json *status) ERR_MUST_USE;
+void k8s_status_forget(struct k8s *k, const char *uid);
+
+/* secrets.c */
+struct err *k8s_secret_read(void *self, const char *namespace_, const char *name,
+                            struct kvlist *out) ERR_MUST_USE;
+struct err *k8s_configmap_read(void *self, const char *namespace_, const char *name,
+                               struct kvlist *out) ERR_MUST_USE;
+struct err *k8s_secrets_list(void *self, const char *namespace_, const struct kvlist *match_labels,
+                             struct json **out) ERR_MUST_USE;
+
+/* jobs.c */
+struct err *k8s_jobs_list(void *self, const char *namespace_, const char *plan_uid,
+                          struct job_list *out) ERR_MUST_USE;
+struct err *k8s_jobs_create(void *self, const struct job_spec *spec) ERR_MUST_USE;
+struct err *k8s_jobs_delete(void *self, const char *namespace_, const char *name) ERR_MUST_USE;
+struct err *k8s_jobs_cancel(void *self, const char *namespace_, const char *name) ERR_MUST_USE;
+void k8s_jobs_written(struct k8s *k, const char *resource_version); /* NULL is fine */
+
+/* evidence.c */
+void evidence_keep(struct k8s *k, const struct json *pod); /* a pod that is gone */
+/* Adds what is kept of the Job with this uid to `pods`. */
+void evidence_add(struct k8s *k, const char *job_uid, struct json *pods);
+/* The Job is over and no pod of it was seen to end: asks the server, once a Job. */
+struct err *evidence_seek(struct k8s *k, const struct json *job, struct json *pods) ERR_MUST_USE;
+void evidence_forget(struct k8s *k, const char *job_uid);
+void evidence_done(struct k8s *k);
+
+/* assignments.c */
+struct err *assignments_make(struct k8s *k, const struct job_spec *spec) ERR_MUST_USE;
+
+/* sweep.c */
+void sweep_start(struct k8s *k);
+void sweep_stop(struct k8s *k);
+void sweep_mark(struct k8s *k, const char *namespace_); /* NULL: all */
+struct err *sweep_now(struct k8s *k, const char *namespace_) ERR_MUST_USE;

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The platform port over an API server: opening, watching, telling what changed. */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "k8s/job_read.h"
+#include "k8s/parts.h"
+#include "reconcile/base/auto.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/model/reason.h"
+
+#define SYNC_MS 30000
+
+/* ---- what the parts share --------------------------------------------------------------------- */
+
+const char *k8s_meta(const struct json *object, const char *key)
+{
+    return json_get_string(json_get(object, "metadata"), key);
+}
+
+struct err *k8s_not_owner(const struct k8s *k)
+{
+    return err_new(ERR_TERMINAL, REASON_INTERNAL, "%s is only read by this command",
+                   kube_server(k->kube));
+}
+
+void k8s_tell(struct k8s *k, enum platform_kind kind, const char *namespace_, const char *name)
+{
+    pthread_mutex_lock(&k->lock);
+    platform_changed_fn *changed = k->changed;
+    void *payload = k->payload;
+    pthread_mutex_unlock(&k->lock);
+    if (changed) {
+        changed(payload, kind, namespace_, name);
+    }
+}
+
+struct err *k8s_list(struct kube *kube, enum kube_verb verb, const char *path, struct json **out)
+{
+    AUTO(json_free_auto) struct json *items = json_array();
+    AUTO(free_auto) char *token = NULL;
+
+    for (;;) {
+        AUTO(free_auto) char *more = token ? kube_path("&continue=%s", token) : mem_strdup("");
+        AUTO(free_auto) char *page_path = mem_printf("%s%s", path, more);
+        AUTO(json_free_auto) struct json *page = NULL;
+        TRY(kube_call(kube, verb, page_path, NULL, 0, &page));
+        const struct json *list = json_get(page, "items");
+        for (const struct json *item = json_first(list); item; item = json_next(item)) {
+            json_push(items, json_copy(item));
+        }
+        const char *next = k8s_meta(page, "continue");
+        if (!next || !*next) {
+            *out = TAKE(items);
+            return NULL;
+        }
+        char *kept = mem_strdup(next);
+        free(token);
+        token = kept;
+    }
+}
+
+struct err *k8s_delete(struct kube *kube, const char *path, const struct json *object, bool exact,
+                       const char *propagation, char **version)
+{
+    AUTO(json_free_auto) struct json *body = json_object();
+    AUTO(json_free_auto) struct json *answer = NULL;
+    struct json *preconditions = json_object();
+
+    json_set_string(preconditions, "uid", k8s_meta(object, "uid"));
+    if (exact) {
+        json_set_string(preconditions, "resourceVersion", k8s_meta(object, "resourceVersion"));
+    }
+    json_set_string(body, "apiVersion", "v1");
+    json_set_string(body, "kind", "DeleteOptions");
+    json_set(body, "preconditions", preconditions);
+    json_set_string_opt(body, "propagationPolicy", propagation);
+    struct err *failed = kube_call(kube, KUBE_DELETE, path, body, 0, &answer);
+    if (failed && str_eq(failed->reason, KUBE_NOT_FOUND)) {
+        err_free(failed);
+        return NULL;
+    }
+    TRY(failed);
+    if (version) {
+        *version = mem_strdup(k8s_meta(answer, "resourceVersion"));
+    }
+    return NULL;
+}
+
+/* ---- changes ---------------------------------------------------------------------------------- */
+
+static void plan_changed(void *payload, const struct json *object, bool gone)
+{
+    struct k8s *k = payload;
+
+    if (gone) {
+        k8s_status_forget(k, k8s_meta(object, "uid"));
+    }
+    k8s_tell(k, PLATFORM_PLAN, k8s_meta(object, "namespace"), k8s_meta(object, "name"));
+}
+
+static void job_changed(void *payload, const struct json *object, bool gone)
+{
+    struct k8s *k = payload;
+    const char *plan = job_read_plan(object);
+
+    if (gone) {
+        evidence_forget(k, k8s_meta(object, "uid"));
+    }
+    if (gone || job_read_terminal(object)) {
+        sweep_mark(k, k8s_meta(object, "namespace"));
+    }
+    if (plan) {
+        k8s_tell(k, PLATFORM_JOB, k8s_meta(object, "namespace"), plan);
+    }
+}
+
+static void pod_changed(void *payload, const struct json *object, bool gone)
+{
+    struct k8s *k = payload;
+    const char *plan = job_read_plan(object);
+
+    if (gone) {
+        evidence_keep(k, object);
+    }
+    if (plan) {
+        k8s_tell(k, PLATFORM_JOB, k8s_meta(object, "namespace"), plan);
+    }
+}
+
+/* ---- what is kept of an object ---------------------------------------------------------------- */
+
+static struct json *trim_metadata(struct json *object)
+{
+    struct json *metadata = json_get_mut(object, "metadata");
+
+    if (metadata) {
+        json_remove(metadata, "managedFields");
+    }
+    return object;
+}
+
+static struct json *trim_job(struct json *object)
+{
+    struct json *spec =
+        json_get_mut(json_get_mut(json_get_mut(object, "spec"), "template"), "spec");
+
+    if (spec) {
+        json_remove(spec, "containers");
+        json_remove(spec, "volumes");
+    }
+    return trim_metadata(object);
+}
+
+static struct json *trim_pod(struct json *object)
+{
+    struct json *spec = json_get_mut(object, "spec");
+
+    if (spec) {
+        json_remove(spec, "containers");
+        json_remove(spec, "volumes");
+        json_remove(spec, "tolerations");
+    }
+    return trim_metadata(object);
+}
+
+/* ---- open and close --------------------------------------------------------------------------- */
+
+static struct err *open_kube(const struct k8s_options *options, struct kube **out)
+{
+    const struct kube_options how = { .kubeconfig = options->kubeconfig,
+                                      .context = options->context,
+                                      .user_agent = options->user_agent };
+    bool named = options->kubeconfig || options->context;
+
+    if (!named && kube_in_cluster()) {
+        TRY(kube_open_in_cluster(&how, out));
+    } else {
+        TRY(kube_open_kubeconfig(&how, out));
+    }
+    if (options->hook) {
+        kube_set_hook(*out, options->hook, options->hook_payload);
+    }
+    return NULL;
+}
+
+static struct err *k8s_new(const struct k8s_options *options, bool owner, struct k8s **out)
+{
+    struct kube *kube = NULL;
+    pthread_condattr_t clock;
+    pthread_rwlockattr_t fair;
+    char host[256] = "";
+
+    TRY(open_kube(options, &kube));
+    (void)gethostname(host, sizeof host - 1);
+    struct k8s *k = mem_alloc(sizeof *k);
+    *k = (struct k8s){ .kube = kube,
+                       .owner = owner,
+                       .namespace_ = mem_strdup(options->namespace_),
+                       .cluster_id = mem_strdup(options->cluster_id),
+                       .instance = mem_strdup(options->instance ? options->instance : host),
+                       .image = mem_strdup(options->runner.image),
+                       .pull_policy = mem_strdup(options->runner.pull_policy) };
+    pthread_mutex_init(&k->lock, NULL);
+    pthread_condattr_init(&clock);
+    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+    pthread_cond_init(&k->wake, &clock);
+    pthread_condattr_destroy(&clock);
+    pthread_rwlockattr_init(&fair); /* a stream of new Jobs must not keep the sweeper out */
+    pthread_rwlockattr_setkind_np(&fair, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&k->assignments, &fair);
+    pthread_rwlockattr_destroy(&fair);
+    *out = k;
+    return NULL;
+}
+
+static void close_informer(struct informer **informer)
+{
+    if (*informer) {
+        informer_close(*informer);
+        *informer = NULL;
+    }
+}
+
+static void k8s_close(void *self)
+{
+    struct k8s *k = self;
+
+    sweep_stop(k);
+    close_informer(&k->plans);
+    close_informer(&k->jobs);
+    close_informer(&k->pods);
+    kube_close(k->kube);
+    evidence_done(k);
+    for (size_t i = 0; i < k->written_count; i++) {
+        free(k->written[i].uid);
+        free(k->written[i].resource_version);
+    }
+    free(k->written);
+    strlist_done(&k->dirty);
+    pthread_rwlock_destroy(&k->assignments);
+    pthread_cond_destroy(&k->wake);
+    pthread_mutex_destroy(&k->lock);
+    free(k->namespace_);
+    free(k->cluster_id);
+    free(k->instance);
+    free(k->image);
+    free(k->pull_policy);
+    free(k->jobs_floor);
+    free(k);
+}
+
+static struct err *watch_one(struct k8s *k, const char *group, const char *what,
+                             const char *selector, struct json *(*trim)(struct json *object),
+                             void (*changed)(void *payload, const struct json *object, bool gone),
+                             struct informer **out)
+{
+    AUTO(free_auto) char *in =
+        k->namespace_ ? kube_path("namespaces/%s/", k->namespace_) : mem_strdup("");
+    AUTO(free_auto) char *path = mem_printf("%s/%s%s", group, in, what);
+    const struct informer_spec spec = { .kube = k->kube,
+                                        .path = path,
+                                        .label_selector = selector,
+                                        .trim = trim,
+                                        .changed = changed,
+                                        .payload = k };
+
+    return informer_open(&spec, out);
+}
+
+static struct err *find_cluster_id(struct k8s *k)
+{
+    AUTO(json_free_auto) struct json *object = NULL;
+
+    if (k->cluster_id) {
+        return NULL;
+    }
+    struct err *failed =
+        kube_call(k->kube, KUBE_GET, "/api/v1/namespaces/kube-system", NULL, 0, &object);
+    if (failed) {
+        return err_wrap(failed, "the cluster has no id yet: allow us to get namespace kube-system,"
+                                " or give --cluster-id");
+    }
+    k->cluster_id = mem_strdup(k8s_meta(object, "uid"));
+    return k->cluster_id ? NULL
+                         : err_new(ERR_TRANSIENT, KUBE_UNAVAILABLE,
+                                   "namespace kube-system has no uid: give --cluster-id");
+}
+
+static struct err *begin(struct k8s *k, int64_t timeout_ms)
+{
+    const char *plans = "migrationplans";
+
+    TRY(find_cluster_id(k));
+    TRY(watch_one(k, K8S_GROUP_PATH, plans, NULL, trim_metadata, plan_changed, &k->plans));
+    TRY(watch_one(k, "/apis/batch/v1", "jobs", RUNNER_SELECTOR, trim_job, job_changed, &k->jobs));
+    TRY(watch_one(k, "/api/v1", "pods", RUNNER_SELECTOR, trim_pod, pod_changed, &k->pods));
+    TRY(informer_wait_synced(k->plans, timeout_ms));
+    TRY(informer_wait_synced(k->jobs, timeout_ms));
+    return informer_wait_synced(k->pods, timeout_ms);
+}
+
+/* ---- the port --------------------------------------------------------------------------------- */
+
+/* Who watches works: from here on what no Job needs is removed. */
+static struct err *k8s_watch(void *self, platform_changed_fn *changed, void *payload)
+{
+    struct k8s *k = self;
+
+    pthread_mutex_lock(&k->lock);
+    k->changed = changed;
+    k->payload = payload;
+    pthread_mutex_unlock(&k->lock);
+    if (k->owner) {
+        sweep_start(k);
+        return NULL;
+    }
+    return k->plans ? NULL
+                    : watch_one(k, K8S_GROUP_PATH, "migrationplans", NULL, trim_metadata,
+                                plan_changed, &k->plans);
+}
+
+static const char *k8s_cluster_id(void *self)
+{
+    const struct k8s *k = self;
+
+    return k->cluster_id ? k->cluster_id : "";
+}
+
+static const char *k8s_default_namespace(void *self)
+{
+    const struct k8s *k = self;
+
+    return k->namespace_ ? k->namespace_ : kube_namespace(k->kube);
+}
+
+static void add_problem(const char *what, struct informer *informer, struct strlist *out)
+{
+    AUTO(free_auto) char *problem = informer ? informer_problem(informer) : NULL;
+
+    if (problem && *problem) {
+        AUTO(free_auto) char *line = mem_printf("%s are not watched: %s", what, problem);
+        strlist_add(out, line);
+    }
+}
+
+static void k8s_list_problems(void *self, struct strlist *out)
+{
+    const struct k8s *k = self;
+
+    add_problem("MigrationPlans", k->plans, out);
+    add_problem("Jobs", k->jobs, out);
+    add_problem("pods", k->pods, out);
+}
+
+static const struct platform_ops k8s_ops = {
+    .watch = k8s_watch,
+    .close = k8s_close,
+    .cluster_id = k8s_cluster_id,
+    .default_namespace = k8s_default_namespace,
+    .list_plans = k8s_plans_list,
+    .list_problems = k8s_list_problems,
+    .read_plan = k8s_plans_read,
+    .write_status = k8s_status_write,
+    .patch_plan = k8s_plans_patch,
+    .release_plan = k8s_plans_release,
+    .read_secret = k8s_secret_read,
+    .read_configmap = k8s_configmap_read,
+    .list_secrets = k8s_secrets_list,
+    .list_jobs = k8s_jobs_list,
+    .create_job = k8s_jobs_create,
+    .delete_job = k8s_jobs_delete,
+    .cancel_job = k8s_jobs_cancel,
+};
+
+struct err *k8s_open(const struct k8s_options *options, struct platform *out)
+{
+    struct k8s *k = NULL;
+
+    TRY(k8s_new(options, true, &k));
+    struct err *failed = begin(k, options->start_timeout_ms ? options->start_timeout_ms : SYNC_MS);
+    if (failed) {
+        k8s_close(k);
+        return failed;
+    }
+    *out = (struct platform){ .self = k, .ops = &k8s_ops };
+    return NULL;
+}
+
+struct err *k8s_attach(const struct k8s_options *options, struct platform *out)
+{
+    struct k8s *k = NULL;
+
+    TRY(k8s_new(options, false, &k));
+    *out = (struct platform){ .self = k, .ops = &k8s_ops };
+    return NULL;
+}
+
+struct kube *k8s_kube(const struct platform *platform)
+{
+    const struct k8s *k = platform->self;
+
+    return k->kube;
+}

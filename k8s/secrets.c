@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Secrets and ConfigMaps: one GET by name each time. A copy that is kept would be one more place for a
+ * password to be, and a rotation that is not seen. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "k8s/parts.h"
+#include "reconcile/base/auto.h"
+#include "reconcile/base/limits.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/base/secret.h"
+#include "reconcile/model/reason.h"
+
+static void wiped_done(struct buf *b)
+{
+    if (b->data) {
+        secret_wipe(b->data, b->cap);
+    }
+    buf_done(b);
+}
+
+/* Values that no text can be (a Java key store beside the password) are not for us. */
+static void take_base64(const struct json *value, struct kvlist *out)
+{
+    AUTO(wiped_done) struct buf bytes = BUF(LIMIT_YAML_TEXT);
+    const char *text = json_string(value);
+
+    if (text && base64_parse(text, strlen(text), &bytes) && strlen(buf_text(&bytes)) == bytes.len) {
+        kvlist_set(out, json_key(value), buf_text(&bytes));
+    }
+}
+
+static struct err *read_object(struct k8s *k, const char *kind, const char *path,
+                               const char *namespace_, const char *name, struct json **out)
+{
+    struct err *failed = kube_call(k->kube, KUBE_GET, path, NULL, 0, out);
+
+    if (failed && str_eq(failed->reason, KUBE_NOT_FOUND)) {
+        err_free(failed);
+        return err_new(ERR_TERMINAL, REASON_NOT_FOUND, "%s %s/%s does not exist", kind, namespace_,
+                       name);
+    }
+    if (failed && str_eq(failed->reason, KUBE_FORBIDDEN)) {
+        failed->reason = REASON_SECRET_INVALID;
+        return err_wrap(failed, "%s %s/%s may not be read: grant the right to get it", kind,
+                        namespace_, name);
+    }
+    return failed;
+}
+
+struct err *k8s_secret_read(void *self, const char *namespace_, const char *name,
+                            struct kvlist *out)
+{
+    AUTO(free_auto) char *path = kube_path("/api/v1/namespaces/%s/secrets/%s", namespace_, name);
+    AUTO(json_free_auto) struct json *object = NULL;
+
+    TRY(read_object(self, "Secret", path, namespace_, name, &object));
+    const struct json *data = json_get(object, "data");
+    for (const struct json *m = json_first(data); m; m = json_next(m)) {
+        take_base64(m, out);
+    }
+    return NULL;
+}
+
+struct err *k8s_configmap_read(void *self, const char *namespace_, const char *name,
+                               struct kvlist *out)
+{
+    AUTO(free_auto) char *path = kube_path("/api/v1/namespaces/%s/configmaps/%s", namespace_, name);
+    AUTO(json_free_auto) struct json *object = NULL;
+
+    TRY(read_object(self, "ConfigMap", path, namespace_, name, &object));
+    const struct json *data = json_get(object, "binaryData");
+    for (const struct json *m = json_first(data); m; m = json_next(m)) {
+        take_base64(m, out);
+    }
+    data = json_get(object, "data");
+    for (const struct json *m = json_first(data); m; m = json_next(m)) {
+        if (json_string(m)) {
+            kvlist_set(out, json_key(m), json_string(m));
+        }
+    }
+    return NULL;
+}
+
+static void add_row(const struct json *object, struct json *rows)
+{
+    static const char *const maps[] = { "labels", "annotations" };
+    const struct json *metadata = json_get(object, "metadata");
+    struct json *row = json_object();
+
+    json_set_string(row, "name", json_get_string(metadata, "name"));
+    for (size_t i = 0; i < sizeof maps / sizeof *maps; i++) {
+        const struct json *map = json_get(metadata, maps[i]);
+        json_set(row, maps[i], map ? json_copy(map) : json_object());
+    }
+    json_push(rows, row);
+}
+
+/* Metadata alone travels. The server's order is that of the names. */
+struct err *k8s_secrets_list(void *self, const char *namespace_, const struct kvlist *match_labels,
+                             struct json **out)
+{
+    const struct k8s *k = self;
+    AUTO(buf_done) struct buf selector = BUF(8192);
+    AUTO(json_free_auto) struct json *items = NULL;
+
+    for (size_t i = 0; i < match_labels->count; i++) {
+        buf_addf(&selector, "%s%s=%s", i ? "," : "", match_labels->items[i].key,
+                 match_labels->items[i].value);
+    }
+    AUTO(free_auto) char *path =
+        kube_path("/api/v1/namespaces/%s/secrets?limit=500&labelSelector=%s", namespace_,
+                  buf_text(&selector));
+    struct err *failed = k8s_list(k->kube, KUBE_GET_METADATA, path, &items);
+    if (failed && str_eq(failed->reason, KUBE_FORBIDDEN)) {
+        failed->reason = REASON_SECRET_INVALID;
+        return err_wrap(failed, "Secrets of %s may not be listed: grant the right to list them",
+                        namespace_);
+    }
+    TRY(failed);
+    struct json *rows = json_array();
+    for (const struct json *item = json_first(items); item; item = json_next(item)) {
+        add_row(item, rows);
+    }
+    *out = rows;
+    return NULL;
+}
