@@ -255,6 +255,49 @@ Test(step_corners, scenes)
     play_scenes(scenes, ROWS(scenes));
 }
 
+/* ---- nobody to migrate ------------------------------------------------------------------------- */
+
+static const struct {
+    const char *rule, *problem;
+    bool selector;
+    const char *says;
+} nobody[] = {
+    { "a list without entries says so", NULL, false, "spec.databases is empty" },
+    { "a selector that selects nothing says so", NULL, true,
+      "no Secret has the labels of spec.databaseSelector" },
+    { "a selector that cannot be followed says why", "Secrets of shop cannot be listed", true,
+      "Secrets of shop cannot be listed" },
+};
+
+Test(step_corners, nobody_to_migrate)
+{
+    for (size_t i = 0; i < ROWS(nobody); i++) {
+        struct status status;
+        struct decision d;
+        struct mplan plan = { .name = (char *)(uintptr_t) "shop",
+                              .uid = (char *)(uintptr_t) "u",
+                              .namespace_ = (char *)(uintptr_t) "shop",
+                              .selector.set = nobody[i].selector,
+                              .retry_interval_ms = 30000,
+                              .timeout_ms = 3600000 };
+        status_init(&status);
+        struct observed seen = { .plan = &plan,
+                                 .status = &status,
+                                 .selection_problem = nobody[i].problem,
+                                 .now_ms = 1767225600000,
+                                 .now_mono_ms = 1000 };
+        memset(seen.source.newest.commit, 'a', 40);
+        seen.source.newest.revision = "main@sha1:aaaa";
+        seen.source.newest.fetch = FETCH_DONE;
+        step_decide(&seen, &d);
+        const struct condition *ready = &d.status.conditions[CONDITION_READY];
+        check_text(nobody[i].rule, ready->reason, REASON_NO_DATABASES);
+        check_text(nobody[i].rule, ready->message, nobody[i].says);
+        cr_expect(check_decision(&seen, &d) == NULL, "%s: invariants", nobody[i].rule);
+        decision_done(&d);
+    }
+}
+
 /* ---- a fleet ----------------------------------------------------------------------------------- */
 
 #define FLEET 60
