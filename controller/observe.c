@@ -67,6 +67,7 @@ static void view_job(struct cell *cell, size_t index, int64_t now_mono_ms,
     *out = (struct job_view){ .phase = job->phase,
                               .cancelling = job->cancelling,
                               .name = job->name,
+                              .waiting = job->waiting,
                               .retry_token = job->retry_token,
                               .age_ms = clock_utc_ms() - job->created_ms,
                               .result = job->phase == JOB_ENDED && job->has_result ? &job->result

@@ -74,9 +74,10 @@ enum inspection_state {
 
 struct job_view { /* the newest attempt, or the live one if there is one */
     enum job_phase phase;
-    bool cancelling; /* told to end */
+    bool cancelling; /* told to end, or being deleted */
     const char *name;
-    int64_t attempt; /* highest of all Jobs of this database that exist; 0: none */
+    const char *waiting; /* JOB_WAITING: what for; NULL: not known */
+    int64_t attempt;     /* highest of all Jobs of this database that exist; 0: none */
     char commit[65];
     const char *retry_token;     /* of its assignment: hex or ""; NULL: not known */
     int64_t age_ms;              /* since it was created */
