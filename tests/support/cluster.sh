@@ -11,6 +11,9 @@
 #   await SECONDS RESOURCE CONDITION [OPTION]…    kubectl wait --for=condition=…
 #   job_ends SECONDS JOB [OPTION]…   until it is Complete or Failed; true and silent, or what it said
 #   pods_of JOB [OPTION]…            names of its pods
+#   sluice_apply                     deploy/kustomize/base, with the image and the addresses of here
+#   sluice_install [FLAG…]           the same, and the controller, with these flags too, is Available
+#   sluice_grant NAMESPACE           the controller may read its Secrets
 #   node_run COMMAND…                as root beside the kubelet; functions of kubernetes/node.sh too:
 #                                    kubelet_down [KILL], kubelet_up, containerd_down, containerd_up,
 #                                    node_ctr …, node_import FILE
@@ -101,14 +104,29 @@ pods_of() {
     kubectl get pods --selector "batch.kubernetes.io/job-name=$job" -o 'jsonpath={.items[*].metadata.name}' "$@"
 }
 
-# The node has root and reads its orders here (with-cluster.sh).
+sluice_apply() { kubectl apply --server-side -k "$SLUICE_SOURCE/tests/cluster/kustomize"; }
+
+sluice_install() {
+    local flag patch=''
+    sluice_apply >/dev/null || return 1
+    for flag in "$@"; do
+        patch+="${patch:+,}{\"op\":\"add\",\"path\":\"/spec/template/spec/containers/0/args/-\",\"value\":\"$flag\"}"
+    done
+    [ -z "$patch" ] || kubectl patch deployment/sluice-controller --namespace sluice-system --type json \
+        --patch "[$patch]" >/dev/null || return 1
+    kubectl rollout status deployment/sluice-controller --namespace sluice-system --timeout=60s
+}
+
+sluice_grant() { kubectl apply -k "$SLUICE_SOURCE/deploy/kustomize/grant" --namespace "$1"; }
+
+# The node has root and reads its orders here (with-cluster.sh). NODE_RUN_SECONDS: how long it may take.
 node_run() {
     local request code
     cluster_requests=$((cluster_requests + 1))
     request=$(mktemp -d "$CLUSTER_DIR/requests/$cluster_requests-XXXXXX")
     printf '%q ' "$@" >"$request/command"
     printf '%s\n' "$request" >"$CLUSTER_DIR/requests/queue"
-    if ! within 120 test -e "$request/done"; then
+    if ! within "${NODE_RUN_SECONDS:-120}" test -e "$request/done"; then
         servers_say "the node did not do in time: $*"
         return 1
     fi
