@@ -165,8 +165,29 @@ static void create_job(struct controller *c, struct cell *cell, struct snapshot 
 
 /* ---- the rest ------------------------------------------------------------------------------------ */
 
-static void each_job(struct controller *c, struct cell *cell, const struct decision *decision,
-                     const struct observation *o, bool cancel)
+/* The Job is gone with its story: what it waited for stays in sight until the next one is made. */
+static void note_unstarted(struct cell *cell, const struct snapshot *snapshot,
+                           const struct job *job)
+{
+    int64_t age_ms = clock_utc_ms() - job->created_ms;
+
+    if (job->phase != JOB_WAITING || age_ms < snapshot->plan.start_timeout_ms) {
+        return;
+    }
+    pthread_mutex_lock(&cell->lock);
+    struct database_cell *d = cell_database(cell, job->database);
+    if (d) {
+        (void)note_failure(&d->create,
+                           err_new(ERR_TRANSIENT, REASON_RUNNER_NOT_STARTED,
+                                   "Job %s did not start within execution.startTimeout: %s",
+                                   job->name, job->waiting ? job->waiting : "nobody says why"),
+                           clock_mono_ms());
+    }
+    pthread_mutex_unlock(&cell->lock);
+}
+
+static void each_job(struct controller *c, struct cell *cell, const struct snapshot *snapshot,
+                     const struct decision *decision, const struct observation *o, bool cancel)
 {
     for (size_t i = 0; i < decision->count; i++) {
         size_t at = o->job_of[decision->databases[i]];
@@ -183,7 +204,8 @@ static void each_job(struct controller *c, struct cell *cell, const struct decis
                 LOG_S("message", failed->message));
         } else if (!failed) {
             LOG(LOG_INFO, cancel ? "job cancelled" : "job deleted", LOG_S("plan", cell->key),
-                LOG_S("job", job->name));
+                LOG_S("job", job->name), LOG_S("waiting", job->waiting));
+            note_unstarted(cell, snapshot, job);
         }
         err_free(failed);
     }
@@ -259,10 +281,10 @@ void act(struct controller *c, struct cell *cell, struct snapshot *snapshot,
         create_job(c, cell, snapshot, decision);
         break;
     case EFFECT_DELETE_JOB:
-        each_job(c, cell, decision, o, false);
+        each_job(c, cell, snapshot, decision, o, false);
         break;
     case EFFECT_CANCEL_JOB:
-        each_job(c, cell, decision, o, true);
+        each_job(c, cell, snapshot, decision, o, true);
         break;
     case EFFECT_FORGET:
         forget(c, cell, snapshot);

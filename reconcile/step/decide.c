@@ -94,6 +94,11 @@ enum reason_class step_class_of(const char *reason)
     return found->class;
 }
 
+bool step_may_delete(const struct job_view *job)
+{
+    return job->phase == JOB_WAITING && !job->cancelling;
+}
+
 int64_t step_backoff_ms(const struct mplan *plan, int32_t tries)
 {
     int64_t most =
@@ -127,7 +132,9 @@ static void decide_deletion(struct step *s)
         const struct job_view *job = &seen->databases[i].job;
         if (job->phase == JOB_WAITING) {
             live = true;
-            step_want(s, EFFECT_DELETE_JOB, i);
+            if (step_may_delete(job)) {
+                step_want(s, EFFECT_DELETE_JOB, i);
+            }
         } else if (job->phase == JOB_RUNNING) {
             live = true;
             if (s->plan->deletion_policy == DELETION_CANCEL && !job->cancelling) {
@@ -156,7 +163,7 @@ static void decide_invalid(struct step *s)
 static void decide_suspended(struct step *s)
 {
     for (size_t i = 0; i < s->plan->database_count; i++) {
-        if (s->seen->databases[i].job.phase == JOB_WAITING) {
+        if (step_may_delete(&s->seen->databases[i].job)) {
             step_want(s, EFFECT_DELETE_JOB, i);
         }
     }

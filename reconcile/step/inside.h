@@ -78,6 +78,7 @@ const char *step_reason(const char *reason, const char *otherwise);
 enum reason_class step_class_of(const char *reason);
 /* retryInterval, doubled by every further try, at most 5 min or retryInterval if that is longer. */
 int64_t step_backoff_ms(const struct mplan *plan, int32_t tries);
+bool step_may_delete(const struct job_view *job); /* it has not started, and is not deleted yet */
 const char *step_annotation(const struct mplan *plan, const char *key); /* NULL: none or empty */
 /* Fills waves and every judged.member, once. */
 void step_waves(struct step *s);

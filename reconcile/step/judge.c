@@ -34,7 +34,8 @@ static void judge_live_job(const struct step *s, const struct job_view *job, str
         judged->starts_late = true;
         judged->reason = REASON_RUNNER_NOT_STARTED;
         judged->message =
-            mem_printf("Job %s has not started within execution.startTimeout", job->name);
+            mem_printf("Job %s has not started within execution.startTimeout%s%s", job->name,
+                       job->waiting ? ": " : "", job->waiting ? job->waiting : "");
     }
 }
 

@@ -327,7 +327,7 @@ static void delete_unstarted(struct step *s)
 {
     for (size_t i = 0; i < s->plan->database_count; i++) {
         const struct job_view *job = &s->seen->databases[i].job;
-        if (job->phase != JOB_WAITING) {
+        if (!step_may_delete(job)) {
             continue;
         }
         if (s->judged[i].starts_late || s->say == SAY_STALLED) {

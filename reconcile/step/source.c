@@ -121,7 +121,7 @@ static bool at_rest(struct step *s)
 {
     bool rest = true;
     for (size_t i = 0; i < s->plan->database_count; i++) {
-        if (s->seen->databases[i].job.phase == JOB_WAITING) {
+        if (step_may_delete(&s->seen->databases[i].job)) {
             step_want(s, EFFECT_DELETE_JOB, i);
         }
         rest = rest && !judged_live(&s->judged[i]) && s->judged[i].kind != J_STALE;

@@ -2,6 +2,9 @@
 /* Attempts, results, owners, targets, verdicts, deletion. */
 #include "step_rules.h"
 
+#include "reconcile/base/auto.h"
+#include "reconcile/base/mem.h"
+
 /* The Job of database 0 ends as given; what follows is the controller's. */
 static void end_with(struct world *w, int code, enum outcome outcome, const char *reason)
 {
@@ -235,16 +238,46 @@ static void not_started(struct world *w, const char *rule)
     want_number(rule, "attempts", w->databases[0].highest_attempt, 2);
 }
 
-static void create_fails(struct world *w, const char *rule)
+/* Until its pods are gone it is there, and asking again and again would not make that faster. */
+static void not_started_is_deleted_once(struct world *w, const char *rule)
 {
     world_push(w, 1, false);
-    w->databases[0].view.create = (struct failure){ REASON_NAME_CONFLICT, "not ours", 0, 1 };
+    for (int i = 0; i < 1000 && w->databases[0].job.phase != JOB_WAITING; i++) {
+        world_pass(w, 5);
+    }
+    w->databases[0].job.next_ms = INT64_MAX;
+    w->databases[0].job.cancelling = true;
+    w->mono_ms += 610000;
+    struct decision d;
+    world_decide(w, &d);
+    cr_expect(d.effect != EFFECT_DELETE_JOB && d.requeue_after_ms != 0, "%s: %s", rule,
+              effect_text(d.effect));
+    check_text(rule, d.status.conditions[CONDITION_READY].reason, REASON_RUNNER_NOT_STARTED);
+    decision_done(&d);
+}
+
+static void create_fails_for(struct world *w, const char *rule, const char *reason)
+{
+    AUTO(free_auto) char *ready = mem_printf("False %s", reason);
+
+    world_push(w, 1, false);
+    w->databases[0].view.create = (struct failure){ reason, "not ours", 0, 1 };
     w->databases[0].create_ms = w->mono_ms;
     world_pass(w, 1000);
-    want(w, rule, CONDITION_READY, "False NameConflict");
+    want(w, rule, CONDITION_READY, ready);
     want(w, rule, CONDITION_RECONCILING, "True ProgressingWithRetry");
     world_settle(w, 60000);
     want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
+}
+
+static void create_fails(struct world *w, const char *rule)
+{
+    create_fails_for(w, rule, REASON_NAME_CONFLICT);
+}
+
+static void create_is_rejected(struct world *w, const char *rule)
+{
+    create_fails_for(w, rule, REASON_JOB_REJECTED);
 }
 
 static void read_only(struct world *w, const char *rule)
@@ -668,6 +701,8 @@ static const struct scene scenes[] = {
       job_says_failed_database_says_done },
     { "a Job that has not started within startTimeout is deleted and reported", 1, not_started },
     { "at most one create per back-off", 1, create_fails },
+    { "a Job that is being deleted is not deleted again", 1, not_started_is_deleted_once },
+    { "what the API server does not take is tried again", 1, create_is_rejected },
     { "a read-only target is retried, and does not matter when nothing is pending", 1, read_only },
     { "an unexpected target id: TargetChanged, nothing runs before a person says so", 1,
       target_changed },
