@@ -179,6 +179,8 @@ void cell_reset(struct cell *cell)
     cell->status_known = cell->dirty = false;
     cell->written_mono_ms = 0;
     cell->deleting_mono_ms = 0;
+    free(cell->retry);
+    cell->retry = NULL;
     note_clear(&cell->write_failure);
     note_clear(&cell->read_failure);
     note_clear(&cell->source_failure);

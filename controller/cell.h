@@ -56,6 +56,7 @@ struct database_cell {
     bool inspecting;          /* wanted or under way */
     bool submitted;           /* under way */
     bool again;               /* asked for while one was under way */
+    bool before_retry;        /* no look has begun and ended since the newest retry came */
     int64_t due_mono_ms;      /* next scheduled look */
     bool busy;                /* a record effect is under way, or not looked at since */
     int64_t recorded_attempt; /* its failure is in the journal by our hand; 0: none */
@@ -127,6 +128,8 @@ struct cell {
     size_t ended_count, ended_cap;
     bool jobs_listed;         /* once in this process: what ends from now on is news */
     int64_t deleting_mono_ms; /* 0: not deleting */
+    char *retry;              /* the retry annotation that was seen last; NULL: none */
+    int64_t retry_mono_ms;    /* when */
     char *logged;             /* newest Ready as it was logged */
 };
 

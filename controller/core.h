@@ -46,6 +46,8 @@ const struct json *select_of(const struct json *object);
 int64_t select_look(struct controller *c, struct cell *cell, const struct json *object,
                     int64_t now_mono_ms);
 
+#define RETRY_LOOK_MS 30000 /* a retry waits no longer for the looks that it asked for */
+
 /* observe.c: everything that step looks at, borrowed from the cell (locked) and `o`. */
 struct observation {
     struct observed seen;

@@ -135,6 +135,30 @@ static void schedule_looks(struct pass *p)
     cell->secrets = (struct strlist){ 0 };
 }
 
+/* A retry is judged by what the databases say after it came: whoever says it has just put something
+ * right. Cell locked. */
+static void look_for_retry(struct pass *p)
+{
+    struct cell *cell = p->cell;
+    const char *retry = kvlist_get(&cell->snapshot->plan.annotations, ANNOTATION_RETRY);
+
+    if (!retry || str_eq(retry, cell->status.last_handled_retry)) {
+        return;
+    }
+    wake(p, RETRY_LOOK_MS);
+    if (str_eq(retry, cell->retry)) {
+        return;
+    }
+    free(cell->retry);
+    cell->retry = mem_strdup(retry);
+    cell->retry_mono_ms = p->now_mono_ms;
+    for (size_t i = 0; i < cell->database_count; i++) {
+        cell->databases[i].before_retry = true;
+        task_inspect(p->c, cell, i);
+    }
+    polls_now(p->c->polls, cell->key);
+}
+
 static void schedule(struct pass *p)
 {
     const struct snapshot *s = p->cell->snapshot;
@@ -149,6 +173,7 @@ static void schedule(struct pass *p)
     }
     if (!s->plan.suspend) {
         schedule_looks(p);
+        look_for_retry(p);
     }
 }
 

@@ -403,6 +403,17 @@ static void observe_resolve(struct cell *cell, struct observation *o)
     o->seen.resolved = o->resolved;
 }
 
+/* Bounded: a server that never answers must not keep the others from their retry. */
+static void observe_retry(const struct cell *cell, int64_t now_mono_ms, struct observation *o)
+{
+    for (size_t i = 0; i < cell->database_count; i++) {
+        o->seen.retry_early = o->seen.retry_early || cell->databases[i].before_retry;
+    }
+    if (!cell->retry || now_mono_ms - cell->retry_mono_ms > RETRY_LOOK_MS) {
+        o->seen.retry_early = false;
+    }
+}
+
 /* ---- the whole ------------------------------------------------------------------------------------ */
 
 void observe(struct controller *c, struct cell *cell, int64_t now_mono_ms, struct observation *o)
@@ -440,6 +451,7 @@ void observe(struct controller *c, struct cell *cell, int64_t now_mono_ms, struc
     }
     observe_gates(cell, now_mono_ms, o);
     observe_resolve(cell, o);
+    observe_retry(cell, now_mono_ms, o);
 }
 
 void observation_done(struct observation *o)

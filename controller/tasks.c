@@ -106,6 +106,7 @@ static bool take_look(struct look *look, struct inspection *inspection, struct e
     d->submitted = false;
     d->inspecting = d->again || !fits;
     d->again = false;
+    d->before_retry = d->before_retry && d->inspecting;
     if (!fits || (failed && str_eq(failed->reason, REASON_INTERRUPTED))) {
         err_free(failed);
         return false;

@@ -71,6 +71,9 @@ static void handle_retry(struct step *s)
     if (!value || str_eq(value, s->old->last_handled_retry)) {
         return;
     }
+    if (s->seen->retry_early) {
+        return; /* the end of a look is a change, so somebody comes back */
+    }
     s->retry_new = true;
     replace(&s->next->last_handled_retry, value);
     s->next->outage_ms = 0;

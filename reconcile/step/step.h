@@ -157,6 +157,7 @@ struct observed {
     size_t stray_jobs;                     /* live Jobs of entries that are no longer in the spec */
     const struct gate_view *gates;
     size_t gate_count;
+    bool retry_early; /* looks that began after the retry came have not ended yet: wait for them */
     const struct resolve_list *resolve; /* the annotation, parsed; NULL: none */
     const struct err *resolve_error;    /* it could not be parsed */
     const bool *resolved;        /* per item: step_resolved(), or its effect succeeded here */

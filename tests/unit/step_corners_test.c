@@ -87,6 +87,48 @@ static void all_removed(struct world *w, const char *rule)
     want(w, rule, CONDITION_READY, "False NoDatabases");
 }
 
+static void empty_fleet(struct world *w, const char *rule)
+{
+    settle_with(w, 1);
+    w->count = w->plan.database_count = 0;
+    w->plan.selector.set = w->plan.selector.expanded = true;
+    new_spec(w);
+    world_pass(w, 1000);
+    want(w, rule, CONDITION_READY, "False NoDatabases");
+    w->plan.selector.allow_empty = true;
+    new_spec(w);
+    world_push(w, 1, false);
+    world_settle(w, 60000);
+    want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
+    want(w, rule, CONDITION_MIGRATED, "True Succeeded");
+    struct observed seen;
+    struct decision d;
+    world_observe(w, &seen);
+    seen.selection_problem = "the Secrets cannot be listed";
+    step_decide(&seen, &d);
+    check_text(rule, d.status.conditions[CONDITION_READY].message, "the Secrets cannot be listed");
+    check_text(rule, d.status.conditions[CONDITION_READY].reason, REASON_NO_DATABASES);
+    decision_done(&d);
+}
+
+static void retry_waits_for_looks(struct world *w, const char *rule)
+{
+    world_push(w, 1, true);
+    world_settle(w, 60000);
+    world_annotate(w, ANNOTATION_RETRY, "one");
+    struct observed seen;
+    struct decision d;
+    world_observe(w, &seen);
+    seen.retry_early = true;
+    step_decide(&seen, &d);
+    check_text(rule, d.status.last_handled_retry ? d.status.last_handled_retry : "none", "none");
+    decision_done(&d);
+    seen.retry_early = false;
+    step_decide(&seen, &d);
+    check_text(rule, d.status.last_handled_retry, "one");
+    decision_done(&d);
+}
+
 static void waves_with_gates(struct world *w, const char *rule)
 {
     static char second[] = "second";
@@ -238,6 +280,8 @@ static const struct scene scenes[] = {
     { "gates ask the databases that are up to date; a tolerated failure is not asked", 4,
       gate_beside_failure },
     { "every entry removed during a roll-out: NoDatabases", 2, all_removed },
+    { "an empty fleet is ready only where that is allowed", 1, empty_fleet },
+    { "a retry waits for the looks that it asked for", 1, retry_waits_for_looks },
     { "what is remembered of a database follows its name", 2, first_removed },
     { "coveredCommits keeps 64", 1, covered },
     { "a first wave that is dead for long holds a new roll-out", 2, dead_first_wave },
