@@ -4,6 +4,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct lead { /* who may work; held NULL: we, always */
+    bool (*held)(void *payload);
+    bool (*healthy)(void *payload); /* for liveness */
+    void (*release)(void *payload); /* after all work, before the platform is closed */
+    void *payload;
+};
+
 struct config {
     const char *standalone;  /* DIR */
     const char *namespace_;  /* NULL: every one */
@@ -15,4 +22,5 @@ struct config {
     const char *cache_dir;                              /* clones */
     const char *scratch_dir;
     const char *ports_file; /* NULL: none */
+    struct lead lead;
 };

@@ -19,6 +19,7 @@
 #define POOL_THREADS 32   /* databases and fetches that wait */
 #define SOURCE_THREADS 16 /* polls that wait */
 #define POLL_GAP_MS 1000  /* between polls of one source, whoever asks */
+#define LEAD_LOOK_NS 100000000
 
 static void signals(sigset_t *set)
 {
@@ -139,7 +140,6 @@ static struct err *start(struct controller *c)
 {
     struct plan_keys keys = { 0 };
 
-    TRY(servers_start(c));
     TRY(c->platform.ops->watch(c->platform.self, on_change, c));
     TRY(c->platform.ops->list_plans(c->platform.self, &keys));
     log_problems(c);
@@ -155,19 +155,49 @@ static struct err *start(struct controller *c)
     return NULL;
 }
 
-/* SIGHUP has no meaning of its own: files are re-read as they change. */
-static void wait_for_signal(void)
+/* SIGHUP has no meaning of its own: files are re-read as they change. False: time is up. */
+static bool signal_came(const struct timespec *timeout)
 {
     sigset_t set;
-    int number = 0;
+    int number = SIGHUP;
 
     signals(&set);
-    do {
-        if (sigwait(&set, &number)) {
-            return;
+    while (number == SIGHUP || (number < 0 && errno == EINTR)) {
+        number = sigtimedwait(&set, NULL, timeout);
+    }
+    if (number > 0) {
+        LOG(LOG_INFO, "controller stops",
+            LOG_S("signal", number == SIGTERM ? "SIGTERM" : "SIGINT"));
+    }
+    return number > 0;
+}
+
+static void wait_for_signal(void)
+{
+    const struct timespec hour = { .tv_sec = 3600 };
+
+    while (!signal_came(&hour)) {
+    }
+}
+
+/* One that waits for its turn answers probes and is ready: else a new version, which is not ready before
+ * the old one has gone, and the old one, which goes when the new one is ready, would wait for each
+ * other. False: a signal came first. */
+static bool await_lead(struct controller *c)
+{
+    const struct timespec while_ = { .tv_nsec = LEAD_LOOK_NS };
+    const struct lead *lead = &c->config->lead;
+
+    if (lead->held && !lead->held(lead->payload)) {
+        LOG(LOG_INFO, "controller waits for the lease");
+        atomic_store(&c->synced, true);
+        while (!lead->held(lead->payload)) {
+            if (signal_came(&while_)) {
+                return false;
+            }
         }
-    } while (number == SIGHUP);
-    LOG(LOG_INFO, "controller stops", LOG_S("signal", number == SIGTERM ? "SIGTERM" : "SIGINT"));
+    }
+    return true;
 }
 
 /* Nobody waits for a hung server: looks and fetches see the cancel and end. */
@@ -178,6 +208,9 @@ static void stop(struct controller *c)
     queue_stop(c->plans);
     polls_stop(c->polls);
     pool_stop(c->pool);
+    if (c->config->lead.release) {
+        c->config->lead.release(c->config->lead.payload);
+    }
     c->platform.ops->close(c->platform.self);
     queue_free(c->plans);
     polls_free(c->polls);
@@ -199,9 +232,12 @@ struct err *controller_run(const struct config *config, struct platform platform
     pthread_mutex_init(&c.problems_lock, NULL);
     pthread_mutex_init(&c.fetches.lock, NULL);
     make_parts(&c);
-    struct err *failed = start(&c);
-    if (!failed) {
-        wait_for_signal();
+    struct err *failed = servers_start(&c);
+    if (!failed && await_lead(&c)) {
+        failed = start(&c);
+        if (!failed) {
+            wait_for_signal();
+        }
     }
     stop(&c);
     if (!failed) {

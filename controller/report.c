@@ -8,7 +8,16 @@
 #include "reconcile/base/mem.h"
 #include "reconcile/model/reason.h"
 
-static void report_ready(struct cell *cell, const struct status *status)
+static void tell(const struct controller *c, const struct cell *cell, bool warning,
+                 const char *reason, const char *message)
+{
+    if (c->platform.ops->event && reason && *reason) {
+        c->platform.ops->event(c->platform.self, cell->namespace_, cell->name, cell->uid, warning,
+                               reason, message ? message : "");
+    }
+}
+
+static void report_ready(struct controller *c, struct cell *cell, const struct status *status)
 {
     const struct condition *ready = &status->conditions[CONDITION_READY];
     const struct condition *stalled = &status->conditions[CONDITION_STALLED];
@@ -26,10 +35,12 @@ static void report_ready(struct cell *cell, const struct status *status)
         LOG_S("message", ready->message), LOG_S("wave", status->rollout.wave),
         LOG_S("commit",
               status->rollout.present ? status->rollout.commit : status->last_applied_commit));
+    tell(c, cell, ready->status == CONDITION_FALSE, ready->reason, ready->message);
 }
 
 /* What the line about Ready says already is not said twice. */
-static void report_events(const struct cell *cell, const struct decision *decision)
+static void report_events(const struct controller *c, const struct cell *cell,
+                          const struct decision *decision)
 {
     const struct condition *ready = &decision->status.conditions[CONDITION_READY];
 
@@ -40,6 +51,7 @@ static void report_events(const struct cell *cell, const struct decision *decisi
         }
         LOG(event->warning ? LOG_WARN : LOG_INFO, "event", LOG_S("plan", cell->key),
             LOG_S("reason", event->reason), LOG_S("message", event->message));
+        tell(c, cell, event->warning, event->reason, event->message);
     }
 }
 
@@ -87,8 +99,8 @@ static void report_states(struct controller *c, const struct cell *cell,
 
 void report_decision(struct controller *c, struct cell *cell, const struct decision *decision)
 {
-    report_ready(cell, &decision->status);
-    report_events(cell, decision);
+    report_ready(c, cell, &decision->status);
+    report_events(c, cell, decision);
     if (!status_equal(&decision->status, &cell->status)) {
         report_conditions_metric(c, cell, &decision->status);
         report_states(c, cell, &decision->status);

@@ -125,8 +125,13 @@ static void answer_health(void *payload, const struct http_request *request,
     }
     queue_stats(c->plans, &stats);
     if (str_eq(request->path, "/healthz")) {
+        const struct lead *lead = &c->config->lead;
         bool stuck = stats.longest_seconds > STUCK_SECONDS;
-        say(r, stuck ? 503 : 200, stuck ? "a pass hangs\n" : "ok\n");
+        bool lost = lead->healthy && !lead->healthy(lead->payload);
+        say(r, stuck || lost ? 503 : 200,
+            stuck  ? "a pass hangs\n"
+            : lost ? "the lease is not renewed\n"
+                   : "ok\n");
     } else if (str_eq(request->path, "/readyz")) {
         bool ready = atomic_load(&c->synced) && !cancel_triggered(&c->cancel);
         say(r, ready ? 200 : 503, ready ? "ok\n" : "not ready\n");

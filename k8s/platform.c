@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "k8s/events.h"
 #include "k8s/job_read.h"
 #include "k8s/parts.h"
 #include "reconcile/base/auto.h"
@@ -10,6 +11,7 @@
 #include "reconcile/model/reason.h"
 
 #define SYNC_MS 30000
+#define EVENTS_FLUSH_MS 1000
 
 /* ---- what the parts share --------------------------------------------------------------------- */
 
@@ -230,6 +232,9 @@ static void k8s_close(void *self)
     close_informer(&k->plans);
     close_informer(&k->jobs);
     close_informer(&k->pods);
+    if (k->events) {
+        events_close(k->events, EVENTS_FLUSH_MS);
+    }
     kube_close(k->kube);
     evidence_done(k);
     for (size_t i = 0; i < k->written_count; i++) {
@@ -291,7 +296,12 @@ static struct err *begin(struct k8s *k, int64_t timeout_ms)
 {
     const char *plans = "migrationplans";
 
+    const struct events_options events = { .kube = k->kube,
+                                           .controller = "sluice.dev/controller",
+                                           .instance = k->instance };
+
     TRY(find_cluster_id(k));
+    TRY(events_open(&events, &k->events));
     TRY(watch_one(k, K8S_GROUP_PATH, plans, NULL, trim_metadata, plan_changed, &k->plans));
     TRY(watch_one(k, "/apis/batch/v1", "jobs", RUNNER_SELECTOR, trim_job, job_changed, &k->jobs));
     TRY(watch_one(k, "/api/v1", "pods", RUNNER_SELECTOR, trim_pod, pod_changed, &k->pods));
@@ -353,6 +363,25 @@ static void k8s_list_problems(void *self, struct strlist *out)
     add_problem("pods", k->pods, out);
 }
 
+static void k8s_event(void *self, const char *namespace_, const char *name, const char *uid,
+                      bool warning, const char *reason, const char *message)
+{
+    const struct k8s *k = self;
+    const struct event event = { .warning = warning,
+                                 .reason = reason,
+                                 .action = "Reconcile",
+                                 .note = message,
+                                 .regarding = { .api_version = K8S_API_VERSION,
+                                                .kind = K8S_KIND,
+                                                .namespace_ = namespace_,
+                                                .name = name,
+                                                .uid = uid } };
+
+    if (k->events) {
+        events_add(k->events, &event);
+    }
+}
+
 static const struct platform_ops k8s_ops = {
     .watch = k8s_watch,
     .close = k8s_close,
@@ -371,6 +400,7 @@ static const struct platform_ops k8s_ops = {
     .create_job = k8s_jobs_create,
     .delete_job = k8s_jobs_delete,
     .cancel_job = k8s_jobs_cancel,
+    .event = k8s_event,
 };
 
 struct err *k8s_open(const struct k8s_options *options, struct platform *out)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "controller/cli/cli.h"
+#include "controller/cli/cluster.h"
 #include "controller/cli/commands.h"
 #include "controller/controller.h"
 #include "controller/credentials.h"
@@ -20,6 +21,7 @@
 struct controller_values {
     const char *standalone, *allow, *namespace_, *metrics, *health, *hook, *log_level;
     int64_t min_interval_ms, workers;
+    struct cluster_values cluster;
 };
 
 #define ROW(name, type, value, help, field)                                                        \
@@ -29,6 +31,26 @@ struct controller_values {
 static const struct option_row controller_rows[] = {
     ROW("standalone", OPTION_TEXT, "DIR", "folder of manifests; state goes to DIR/.sluice",
         standalone),
+    ROW("kubeconfig", OPTION_TEXT, "FILE",
+        "plans of this API server (default in a cluster: the pod's own)", cluster.kubeconfig),
+    ROW("context", OPTION_TEXT, "NAME", "of the kubeconfig (default: its current-context)",
+        cluster.context),
+    ROW("runner-image", OPTION_TEXT, "IMAGE",
+        "cluster: image of the Jobs (or $SLUICE_RUNNER_IMAGE)", cluster.runner_image),
+    ROW("runner-image-pull-policy", OPTION_TEXT, "WHEN", "Always, IfNotPresent or Never",
+        cluster.pull_policy),
+    ROW("cluster-id", OPTION_TEXT, "ID",
+        "of the leases (default: the UID of namespace kube-system)", cluster.cluster_id),
+    ROW("cache-dir", OPTION_TEXT, "DIR",
+        "cluster: clones (default /var/cache/sluice, else a temporary folder)", cluster.cache_dir),
+    ROW("enable-leader-election", OPTION_FLAG, NULL,
+        "one controller works at a time (the default in a cluster)", cluster.elect),
+    ROW("no-leader-election", OPTION_FLAG, NULL, "this is the only controller", cluster.no_elect),
+    ROW("leader-election-namespace", OPTION_TEXT, "NS",
+        "of the Lease sluice-controller (default: the pod's)", cluster.lease_namespace),
+    ROW("leader-election-lease-duration", OPTION_DURATION, "TIME", "default 15s", cluster.lease_ms),
+    ROW("leader-election-renew-deadline", OPTION_DURATION, "TIME", "default 10s", cluster.renew_ms),
+    ROW("leader-election-retry-period", OPTION_DURATION, "TIME", "default 2s", cluster.retry_ms),
     ROW("allow-source-scheme", OPTION_TEXT, "LIST", "also http and/or file, comma-separated",
         allow),
     ROW("namespace", OPTION_TEXT, "NS", "only plans of this namespace", namespace_),
@@ -43,11 +65,14 @@ static const struct option_row controller_rows[] = {
 
 static const struct cli_spec controller_spec = {
     .command = "controller",
-    .synopsis = "--standalone DIR",
+    .synopsis = "[--standalone DIR | --kubeconfig FILE] [--runner-image IMAGE]",
     .about =
-        "Runs the controller on a folder of MigrationPlan, Secret and ConfigMap manifests, the"
-        " same\nthat kubectl apply takes. Addresses without a host bind 127.0.0.1. Log lines on"
-        " stderr are JSON.",
+        "Runs the controller on the MigrationPlans of a cluster, its own without --kubeconfig, or "
+        "on a"
+        "\nfolder of MigrationPlan, Secret and ConfigMap manifests, the same that kubectl apply"
+        " takes.\nAddresses without a host bind 127.0.0.1, in a cluster 0.0.0.0. Log lines on "
+        "stderr"
+        " are JSON.",
     .rows = controller_rows,
     .row_count = sizeof controller_rows / sizeof *controller_rows,
 };
@@ -89,6 +114,17 @@ static struct err *parse_level(const char *word, enum log_level *out)
                 : NULL;
 }
 
+static struct err *check_policy(const char *word)
+{
+    if (!word || str_eq(word, "Always") || str_eq(word, "IfNotPresent") || str_eq(word, "Never")) {
+        return NULL;
+    }
+    return err_new(ERR_TERMINAL, REASON_USAGE,
+                   "controller --runner-image-pull-policy: \"%s\" is not Always, IfNotPresent or"
+                   " Never",
+                   word);
+}
+
 static const char *address(const char *given, const char *standard)
 {
     if (given && (str_eq(given, "off") || str_eq(given, "0"))) {
@@ -99,10 +135,16 @@ static const char *address(const char *given, const char *standard)
 
 static struct err *config_make(const struct controller_values *v, struct config *out)
 {
-    if (!v->standalone) {
+    if (v->standalone && (v->cluster.kubeconfig || v->cluster.context)) {
         return err_new(ERR_TERMINAL, REASON_USAGE,
-                       "controller: --standalone DIR is needed, the folder of manifests");
+                       "controller: --standalone and --kubeconfig exclude each other");
     }
+    if (!v->standalone && !cluster_wanted(&v->cluster)) {
+        return err_new(ERR_TERMINAL, REASON_USAGE,
+                       "controller: say where the plans are: --standalone DIR, the folder of"
+                       " manifests, or --kubeconfig FILE");
+    }
+    TRY(check_policy(v->cluster.pull_policy));
     if (v->workers > 256) {
         return err_new(ERR_TERMINAL, REASON_USAGE, "controller --workers: at most 256");
     }
@@ -196,7 +238,8 @@ int controller_main(int argc, char **argv)
         log_setup(STDERR_FILENO, level);
         credentials_protect_process();
         controller_block_signals();
-        failed = run_standalone(&config);
+        failed =
+            values.standalone ? run_standalone(&config) : cluster_run(&values.cluster, &config);
     }
     return failed ? cli_fail("controller", failed, false) : 0;
 }
