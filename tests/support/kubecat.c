@@ -7,6 +7,9 @@
  *     where                       prints the server and the namespace
  *     watch PATH SECONDS [COUNT]  prints "+ KEY RV" and "- KEY RV" as they come; ends after COUNT lines
  *                                 or SECONDS; SLUICE_WATCH_SECONDS and SLUICE_GUARD_MS as in the spec
+ *     events NAMESPACE NAME TIMES  says TIMES times that something happened to ConfigMap NAME
+ *     lead NAMESPACE NAME IDENTITY SECONDS   prints "leading", "lost WHY", "term N"; the lease lasts
+ *                                 2 s, is renewed within 1.5 s, tried every 0.3 s
  *
  * Exit code: 0, or 1 with "REASON KIND: message" on stderr; of watch 3 if COUNT lines did not come. */
 #include <stdatomic.h>
@@ -14,7 +17,9 @@
 #include <string.h>
 #include <unistd.h>
 #include "k8s/client.h"
+#include "k8s/events.h"
 #include "k8s/informer.h"
+#include "k8s/leader.h"
 #include "reconcile/base/auto.h"
 #include "reconcile/base/clock.h"
 #include "reconcile/base/limits.h"
@@ -127,6 +132,86 @@ static int watch(struct kube *kube, char **args)
     return error ? complain(error) : enough ? 0 : 3;
 }
 
+static int say_events(struct kube *kube, char **args)
+{
+    const struct events_options options = { .kube = kube,
+                                            .controller = "sluice.dev/kubecat",
+                                            .instance = "kubecat-0" };
+    int64_t times = 0;
+    struct events *events = NULL;
+    if (!args[1] || !args[2] || !str_to_int64(args[2], 1, 1000, &times)) {
+        return 2;
+    }
+    struct err *error = events_open(&options, &events);
+    if (error) {
+        return complain(error);
+    }
+    for (int64_t i = 0; i < times; i++) {
+        const struct event event = { .reason = "Tested",
+                                     .action = "Testing",
+                                     .note = "said by kubecat",
+                                     .regarding = { .api_version = "v1",
+                                                    .kind = "ConfigMap",
+                                                    .namespace_ = args[0],
+                                                    .name = args[1] } };
+        events_add(events, &event);
+    }
+    events_close(events, 10000);
+    return 0;
+}
+
+struct leading {
+    struct leader *leader;
+    atomic_bool lost;
+};
+
+static void on_acquired(void *payload)
+{
+    (void)payload;
+    (void)printf("leading\n");
+    (void)fflush(stdout);
+}
+
+static void on_lost(void *payload, const char *why)
+{
+    struct leading *leading = payload;
+    (void)printf("lost %s\n", why);
+    (void)fflush(stdout);
+    atomic_store(&leading->lost, true);
+}
+
+static int lead(struct kube *kube, char **args)
+{
+    int64_t seconds = 0;
+    struct leading leading = { 0 };
+    if (!args[1] || !args[2] || !args[3] || !str_to_int64(args[3], 0, 3600, &seconds)) {
+        return 2;
+    }
+    const struct leader_spec spec = {
+        .kube = kube,
+        .namespace_ = args[0],
+        .name = args[1],
+        .identity = args[2],
+        .lease_ms = 2000,
+        .renew_ms = 1500,
+        .retry_ms = 300,
+        .acquired = on_acquired,
+        .lost = on_lost,
+        .payload = &leading,
+    };
+    struct err *error = leader_open(&spec, &leading.leader);
+    if (error) {
+        return complain(error);
+    }
+    int64_t deadline_ms = clock_mono_ms() + seconds * 1000;
+    while (!atomic_load(&leading.lost) && clock_mono_ms() < deadline_ms) {
+        (void)usleep(20000);
+    }
+    (void)printf("term %lld\n", (long long)leader_transitions(leading.leader));
+    leader_close(leading.leader, true);
+    return atomic_load(&leading.lost) ? 3 : 0;
+}
+
 static int command(struct kube *kube, char **args)
 {
     if (args[0] && strcmp(args[0], "where") == 0) {
@@ -135,6 +220,12 @@ static int command(struct kube *kube, char **args)
     }
     if (args[0] && args[1] && strcmp(args[0], "watch") == 0) {
         return watch(kube, args + 1);
+    }
+    if (args[0] && args[1] && strcmp(args[0], "events") == 0) {
+        return say_events(kube, args + 1);
+    }
+    if (args[0] && args[1] && strcmp(args[0], "lead") == 0) {
+        return lead(kube, args + 1);
     }
     for (size_t i = 0; args[0] && args[1] && i < sizeof verbs / sizeof *verbs; i++) {
         if (strcmp(args[0], verbs[i].name) == 0) {
