@@ -32,7 +32,7 @@ ok "it is small: $megabytes MB are less than 50" [ "$megabytes" -lt 50 ]
 # ---- built again ----------------------------------------------------------------------------------
 
 first=$(sed 's/.*"Config":"\([0-9a-f]*\)\.json".*/\1/' image/manifest.json)
-again=$SERVERS_DIR/again.tar
+again=$CLUSTER_DIR/again.tar # root's file, in root's folder
 NODE_RUN_SECONDS=700 run_expect "it is built again, everything compiled anew" 0 '' node_run \
     "$SLUICE_IMAGE_BUILD" --fresh --name "$SLUICE_IMAGE" --output "$again"
 is "its id is the same" "$run_stdout" "sha256:$first"
