@@ -186,6 +186,16 @@ static struct err *open_kube(const struct k8s_options *options, struct kube **ou
     return NULL;
 }
 
+/* NULL: all of them. */
+static const char *one_namespace(const struct k8s_options *options, bool owner,
+                                 const struct kube *kube)
+{
+    if (options->namespace_ || owner || options->all_namespaces) {
+        return options->namespace_;
+    }
+    return kube_namespace(kube);
+}
+
 static struct err *k8s_new(const struct k8s_options *options, bool owner, struct k8s **out)
 {
     struct kube *kube = NULL;
@@ -198,7 +208,7 @@ static struct err *k8s_new(const struct k8s_options *options, bool owner, struct
     struct k8s *k = mem_alloc(sizeof *k);
     *k = (struct k8s){ .kube = kube,
                        .owner = owner,
-                       .namespace_ = mem_strdup(options->namespace_),
+                       .namespace_ = mem_strdup(one_namespace(options, owner, kube)),
                        .cluster_id = mem_strdup(options->cluster_id),
                        .instance = mem_strdup(options->instance ? options->instance : host),
                        .image = mem_strdup(options->runner.image),

@@ -19,13 +19,17 @@ struct get_values {
 
 static const struct option_row get_rows[] = {
     PLAN_OPTIONS(struct get_values),
+    { "all-namespaces", 'A', OPTION_FLAG, NULL, "of a cluster, not only of one namespace",
+      offsetof(struct get_values, plan.all_namespaces) },
     PLAN_OUTPUT(struct get_values, "wide, or json for the whole object"),
 };
 
 static const struct cli_spec get_spec = {
     .command = "get",
     .synopsis = "[plans | plan/NAME | NAME]",
-    .about = "Shows the plans, or one of them. Without -n: of every namespace.",
+    .about =
+        "Shows the plans, or one of them. Without -n: of a folder every namespace, of a cluster "
+        "the\ncontext's (-A: all).",
     .rows = get_rows,
     .row_count = sizeof get_rows / sizeof *get_rows,
     .max_words = 2,

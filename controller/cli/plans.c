@@ -6,23 +6,47 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "k8s/k8s.h"
 #include "local/local.h"
 #include "reconcile/base/auto.h"
 #include "reconcile/base/clock.h"
+#include "reconcile/base/file.h"
 #include "reconcile/base/mem.h"
 #include "reconcile/model/reason.h"
 
 #define SHORT_COMMIT 10
 
+static bool has_home_kubeconfig(void)
+{
+    const char *home = getenv("HOME");
+    AUTO(free_auto) char *path = mem_printf("%s/.kube/config", home ? home : "");
+
+    return home && file_exists(path);
+}
+
 struct err *plans_open(const char *command, const struct plan_args *args, struct platform *out)
 {
     const char *dir = args->standalone ? args->standalone : getenv("SLUICE_STANDALONE");
 
-    if (!dir || !*dir) {
-        return err_new(ERR_TERMINAL, REASON_USAGE, "%s: say where the plans are: --standalone DIR",
+    if (args->standalone && (args->kubeconfig || args->context)) {
+        return err_new(ERR_TERMINAL, REASON_USAGE,
+                       "%s: --standalone goes without --kubeconfig and --context", command);
+    }
+    if (dir && *dir && !args->kubeconfig && !args->context) {
+        return local_attach(dir, out);
+    }
+    if (!args->kubeconfig && !args->context && !getenv("KUBECONFIG") && !kube_in_cluster() &&
+        !has_home_kubeconfig()) {
+        return err_new(ERR_TERMINAL, REASON_USAGE,
+                       "%s: say where the plans are: --standalone DIR or --kubeconfig FILE",
                        command);
     }
-    return local_attach(dir, out);
+    const struct k8s_options options = { .kubeconfig = args->kubeconfig,
+                                         .context = args->context,
+                                         .namespace_ = args->namespace_,
+                                         .all_namespaces = args->all_namespaces,
+                                         .user_agent = "sluice/" SLUICE_VERSION };
+    return k8s_attach(&options, out);
 }
 
 void plans_close(struct platform *platform)

@@ -7,7 +7,8 @@
 #include "reconcile/model/status.h"
 
 struct plan_args { /* options of every such command */
-    const char *standalone, *namespace_, *output;
+    const char *standalone, *kubeconfig, *context, *namespace_, *output;
+    bool all_namespaces;
 };
 #define PLAN_OPTION(TYPE, name, letter, value, help, field)                                        \
     {                                                                                              \
@@ -16,8 +17,12 @@ struct plan_args { /* options of every such command */
 #define PLAN_OPTIONS(TYPE)                                                                         \
     PLAN_OPTION(TYPE, "standalone", 0, "DIR", "folder of manifests (or $SLUICE_STANDALONE)",       \
                 standalone),                                                                       \
-        PLAN_OPTION(TYPE, "namespace", 'n', "NS", "namespace of the plan (default: default)",      \
-                    namespace_)
+        PLAN_OPTION(TYPE, "kubeconfig", 0, "FILE",                                                 \
+                    "of the cluster (else $KUBECONFIG, the pod's account, ~/.kube/config)",        \
+                    kubeconfig),                                                                   \
+        PLAN_OPTION(TYPE, "context", 0, "NAME", "context of the kubeconfig", context),             \
+        PLAN_OPTION(TYPE, "namespace", 'n', "NS",                                                  \
+                    "namespace of the plan (default: the context's, else default)", namespace_)
 #define PLAN_OUTPUT(TYPE, help) PLAN_OPTION(TYPE, "output", 'o', "FORMAT", help, output)
 
 struct err *plans_open(const char *command, const struct plan_args *args, struct platform *out)
