@@ -264,6 +264,31 @@ static void unstarted_is_deleted(struct world *w, const char *rule)
     want(w, rule, CONDITION_FINISHED, "True Failed");
 }
 
+static void says_what_it_waits_for(struct world *w, const char *rule)
+{
+    static const char *const waits[][2] = {
+        { NULL, "has not started within execution.startTimeout" },
+        { "0/3 nodes have room", "execution.startTimeout: 0/3 nodes have room" },
+    };
+    world_push(w, 1, false);
+    for (int i = 0; i < 1000 && w->databases[0].job.phase != JOB_WAITING; i++) {
+        world_pass(w, 5);
+    }
+    w->databases[0].job.next_ms = INT64_MAX;
+    w->mono_ms += 610000;
+    for (size_t i = 0; i < ROWS(waits); i++) {
+        struct decision d;
+        w->databases[0].job.waiting = waits[i][0];
+        world_decide(w, &d);
+        const char *message = d.status.conditions[CONDITION_READY].message;
+        size_t length = message ? strlen(message) : 0;
+        size_t end = strlen(waits[i][1]);
+        cr_expect(length >= end && str_eq(message + length - end, waits[i][1]), "%s: \"%s\"", rule,
+                  message ? message : "");
+        decision_done(&d);
+    }
+}
+
 static void requested_ours(struct world *w, const char *rule)
 {
     settle_with(w, 1);
@@ -291,6 +316,8 @@ static const struct scene scenes[] = {
       fix_is_refused },
     { "a Job that has not started is deleted when the roll-out is Stalled", 2,
       unstarted_is_deleted },
+    { "a Job that does not start says what it waits for, if anybody knows", 1,
+      says_what_it_waits_for },
     { "requestedAt is opaque", 1, requested_ours },
 };
 
