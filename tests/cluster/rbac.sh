@@ -92,4 +92,9 @@ no  edit shop  patch  migrationplans.sluice.dev:status
 yes admin shop delete migrationplans.sluice.dev
 no  edit other get    migrationplans.sluice.dev
 END
+
+ok "the controller itself is content with them" kubectl rollout status deployment/sluice-controller \
+    --namespace sluice-system --timeout=60s
+is "nothing is refused to it" \
+    "$(kubectl logs deployment/sluice-controller --namespace sluice-system | grep -iE 'forbidden|may not|cannot' || true)" ''
 done_testing
