@@ -188,6 +188,7 @@ struct err *cluster_run(const struct cluster_values *values, struct config *conf
     AUTO(free_auto) char *clones = mem_printf("%s/git", cache);
     AUTO(free_auto) char *ports = mem_printf("%s/ports.json", cache);
     TRY(file_mkdirs(clones, 0700));
+    TRY(file_mkdirs(scratch, 0700));
     config->cache_dir = clones;
     config->scratch_dir = scratch;
     config->ports_file = ports;
