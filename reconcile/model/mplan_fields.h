@@ -82,8 +82,8 @@ struct mplan_table {
 };
 
 /* mplan_decode(); `expanded`: databases were made of a databaseSelector, which is there beside them. */
-struct err *mplan_decode_spec(const struct json *object, bool expanded,
-                              struct mplan *out) ERR_MUST_USE;
+struct err *mplan_decode_spec(const struct json *object, bool expanded, struct mplan *out)
+    ERR_MUST_USE;
 const struct mplan_table *mplan_fields(void);    /* of spec */
 extern const struct mplan_table mplan_job_table; /* of spec.execution.job; base: struct mplan_job */
 
