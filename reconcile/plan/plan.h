@@ -89,7 +89,8 @@ struct plan {
 };
 
 /* ERR_TERMINAL with reasons ChecksumMismatch DescriptionMismatch MigrationMissing OutOfOrder
- * BaselineRequired FailedHistoryRow InvalidMigration OutcomeUnknown MigrationFailed (held). On error
- * *out still holds entries and problems (release it), but no actions. */
+ * BaselineRequired FailedHistoryRow HistoryTampered InvalidMigration InvalidSpec (target) OutcomeUnknown
+ * (validate_only) MigrationFailed (held). On error *out still holds entries and problems (release it),
+ * but no actions. */
 struct err *plan_make(const struct plan_input *input, struct plan *out) ERR_MUST_USE;
 void plan_done(struct plan *plan);
