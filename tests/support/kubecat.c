@@ -118,8 +118,6 @@ static int watch(struct kube *kube, char **args)
         return complain(error);
     }
     error = informer_wait_synced(informer, seconds * 1000);
-    (void)printf(error ? "not synced\n" : "synced\n");
-    (void)fflush(stdout);
     while (!error && atomic_load(&lines.left) > 0 && clock_mono_ms() < deadline_ms) {
         (void)informer_wait_rv(informer, "340282366920938463463374607431768211455", 50);
     }
