@@ -64,14 +64,16 @@ static void view_job(struct cell *cell, size_t index, int64_t now_mono_ms,
         return;
     }
     const struct job *job = &o->jobs.items[o->job_of[index]];
-    *out = (struct job_view){ .phase = job->phase,
-                              .cancelling = job->cancelling,
-                              .name = job->name,
-                              .waiting = job->waiting,
-                              .retry_token = job->retry_token,
-                              .age_ms = clock_utc_ms() - job->created_ms,
-                              .result = job->phase == JOB_ENDED && job->has_result ? &job->result
-                                                                                   : NULL };
+    *out = (struct job_view){
+        .phase = job->phase,
+        .cancelling = job->cancelling,
+        .outdated = job->generation && job->generation != cell->snapshot->plan.generation,
+        .name = job->name,
+        .waiting = job->waiting,
+        .retry_token = job->retry_token,
+        .age_ms = clock_utc_ms() - job->created_ms,
+        .result = job->phase == JOB_ENDED && job->has_result ? &job->result : NULL
+    };
     memcpy(out->commit, job->commit, sizeof out->commit);
     if (job->phase == JOB_ENDED) {
         out->ended_age_ms = now_mono_ms - cell_ended_since(cell, job->name, now_mono_ms);

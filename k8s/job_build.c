@@ -113,6 +113,7 @@ static struct json *labels(const struct job_spec *spec, bool pod)
 static struct json *annotations(const struct job_spec *spec, bool pod)
 {
     AUTO(buf_done) struct buf bundles = BUF(4096);
+    AUTO(free_auto) char *generation = mem_printf("%lld", (long long)spec->plan->generation);
     struct json *out = json_object();
 
     if (pod) {
@@ -129,6 +130,7 @@ static struct json *annotations(const struct job_spec *spec, bool pod)
     json_set_string(out, LABEL_DATABASE, spec->database->name);
     json_set_string(out, ANNOTATION_SHA256, spec->manifest_sha256);
     json_set_string(out, ANNOTATION_COMMIT, spec->assignment->commit);
+    json_set_string(out, ANNOTATION_GENERATION, generation);
     json_set_string(out, ANNOTATION_RETRY_TOKEN, spec->assignment->retry_token);
     json_set_string(out, ANNOTATION_BUNDLES, buf_text(&bundles));
     return out;

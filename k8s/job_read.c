@@ -210,6 +210,10 @@ static void read_annotations(const struct json *job, struct job *out)
     snprintf(out->assignment_sha256, sizeof out->assignment_sha256, "%s", sha ? sha : "");
     snprintf(out->commit, sizeof out->commit, "%s", commit ? commit : "");
     snprintf(out->retry_token, sizeof out->retry_token, "%s", token ? token : "");
+    const char *generation = annotation(job, ANNOTATION_GENERATION);
+    if (!generation || !str_to_int64(generation, 1, INT64_MAX, &out->generation)) {
+        out->generation = 0;
+    }
     if (!created || !time_parse(created, &out->created_ms)) {
         out->created_ms = 0;
     }

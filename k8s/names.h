@@ -27,6 +27,7 @@
 
 #define ANNOTATION_SHA256 "sluice.dev/assignment-sha256"
 #define ANNOTATION_COMMIT "sluice.dev/commit"
+#define ANNOTATION_GENERATION "sluice.dev/generation"
 #define ANNOTATION_RETRY_TOKEN "sluice.dev/retry-token"
 #define ANNOTATION_BUNDLES "sluice.dev/bundles" /* comma-separated names of what the Job mounts */
 

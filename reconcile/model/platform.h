@@ -41,6 +41,7 @@ struct job { /* one attempt on one database, as the platform sees it; strings ow
     char name[JOB_NAME_MAX + 1];
     char *database; /* entry of the plan */
     int64_t attempt;
+    int64_t generation; /* of the plan that it was made from; 0: not known */
     char assignment_sha256[SHA256_HEX_LEN + 1];
     char commit[65];
     char retry_token[65]; /* of its assignment; "" when it has none */

@@ -322,7 +322,8 @@ static void count_elapsed(struct step *s)
     }
 }
 
-/* A Job that has not started within its time is deleted, and every such Job once all is Stalled. */
+/* A Job that has not started within its time is deleted, one that was made from another spec (its node
+ * selector may be what was put right), and every such Job once all is Stalled. */
 static void delete_unstarted(struct step *s)
 {
     for (size_t i = 0; i < s->plan->database_count; i++) {
@@ -330,7 +331,7 @@ static void delete_unstarted(struct step *s)
         if (!step_may_delete(job)) {
             continue;
         }
-        if (s->judged[i].starts_late || s->say == SAY_STALLED) {
+        if (s->judged[i].starts_late || job->outdated || s->say == SAY_STALLED) {
             step_want(s, EFFECT_DELETE_JOB, i);
         } else {
             step_wake(s, s->plan->start_timeout_ms - job->age_ms);

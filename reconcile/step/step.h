@@ -75,6 +75,7 @@ enum inspection_state {
 struct job_view { /* the newest attempt, or the live one if there is one */
     enum job_phase phase;
     bool cancelling; /* told to end, or being deleted */
+    bool outdated;   /* made from another generation of the spec */
     const char *name;
     const char *waiting; /* JOB_WAITING: what for; NULL: not known */
     int64_t attempt;     /* highest of all Jobs of this database that exist; 0: none */

@@ -39,6 +39,7 @@ static void fixture_init(struct fixture *f)
     f->plan.name = mem_strdup("shop");
     f->plan.namespace_ = mem_strdup("shop-ns");
     f->plan.uid = mem_strdup(UID);
+    f->plan.generation = 7;
     f->plan.job.grace_seconds = 300;
     f->plan.job.ttl_seconds = 172800;
     f->plan.execution.deadline_ms = 86400000;
@@ -136,6 +137,7 @@ static const struct place always[] = {
     { "metadata.labels.sluice|dev/plan-uid", "\"" UID "\"" },
     { "metadata.labels.sluice|dev/attempt", "\"3\"" },
     { "metadata.annotations.sluice|dev/assignment-sha256", "\"" SHA "\"" },
+    { "metadata.annotations.sluice|dev/generation", "\"7\"" },
     { "metadata.annotations.sluice|dev/commit", "\"4f2c9e\"" },
     { "metadata.annotations.sluice|dev/retry-token", "\"ab\"" },
     { "metadata.annotations.sluice|dev/bundles", "\"sluice-sql-0123456789abcdef\"" },

@@ -120,7 +120,7 @@ static struct json *make_job(const struct row *row)
                    "\"2026-11-22T09:59:00Z\",\"labels\":{\"sluice.dev/plan-uid\":\"" UID
                    "\",\"sluice.dev/attempt\":\"3\"},\"annotations\":{\"sluice.dev/plan\":\"shop\","
                    "\"sluice.dev/database\":\"orders\",\"sluice.dev/assignment-sha256\":\"" SHA
-                   "\",\"sluice.dev/commit\":\"4f2c\",\"sluice.dev/"
+                   "\",\"sluice.dev/generation\":\"7\",\"sluice.dev/commit\":\"4f2c\",\"sluice.dev/"
                    "retry-token\":\"\"}},\"spec\":{\"template\":"
                    "{\"spec\":{\"activeDeadlineSeconds\":600}}%s},\"status\":{%s}}",
                    name, row->more, row->job);
@@ -153,6 +153,7 @@ Test(job_read, phases)
         check_text(row->name, job.phase == JOB_ENDED ? job.ended_by : job.waiting, row->words);
         cr_expect_str_eq(job.database, "orders");
         cr_expect_eq(job.attempt, 3);
+        cr_expect_eq(job.generation, 7);
         cr_expect_str_eq(job.assignment_sha256, SHA);
         cr_expect_str_eq(job.commit, "4f2c");
     }

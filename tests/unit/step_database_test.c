@@ -256,6 +256,22 @@ static void not_started_is_deleted_once(struct world *w, const char *rule)
     decision_done(&d);
 }
 
+static void made_from_another_spec(struct world *w, const char *rule)
+{
+    world_push(w, 1, false);
+    for (int i = 0; i < 1000 && w->databases[0].job.phase != JOB_WAITING; i++) {
+        world_pass(w, 5);
+    }
+    w->databases[0].job.next_ms = INT64_MAX;
+    w->databases[0].job.outdated = true;
+    struct decision d;
+    world_decide(w, &d);
+    cr_expect(d.effect == EFFECT_DELETE_JOB, "%s: %s", rule, effect_text(d.effect));
+    decision_done(&d);
+    world_settle(w, 60000);
+    want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
+}
+
 static void create_fails_for(struct world *w, const char *rule, const char *reason)
 {
     AUTO(free_auto) char *ready = mem_printf("False %s", reason);
@@ -702,6 +718,7 @@ static const struct scene scenes[] = {
     { "a Job that has not started within startTimeout is deleted and reported", 1, not_started },
     { "at most one create per back-off", 1, create_fails },
     { "a Job that is being deleted is not deleted again", 1, not_started_is_deleted_once },
+    { "a Job that waits gives way to one of the present spec", 1, made_from_another_spec },
     { "what the API server does not take is tried again", 1, create_is_rejected },
     { "a read-only target is retried, and does not matter when nothing is pending", 1, read_only },
     { "an unexpected target id: TargetChanged, nothing runs before a person says so", 1,

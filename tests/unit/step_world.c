@@ -257,6 +257,7 @@ static void view_job(struct world *w, struct world_database *d)
     }
     job->phase = d->job.phase;
     job->cancelling = d->job.cancelling;
+    job->outdated = d->job.outdated;
     job->waiting = d->job.waiting;
     job->name = d->job.name;
     memcpy(job->commit, w->commits[d->job.commit].id, sizeof w->commits[0].id);

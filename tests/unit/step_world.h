@@ -20,7 +20,7 @@ struct world_commit {
 
 struct world_job {
     enum job_phase phase;
-    bool cancelling;
+    bool cancelling, outdated;
     const char *waiting; /* what for; NULL: nobody says */
     char name[32];
     int64_t attempt;
