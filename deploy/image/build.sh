@@ -82,7 +82,7 @@ umask 022
 root_need
 trap root_done EXIT
 trap 'exit 143' INT TERM HUP
-cache_build "image-root-$( (declare -f make_build_root root_bootstrap; cat "$SLUICE_SOURCE/deploy/install-packages.sh"
+cache_build "image-root-$( (declare -f make_build_root root_bootstrap; "$SLUICE_SOURCE/deploy/install-packages.sh" --list build
     uname -m; date -u +%Y-%m) | sha256sum | cut -c1-16)" make_build_root || {
     printf 'a Debian 13 to compile in could not be made\n' >&2
     exit 1
@@ -91,8 +91,10 @@ root_open "$cache_path"
 copy_sources
 mkdir "$root_dir/build"
 if [ -z "$fresh" ]; then
-    mkdir -p "$SLUICE_SOURCE/build/image"
-    mount --bind "$SLUICE_SOURCE/build/image" "$root_dir/build"
+    kept=$SLUICE_SOURCE/build/image/${cache_path##*/} # another compiler, another folder
+    [ -d "$kept" ] || rm -rf "$SLUICE_SOURCE/build/image"
+    mkdir -p "$kept"
+    mount --bind "$kept" "$root_dir/build"
 fi
 root_run 1800 nonet "$compile_and_lay_out"
 "$SLUICE_SOURCE/deploy/image/archive.sh" --root "$root_dir/image" --name "$name" --output "$output" \

@@ -74,7 +74,7 @@ running() {
 
 # ---- outside ----------------------------------------------------------------------------------
 
-cgroup_folders() { compgen -G "/sys/fs/cgroup/*/$CLUSTER_CGROUP" || true; }
+cgroup_folders() { compgen -G "/sys/fs/cgroup/*/$1" || true; }
 
 # A parent of our own in every tree, so that what is removed in the end is only ours.
 cgroup_make() {
@@ -89,8 +89,19 @@ cgroup_make() {
 
 cgroup_remove() {
     local folder
-    for folder in $(cgroup_folders); do find "$folder" -depth -type d -exec rmdir {} + 2>/dev/null || true; done
-    [ -z "$(cgroup_folders)" ]
+    for folder in $(cgroup_folders "$1"); do find "$folder" -depth -type d -exec rmdir {} + 2>/dev/null || true; done
+    [ -z "$(cgroup_folders "$1")" ]
+}
+
+# A cluster whose first process was killed took its processes and mounts along, but not its files.
+# Everything that belongs to a living one holds the lock on its folder's file.
+remove_dead() {
+    local file
+    for file in /tmp/slk-*/cgroup; do
+        [ -s "$file" ] && flock -n "$file" true || continue
+        until_true 5 "removing the cgroups of a killed cluster" cgroup_remove "$(<"$file")" || continue
+        rm -rf --one-file-system "${file%/cgroup}"
+    done
 }
 
 end_outside() {
@@ -98,8 +109,8 @@ end_outside() {
     trap - EXIT
     trap '' INT TERM HUP # timeout sends its signal twice
     [ -z "$inner" ] || kill -KILL "$inner" 2>/dev/null || true
-    wait
-    until_true 10 "removing the cgroups" cgroup_remove || true
+    wait 2>/dev/null # the shell would tell of its end
+    until_true 10 "removing the cgroups" cgroup_remove "$CLUSTER_CGROUP" || true
     if [ -n "$logs" ]; then
         mkdir -p "$logs"
         cp "$CLUSTER_DIR"/log/*.log "$logs/" 2>/dev/null || true
@@ -109,7 +120,8 @@ end_outside() {
 }
 
 outside() {
-    local inner='' code=0
+    local inner='' code=0 lock
+    remove_dead
     # Short, because containerd's socket path must stay under 108 bytes.
     CLUSTER_DIR=$(mktemp -d /tmp/slk-XXXXXX)
     CLUSTER_CGROUP=sluice-$$
@@ -117,6 +129,9 @@ outside() {
     chmod 755 "$CLUSTER_DIR"
     trap 'end_outside $? "$inner"' EXIT
     trap 'exit 143' INT TERM HUP
+    exec {lock}>"$CLUSTER_DIR/cgroup"
+    flock "$lock"
+    echo "$CLUSTER_CGROUP" >&"$lock"
     mkdir "$CLUSTER_DIR/log"
     cgroup_make
     CLUSTER_INSIDE=1 setpriv --pdeathsig KILL unshare --mount --pid --net --fork --kill-child=KILL --mount-proc \
