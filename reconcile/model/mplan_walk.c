@@ -393,6 +393,19 @@ static struct err *read_strings(const struct mplan_field *f, const struct json *
     return check_unique(node, path);
 }
 
+/* In a map, too, null is the same as absent. */
+static void drop_nulls(struct json *map)
+{
+    for (const struct json *m = json_first(map); json_type(map) == JSON_OBJECT && m;) {
+        const struct json *next = json_next(m);
+        if (json_type(m) == JSON_NULL) {
+            AUTO(free_auto) char *key = mem_strdup(json_key(m));
+            json_remove(map, key);
+        }
+        m = next;
+    }
+}
+
 static struct err *read_map(const struct mplan_field *f, const struct json *node, void *place,
                             const struct path *path)
 {
@@ -484,8 +497,10 @@ static struct err *read_field(struct mplan *plan, const struct mplan_field *f, s
     case MPLAN_STRINGS:
         return read_strings(f, node, place, path);
     case MPLAN_MAP:
+        drop_nulls(node);
         return read_map(f, node, place, path);
     case MPLAN_QUANTITIES:
+        drop_nulls(node);
         return read_quantities(f, node, path);
     case MPLAN_OPAQUE:
         return json_type(node) == JSON_OBJECT ? NULL : invalid(path, "must be an object");

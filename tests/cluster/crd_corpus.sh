@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The API server and the decoder are of one mind: every MigrationPlan of tests/corpus/mplan/ gets the same
 # verdict and the same defaulted spec from both, and what we write as a status is kept as it is.
-# timeout: 120
+# timeout: 300
 set -euo pipefail
 . "$SLUICE_SOURCE/tests/support/tap.sh"
 . "$SLUICE_SOURCE/tests/support/cluster.sh"

@@ -9,6 +9,7 @@
 #include "reconcile/base/str.h"
 #include "reconcile/base/yaml.h"
 #include "reconcile/model/mplan_fields.h"
+#include "reconcile/model/options.h"
 #include "reconcile/model/status.h"
 #include "reconcile/model/version.h"
 #include "tests/unit/rows.h"
@@ -158,28 +159,41 @@ Test(mplan_crd, every_field_is_bounded_and_explained)
 #define DURATION "^([0-9]+([.][0-9]+)?(ms|s|m|h))+$"
 #define QUANTITY "^([0-9]+([.][0-9]*)?|[.][0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]+)?$"
 
-/* How a grammar is written in a schema: a pattern, or a piece of a rule. */
+#define KEY_RULE                                                                                   \
+    "self.all(k, k.matches('^" KEY "$') && (size(k) <= 63 || k.matches('" KEY_LENGTHS "')))"
+
+/* How a grammar is written in a schema: a pattern, or pieces of rules. */
 static const struct grammar_row {
     enum mplan_grammar grammar;
-    const char *pattern, *rule;
+    const char *pattern;
+    const char *rules[4];
     int64_t longest; /* of a list's entry or a map's value */
 } grammars[] = {
-    { GRAMMAR_ANY, NULL, "bytes(self).size() <= ", 0 },
-    { GRAMMAR_NAME, "^" NAME "$", NULL, 0 },
-    { GRAMMAR_LABEL_VALUE, "^" VALUE "$", NULL, 63 },
-    { GRAMMAR_LABEL_KEY, "^" KEY "$", NULL, 0 },
-    { GRAMMAR_LABELS, "^(" VALUE ")?$",
-      "k.matches('^" KEY "$') && (size(k) <= 63 || k.matches('" KEY_LENGTHS "'))", 63 },
-    { GRAMMAR_JOB_LABELS, "^(" VALUE ")?$", "k != 'app.kubernetes.io/managed-by'", 63 },
-    { GRAMMAR_JOB_ANNOTATIONS, NULL, "container.apparmor.security.beta.kubernetes.io/",
+    { GRAMMAR_ANY, NULL, { "bytes(self).size() <= " }, 0 },
+    { GRAMMAR_NAME, "^" NAME "$", { NULL }, 0 },
+    { GRAMMAR_LABEL_VALUE, "^" VALUE "$", { NULL }, 63 },
+    { GRAMMAR_LABEL_KEY, "^" KEY "$", { NULL }, 0 },
+    { GRAMMAR_LABELS, "^(" VALUE ")?$", { KEY_RULE }, 63 },
+    { GRAMMAR_JOB_LABELS,
+      "^(" VALUE ")?$",
+      { KEY_RULE, "k != 'app.kubernetes.io/managed-by'" },
+      63 },
+    { GRAMMAR_JOB_ANNOTATIONS,
+      NULL,
+      { KEY_RULE, "!k.startsWith('sluice.dev/')",
+        "container.apparmor.security.beta.kubernetes.io/" },
       LIMIT_QUERY },
-    { GRAMMAR_KEY, "^[-._a-zA-Z0-9]+$", NULL, 0 },
-    { GRAMMAR_URL, NULL, "self.matches('^(https|ssh|http|file)://')", 0 },
-    { GRAMMAR_REF, NULL, "[.]lock$", 0 },
-    { GRAMMAR_FULL_REF, NULL, "self.startsWith('refs/')", 0 },
-    { GRAMMAR_COMMIT, "^([0-9a-f]{40}|[0-9a-f]{64})$", NULL, 0 },
-    { GRAMMAR_HOST, "^(/|[-A-Za-z0-9_.:%]+$)", NULL, 0 },
-    { GRAMMAR_PLACEHOLDERS, NULL, "!k.startsWith('flyway:')", LIMIT_QUERY },
+    { GRAMMAR_KEY, "^[-._a-zA-Z0-9]+$", { NULL }, 0 },
+    { GRAMMAR_URL,
+      NULL,
+      { "self.matches('^(https|ssh|http|file)://')", "!self.endsWith('://')", "x00-",
+        "[^/?#@]*:[^/?#@]*@" },
+      0 },
+    { GRAMMAR_REF, NULL, { "[.]lock$" }, 0 },
+    { GRAMMAR_FULL_REF, NULL, { "self.startsWith('refs/')", "[.]lock$" }, 0 },
+    { GRAMMAR_COMMIT, "^([0-9a-f]{40}|[0-9a-f]{64})$", { NULL }, 0 },
+    { GRAMMAR_HOST, "^(/|[-A-Za-z0-9_.:%]+$)", { NULL }, 0 },
+    { GRAMMAR_PLACEHOLDERS, NULL, { "size(k) <= 128", "!k.startsWith('flyway:')" }, LIMIT_QUERY },
 };
 
 static const struct grammar_row *grammar_of(enum mplan_grammar grammar)
@@ -198,7 +212,9 @@ static void check_grammar(const char *where, enum mplan_grammar grammar, const s
 {
     const struct grammar_row *g = grammar_of(grammar);
     is_text(where, value, "pattern", g->pattern);
-    cr_expect(!g->rule || rule_with(node, g->rule), "%s: lacks the rule %s", where, g->rule);
+    for (size_t i = 0; i < ROWS(g->rules) && g->rules[i]; i++) {
+        cr_expect(rule_with(node, g->rules[i]), "%s: lacks the rule %s", where, g->rules[i]);
+    }
 }
 
 static void check_string(const char *where, const struct mplan_field *f, const struct json *node)
@@ -273,7 +289,8 @@ static void check_strings(const char *where, const struct mplan_field *f, const 
     is_number(where, items, "minLength", 1);
     if (f->grammar == GRAMMAR_PATH) {
         is_number(where, items, "maxLength", LIMIT_PATH);
-        cr_expect(rule_with(items, "self.replace('${database}', 'x')") ||
+        cr_expect((rule_with(items, "self.replace('${database}', 'x')") &&
+                   rule_with(items, "(^|/)[.][.]?(/|$)")) ||
                       (json_get(items, "pattern") && at(items, "allOf/0/pattern")),
                   "%s: paths", where);
     } else {
@@ -333,12 +350,16 @@ static void check_fixed(const char *where, const struct mplan_field *f, const st
         cr_expect(json_bool(json_get(node, "x-kubernetes-preserve-unknown-fields"), false));
         break;
     case MPLAN_VERSION:
+        only_keys(where, node, " minLength maxLength pattern ");
         is_text(where, node, "type", "string");
+        is_number(where, node, "minLength", 1);
         is_number(where, node, "maxLength", VERSION_MAX);
         is_text(where, node, "pattern", "^" VERSION "$");
         break;
     case MPLAN_TARGET:
+        only_keys(where, node, " minLength maxLength pattern ");
         is_text(where, node, "type", "string");
+        is_number(where, node, "minLength", 1);
         is_number(where, node, "maxLength", VERSION_MAX + 1);
         is_text(where, node, "pattern", "^(latest|current|next|" VERSION "[?]?)$");
         cr_expect(rule_with(node, "self.endsWith('?') || size(self) <= 50"), "%s", where);
@@ -346,6 +367,8 @@ static void check_fixed(const char *where, const struct mplan_field *f, const st
     case MPLAN_PATTERNS:
         is_text(where, node, "x-kubernetes-list-type", "set");
         is_number(where, node, "maxItems", f->max);
+        only_keys(where, node, " items maxItems x-kubernetes-list-type ");
+        is_number(where, json_get(node, "items"), "maxLength", IGNORE_TEXT_LEN);
         is_text(where, json_get(node, "items"), "pattern",
                 "^([*]|repeatable|versioned):([*]|missing|pending|ignored|future)$");
         break;
@@ -444,6 +467,39 @@ Test(mplan_crd, the_schema_of_spec_is_the_decode_table)
 {
     check_object("spec", mplan_fields(), schema_of("spec"), "");
     cr_expect(compared > 100, "%d fields", compared);
+    yaml_docs_done(&crd);
+}
+
+/* What the decoder checks between fields. */
+Test(mplan_crd, rules_between_fields_are_the_decoders)
+{
+    static const struct {
+        const char *at, *piece;
+    } rows[] = {
+        { "", "has(self.databases) != has(self.databaseSelector)" },
+        { "", "!has(self.databaseSelector) || has(self.source.paths)" },
+        { "/source/ref", "[has(self.branch), has(self.tag), has(self.commit), has(self.name)]" },
+        { "/strategy", "self.type == 'Canary' || !has(self.waves)" },
+        { "/strategy/waves", "self.exists_one(v, v.name == w.name)" },
+        { "/strategy/waves/name", "self != 'rest'" },
+        { "/strategy/waves/select",
+          "[has(self.names), has(self.matchLabels), has(self.count), has(self.percent)]" },
+        { "/strategy/waves/gates", "self.exists_one(h, h.name == g.name)" },
+        { "/execution/job/tolerations/", "has(self.key) || (has(self.operator)" },
+        { "/execution/job/tolerations/", "!has(self.value) || !has(self.operator)" },
+        { "/execution/job/tolerations/", "self.effect == 'NoExecute'" },
+    };
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        const struct json *node = schema_of("spec");
+        AUTO(free_auto) char *copy = mem_strdup(rows[i].at);
+        char *rest = copy;
+        for (char *part = strsep(&rest, "/"); (part = strsep(&rest, "/")) && node;) {
+            node = json_get(node, "items") ? json_get(node, "items") : node;
+            node = *part ? json_get(json_get(node, "properties"), part) : node;
+        }
+        cr_expect(node && rule_with(node, rows[i].piece), "spec%s: lacks %s", rows[i].at,
+                  rows[i].piece);
+    }
     yaml_docs_done(&crd);
 }
 
