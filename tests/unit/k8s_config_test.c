@@ -17,7 +17,7 @@ static struct err *parse(const char *a, const char *b, const char *context, stru
 {
     char *texts[2] = { mem_strdup(a), mem_strdup(b) };
     struct kubeconfig_file files[2] = { { .path = "/etc/k/one", .text = texts[0] },
-                                        { .path = "/home/me/two", .text = texts[1] } };
+                                        { .path = "/etc/other/two", .text = texts[1] } };
     size_t count = b ? 2 : 1;
     for (size_t i = 0; i < count; i++) {
         for (char *at = texts[i]; *at; at++) {
@@ -73,7 +73,7 @@ Test(k8s, the_first_kubeconfig_that_names_something_decides)
     AUTO(kube_config_done) struct kube_config c = { 0 };
     cr_assert_null(parse(first, second, NULL, &c));
     cr_expect_str_eq(c.server, "https://first", "the current context is the second file's");
-    cr_expect_str_eq(c.cert_file, "/home/me/c.crt");
+    cr_expect_str_eq(c.cert_file, "/etc/other/c.crt");
     cr_expect_str_eq(c.namespace_, "default");
     kube_config_done(&c);
     cr_assert_null(parse(first, second, "a", &c), "a context by name");
