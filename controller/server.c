@@ -73,6 +73,35 @@ static void fill_process(struct metrics *m)
     metrics_set(m, METRIC_PROCESS_FDS, NO_LABELS, fds);
 }
 
+static void fill_api_request(void *payload, const char *host, const char *method, int code,
+                             int64_t count)
+{
+    struct controller *c = payload;
+    AUTO(free_auto) char *text = mem_printf("%d", code);
+
+    metrics_set(c->metrics, METRIC_API_REQUESTS,
+                LABELS({ "host", host }, { "method", method }, { "code", code ? text : "<error>" }),
+                (double)count);
+}
+
+static bool leads(const struct controller *c)
+{
+    const struct lead *lead = &c->config->lead;
+
+    return !lead->held || lead->held(lead->payload);
+}
+
+static void fill_cluster(struct controller *c)
+{
+    if (c->platform.ops->each_count) {
+        c->platform.ops->each_count(c->platform.self, fill_api_request, c);
+    }
+    if (c->config->lead.held) {
+        metrics_set(c->metrics, METRIC_LEADER, LABELS({ "name", "sluice-controller" }),
+                    leads(c) ? 1 : 0);
+    }
+}
+
 static void fill(void *payload)
 {
     struct controller *c = payload;
@@ -91,6 +120,7 @@ static void fill(void *payload)
     metrics_set(c->metrics, METRIC_MAX_CONCURRENT, LABELS({ "controller", "migrationplan" }),
                 c->config->workers);
     fill_process(c->metrics);
+    fill_cluster(c);
 }
 
 static void answer_metrics(void *payload, const struct http_request *request,
@@ -153,26 +183,83 @@ static const char *hook_key(const char *path)
     return slash && slash > rest && slash[1] && !strchr(slash + 1, '/') ? rest : NULL;
 }
 
-/* False: no such plan, or it takes no webhooks. */
-static bool hook_token(struct controller *c, const char *key, struct kvlist *out)
+/* One that waits for the lease works on no plan: it looks at the object. */
+static char *standby_secret(struct controller *c, const char *namespace_, const char *plan)
+{
+    AUTO(json_free_auto) struct json *object = NULL;
+    AUTO(snapshot_unref_auto) struct snapshot *snapshot = NULL;
+    struct err *failed = c->platform.ops->read_plan(c->platform.self, namespace_, plan, &object);
+
+    if (failed) {
+        err_free(failed);
+        return NULL;
+    }
+    snapshot = snapshot_new(object, NULL);
+    return snapshot->error ? NULL : mem_strdup(snapshot->plan.source.webhook_secret_name);
+}
+
+static char *hook_secret(struct controller *c, const char *key, const char *namespace_)
 {
     struct cell *cell = cells_find(&c->cells, key);
-    AUTO(free_auto) char *name = NULL;
+    char *name = NULL;
 
     if (!cell) {
-        return false;
+        return leads(c) ? NULL : standby_secret(c, namespace_, strchr(key, '/') + 1);
     }
     pthread_mutex_lock(&cell->lock);
     if (cell->snapshot && !cell->snapshot->error) {
         name = mem_strdup(cell->snapshot->plan.source.webhook_secret_name);
     }
     pthread_mutex_unlock(&cell->lock);
-    struct err *failed =
-        name ? c->platform.ops->read_secret(c->platform.self, cell->namespace_, name, out) : NULL;
-    bool usable = name && !failed && kvlist_get(out, "token") && *kvlist_get(out, "token");
-    err_free(failed);
     cell_unref(cell);
+    return name;
+}
+
+/* False: no such plan, or it takes no webhooks. */
+static bool hook_token(struct controller *c, const char *key, struct kvlist *out)
+{
+    AUTO(free_auto) char *namespace_ = mem_strndup(key, strcspn(key, "/"));
+    AUTO(free_auto) char *name = hook_secret(c, key, namespace_);
+    struct err *failed =
+        name ? c->platform.ops->read_secret(c->platform.self, namespace_, name, out) : NULL;
+    bool usable = name && !failed && kvlist_get(out, "token") && *kvlist_get(out, "token");
+
+    err_free(failed);
     return usable;
+}
+
+/* The one that leads sees the annotation and polls. */
+static struct err *ask_leader(struct controller *c, const char *key)
+{
+    AUTO(free_auto) char *namespace_ = mem_strndup(key, strcspn(key, "/"));
+    AUTO(json_free_auto) struct json *patch = json_object();
+    struct json *metadata = json_object();
+    struct json *annotations = json_object();
+    char now[TIME_TEXT_LEN];
+
+    time_format_micro(clock_utc_ms() * 1000, now);
+    json_set_string(annotations, ANNOTATION_REQUESTED, now);
+    json_set(metadata, "annotations", annotations);
+    json_set(patch, "metadata", metadata);
+    return c->platform.ops->patch_plan(c->platform.self, namespace_, strchr(key, '/') + 1, patch);
+}
+
+static void take_hook(struct controller *c, const char *key, struct http_response *r)
+{
+    bool ours = leads(c);
+    struct err *failed = ours ? NULL : ask_leader(c, key);
+
+    if (failed) {
+        LOG(LOG_WARN, "webhook not passed on", LOG_S("plan", key),
+            LOG_S("message", failed->message));
+        err_free(failed);
+        say(r, 503, "try again\n");
+        return;
+    }
+    if (ours) {
+        polls_now(c->polls, key);
+    }
+    say(r, 202, "accepted\n");
 }
 
 static const char *count_hook(struct controller *c, const char *result)
@@ -200,8 +287,7 @@ static void answer_signed(struct controller *c, const struct http_request *reque
     }
     (void)count_hook(c, "accepted");
     LOG(LOG_INFO, "webhook", LOG_S("plan", key), LOG_S("peer", request->peer));
-    polls_now(c->polls, key);
-    say(r, 202, "accepted\n");
+    take_hook(c, key, r);
 }
 
 static void answer_hook(void *payload, const struct http_request *request, struct http_response *r)

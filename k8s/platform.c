@@ -392,6 +392,27 @@ static void k8s_event(void *self, const char *namespace_, const char *name, cons
     }
 }
 
+struct counting {
+    const char *host;
+    platform_count_fn *row;
+    void *payload;
+};
+
+static void count_row(void *payload, const char *method, int code, int64_t count)
+{
+    const struct counting *c = payload;
+
+    c->row(c->payload, c->host, method, code, count);
+}
+
+static void k8s_each_count(void *self, platform_count_fn *row, void *payload)
+{
+    const struct k8s *k = self;
+    struct counting counting = { .host = kube_server(k->kube), .row = row, .payload = payload };
+
+    kube_counts(k->kube, count_row, &counting);
+}
+
 static const struct platform_ops k8s_ops = {
     .watch = k8s_watch,
     .close = k8s_close,
@@ -411,6 +432,7 @@ static const struct platform_ops k8s_ops = {
     .delete_job = k8s_jobs_delete,
     .cancel_job = k8s_jobs_cancel,
     .event = k8s_event,
+    .each_count = k8s_each_count,
 };
 
 struct err *k8s_open(const struct k8s_options *options, struct platform *out)

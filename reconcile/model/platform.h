@@ -85,6 +85,9 @@ enum platform_kind {
     PLATFORM_CONFIGMAP,
     PLATFORM_JOB
 };
+/* One series of requests to an API server: for /metrics. */
+typedef void platform_count_fn(void *payload, const char *host, const char *method, int code,
+                               int64_t count);
 typedef void platform_changed_fn(void *payload, enum platform_kind kind, const char *namespace_,
                                  const char *name);
 
@@ -146,6 +149,8 @@ struct platform_ops {
     /* May be NULL. Tells people of something that happened to the plan, best effort; must not block. */
     void (*event)(void *self, const char *namespace_, const char *name, const char *uid,
                   bool warning, const char *reason, const char *message);
+    /* May be NULL. */
+    void (*each_count)(void *self, platform_count_fn *row, void *payload);
 };
 
 void plan_keys_add(struct plan_keys *keys, const char *namespace_, const char *name);
