@@ -227,6 +227,7 @@ static bool is_duration(const char *text)
         if (n && *p == '.') {
             n = strspn(++p, "0123456789");
             p += n;
+            n = n <= 6 ? n : 0; /* microseconds: nobody rounds them to something else */
         }
         size_t unit = str_starts(p, "ms") ? 2 : *p && strchr("hms", *p) ? 1 : 0;
         if (!n || !unit) {
