@@ -12,7 +12,7 @@ root_clone() {
 root_step() { # NAME SECONDS NET SCRIPT: a line with the last line that it said
     local name=$1 log start=$SECONDS code=0
     log=$(mktemp)
-    root_run "$2" "$3" "cd /root/sluice && $4" >"$log" 2>&1 || code=$?
+    root_run "$2" "$3" "cd ~/sluice && $4" >"$log" 2>&1 || code=$?
     name="$name: $(tail -n 1 "$log") ($((SECONDS - start)) s)"
     if [ $code = 0 ]; then pass "$name"; else flunk "$name" "code $code" "$(tail -n 80 "$log")"; fi
     rm -f "$log"
