@@ -92,7 +92,7 @@ static struct json *template_of(const struct leader_state *s)
         json_set_string(meta, "name", s->name);
         json_set(lease, "metadata", meta);
     }
-    if (!json_get(lease, "spec")) {
+    if (json_type(json_get(lease, "spec")) != JSON_OBJECT) {
         json_set(lease, "spec", json_object());
     }
     return lease;
