@@ -10,11 +10,13 @@
 #include "reconcile/model/mplan_fields.h"
 #include "reconcile/model/reason.h"
 
-/* A Secret may carry more labels than an entry: those that a wave asks for are kept. */
+/* A Secret may carry more labels than an entry: those that a wave asks for are kept, and tier, which
+ * chooses the canary where there are no waves. */
 static struct json *wave_labels(const struct mplan *plan, const struct json *labels)
 {
     struct json *out = json_object();
 
+    json_set_string_opt(out, "tier", json_get_string(labels, "tier"));
     for (size_t w = 0; w < plan->wave_count; w++) {
         const struct kvlist *asked = &plan->waves[w].labels;
         for (size_t i = 0; i < asked->count; i++) {
@@ -35,8 +37,14 @@ static struct json *paths_of(const char *text)
     const char *path;
 
     while ((path = strsep(&rest, ","))) {
-        if (*path) {
-            json_push_string(out, path);
+        path += strspn(path, " ");
+        size_t length = strlen(path);
+        while (length > 0 && path[length - 1] == ' ') {
+            length--;
+        }
+        AUTO(free_auto) char *trimmed = mem_strndup(path, length);
+        if (length > 0) {
+            json_push_string(out, trimmed);
         }
     }
     return out;

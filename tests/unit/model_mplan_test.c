@@ -236,6 +236,62 @@ Test(mplan, a_selector_stands_for_databases)
     cr_expect(p.source.paths.count == 1 && str_eq(p.source.paths.items[0], "sql"));
 }
 
+#define FLEET                                                                                      \
+    "{source: {url: 'https://g/x', paths: [sql]}, databaseSelector: {matchLabels: {fleet: a}}"
+
+static struct err *decode_fleet(const char *spec, const char *secrets, struct mplan *out)
+{
+    AUTO(json_free_auto) struct json *object = plan_object(spec);
+    AUTO(json_free_auto) struct json *list = yaml_object(secrets);
+    return mplan_decode_selected(object, json_get(list, "secrets"), out);
+}
+
+Test(mplan, secrets_that_a_selector_finds_are_entries)
+{
+    AUTO(mplan_done) struct mplan p;
+    check_error(
+        "fleet",
+        decode_fleet(FLEET ", strategy: {waves: [{name: w, select: {matchLabels: {size: small}}}, "
+                           "{name: v, select: {names: [not-there]}}]}}",
+                     "secrets:\n"
+                     "- {name: db-1, labels: {fleet: a, sluice.dev/database: Tenant_1, size: small,"
+                     " tier: canary}, annotations: {sluice.dev/schema: app,"
+                     " sluice.dev/paths: 'a, b/${database} ,'}}\n"
+                     "- {name: db-2, labels: {fleet: a}}\n",
+                     &p),
+        NULL);
+    cr_assert(p.database_count == 2);
+    const struct mplan_database *d = p.databases;
+    cr_expect(str_eq(d[0].name, "Tenant_1") && str_eq(d[0].secret_name, "db-1") &&
+              str_eq(d[0].schema, "app") && str_eq(d[0].migrations.schema, "app"));
+    cr_expect(d[0].paths.count == 2 && str_eq(d[0].paths.items[0], "a") &&
+              str_eq(d[0].paths.items[1], "b/${database}"));
+    cr_expect(d[0].labels.count == 2 && str_eq(kvlist_get(&d[0].labels, "size"), "small") &&
+              str_eq(kvlist_get(&d[0].labels, "tier"), "canary"));
+    cr_expect(str_eq(d[1].name, "db-2") && d[1].paths.count == 0 && d[1].labels.count == 0);
+    cr_expect(p.source.paths.count == 1 && p.selector.set);
+}
+
+Test(mplan, a_secret_that_makes_no_entry_is_named)
+{
+    static const struct {
+        const char *name, *secrets, *want;
+    } rows[] = {
+        { "one name twice",
+          "secrets:\n- {name: a, labels: {sluice.dev/database: x}}\n- {name: x, labels: {}}\n",
+          "spec.databaseSelector finds Secret x, which gives: spec.databases[1].name: \"x\" is "
+          "used twice" },
+        { "a bad path", "secrets:\n- {name: a, annotations: {sluice.dev/paths: /etc}}\n",
+          "spec.databaseSelector finds Secret a, which gives: spec.databases[0].paths[0]: "
+          "\"/etc\"" },
+        { "no Secret", "secrets: []\n", NULL },
+    };
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        AUTO(mplan_done) struct mplan p;
+        check_error(rows[i].name, decode_fleet(FLEET "}", rows[i].secrets, &p), rows[i].want);
+    }
+}
+
 Test(mplan, a_defaulted_spec_decodes_to_itself)
 {
     AUTO(free_auto) char *spec = full_spec();
