@@ -3,13 +3,32 @@
 #include "controller/failpoint.h"
 
 #ifdef SLUICE_FAILPOINTS
+#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "reconcile/base/str.h"
+
+/* For tests that want to know where there is to die: one name a line. */
+static void trace(const char *name)
+{
+    const char *path = getenv("SLUICE_FAILPOINT_TRACE");
+    char line[256];
+    int fd = path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
+
+    if (fd < 0) {
+        return;
+    }
+    int length = snprintf(line, sizeof line, "%s\n", name);
+    if (write(fd, line, (size_t)length) < 0) {
+        abort(); /* a test without its list proves nothing */
+    }
+    close(fd);
+}
 
 void failpoint(const char *name)
 {
@@ -18,6 +37,7 @@ void failpoint(const char *name)
     size_t length = strlen(name);
     int64_t times = 1;
 
+    trace(name);
     if (!wanted || strncmp(wanted, name, length) != 0 ||
         (wanted[length] != '\0' && wanted[length] != ':')) {
         return;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Named places where a test build dies: SLUICE_FAILPOINT=before_create[:3] kills the process the
- * third time it comes there. Compiled to nothing unless the build sets SLUICE_FAILPOINTS. */
+ * third time it comes there; around calls of an API server the names are "before POST jobs" and the like.
+ * SLUICE_FAILPOINT_TRACE=FILE collects the names that are passed. Compiled to nothing unless the build sets SLUICE_FAILPOINTS. */
 #pragma once
 
 #ifdef SLUICE_FAILPOINTS
