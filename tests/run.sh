@@ -317,7 +317,8 @@ prepare_cluster() {
         return 0
     fi
     mkdir "$folder"
-    if ! "$support/build.sh" "$folder" >"$logs/kubernetes.log" 2>&1; then
+    if ! { "$support/build.sh" "$folder" && "$source_root/tests/support/kstatus/build.sh" "$folder"; } \
+        >"$logs/kubernetes.log" 2>&1; then
         tail -n 5 "$logs/kubernetes.log"
         cluster_obstacle="no Kubernetes (log: build/test-logs/kubernetes.log)"
     elif ! "$source_root/deploy/image/build.sh" --name localhost/sluice:test --output "$folder/sluice.tar" \
