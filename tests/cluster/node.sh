@@ -87,8 +87,17 @@ done
 is "the test itself is not root" "$([ "$(id -u)" != 0 ] && echo no)" no
 is "the node is, and does what it is asked" "$(node_run id -u)" 0
 run_expect "the code of what it did comes back" 3 'no luck' node_run sh -c 'echo no luck >&2; exit 3'
+
+kubectl run sleeper --image localhost/pause:1 --image-pull-policy Never >/dev/null
+ok "a pod that stays runs" await 60 pod/sleeper Ready
+pid=$(container_pid sleeper sleeper)
+is "its first process can be found" "$(node_run cat "/proc/$pid/comm")" pause
+ok "containerd can be killed" node_run containerd_down KILL
+ok "and started again" node_run containerd_up
 ok "the kubelet can be killed" node_run kubelet_down KILL
 ok "and started again" node_run kubelet_up
 job after '[version]' >/dev/null
 ok "and then runs Jobs again" job_ends 60 after
+is "what ran all the time was not started again" \
+    "$(container_pid sleeper sleeper) $(get pod/sleeper '{.status.containerStatuses[0].restartCount}')" "$pid 0"
 done_testing
