@@ -4,14 +4,15 @@
 #include "k8s/client.h"
 #include "reconcile/base/auto.h"
 #include "reconcile/base/mem.h"
+#include "reconcile/model/reason.h"
 
 const char KUBE_NOT_FOUND[] = "NotFound";
 const char KUBE_ALREADY_EXISTS[] = "AlreadyExists";
 const char KUBE_CONFLICT[] = "Conflict";
 const char KUBE_EXPIRED[] = "Expired";
-const char KUBE_FORBIDDEN[] = "Forbidden";
+const char KUBE_FORBIDDEN[] = REASON_FORBIDDEN;
 const char KUBE_INVALID[] = "Invalid";
-const char KUBE_UNAVAILABLE[] = "ApiUnavailable";
+const char KUBE_UNAVAILABLE[] = REASON_API_UNAVAILABLE;
 
 const char *kube_method(enum kube_verb verb)
 {

@@ -171,7 +171,7 @@ static struct err *time_is_up(const struct plan_wait *w, const char *said)
 /* A platform that does not answer is asked again until time is up. */
 static struct err *unanswered(struct err *failed, const struct gate_values *v, bool late, int *code)
 {
-    if (failed->kind != ERR_TRANSIENT || (late && !passes(v->on_unreachable))) {
+    if (!plan_wait_transient(failed) || (late && !passes(v->on_unreachable))) {
         return failed;
     }
     if (late) {

@@ -58,6 +58,11 @@ struct err *plan_wait_look(const struct plan_wait *wait, struct json **out)
     return failed;
 }
 
+bool plan_wait_transient(const struct err *failed)
+{
+    return failed->kind == ERR_TRANSIENT && !str_eq(failed->reason, REASON_FORBIDDEN);
+}
+
 bool plan_wait_late(const struct plan_wait *wait)
 {
     return clock_mono_ms() >= wait->end_ms;

@@ -16,6 +16,8 @@ struct err *plan_wait_open(const char *command, const struct plan_args *args, co
 void plan_wait_done(struct plan_wait *wait);
 /* The plan as it is now, in *out (replaced; NULL when it is not there). */
 struct err *plan_wait_look(const struct plan_wait *wait, struct json **out) ERR_MUST_USE;
+/* May the same look succeed by itself? A right that is missing is told at once. */
+bool plan_wait_transient(const struct err *failed);
 bool plan_wait_late(const struct plan_wait *wait);
 /* Returns after a change, after a second, or when time is up. */
 void plan_wait_sleep(const struct plan_wait *wait);

@@ -59,8 +59,9 @@ struct waiting {
     enum condition_type type;
     enum condition_status wanted;
     bool quiet;
-    bool attempted; /* --commit: its roll-out was seen */
-    char *shown;    /* the newest line */
+    bool attempted;  /* --commit: its roll-out was seen */
+    bool unanswered; /* the newest look failed, and that was said */
+    char *shown;     /* the newest line */
 };
 
 enum verdict_of_look {
@@ -192,12 +193,32 @@ static struct err *conclude(const struct waiting *w, enum verdict_of_look verdic
     return NULL;
 }
 
+/* An API server that does not answer is asked again until time is up; said once. */
+static struct err *unanswered(struct waiting *w, struct err *failed)
+{
+    if (!plan_wait_transient(failed) || plan_wait_late(&w->plan)) {
+        return failed;
+    }
+    if (!w->unanswered) {
+        fprintf(stderr, "sluice wait: %s; trying again\n", failed->message);
+    }
+    w->unanswered = true;
+    err_free(failed);
+    return NULL;
+}
+
 static struct err *wait_for(struct waiting *w, struct json **last, int *code)
 {
+    *code = -1;
     for (;;) {
         enum verdict_of_look verdict = LOOK_WAIT;
-        TRY(look(w, &verdict, last));
-        TRY(conclude(w, verdict, plan_wait_late(&w->plan), code));
+        struct err *failed = look(w, &verdict, last);
+        if (failed) {
+            TRY(unanswered(w, failed));
+        } else {
+            w->unanswered = false;
+            TRY(conclude(w, verdict, plan_wait_late(&w->plan), code));
+        }
         if (*code >= 0) {
             return NULL;
         }

@@ -150,6 +150,10 @@ const struct reason reasons[] = {
       "`sluice get` lists what exists" },
     { REASON_TIMED_OUT, COMMAND, 2, "the command's --timeout passed",
       "wait longer, or read `sluice describe`" },
+    { REASON_API_UNAVAILABLE, COMMAND, 9, "the API server of the cluster does not answer",
+      "check the kubeconfig's server and the network, or wait" },
+    { REASON_FORBIDDEN, COMMAND, 5, "the API server does not allow it",
+      "`kubectl auth can-i` shows what you may; have a Role grant the rest" },
     { REASON_INTERRUPTED, COMMAND, 143, "SIGTERM or SIGINT: cancelled, rolled back or recorded",
       "run it again; what it left is settled first" },
 };

@@ -64,11 +64,13 @@
 #define REASON_OUTCOME_RESOLVED "OutcomeResolved"
 #define REASON_TAG_MOVED "TagMoved"
 /* Never in a condition: the command line's own. */
-#define REASON_USAGE "Usage"             /* exit 1 */
-#define REASON_INTERNAL "InternalError"  /* exit 1 */
-#define REASON_NOT_FOUND "NotFound"      /* exit 4 */
-#define REASON_TIMED_OUT "TimedOut"      /* exit 2 */
-#define REASON_INTERRUPTED "Interrupted" /* exit 143 */
+#define REASON_USAGE "Usage"                    /* exit 1 */
+#define REASON_INTERNAL "InternalError"         /* exit 1 */
+#define REASON_NOT_FOUND "NotFound"             /* exit 4 */
+#define REASON_TIMED_OUT "TimedOut"             /* exit 2 */
+#define REASON_API_UNAVAILABLE "ApiUnavailable" /* exit 9 */
+#define REASON_FORBIDDEN "Forbidden"            /* exit 5 */
+#define REASON_INTERRUPTED "Interrupted"        /* exit 143 */
 
 enum reason_class {
     REASON_CLASS_NONE,   /* success or progress */

@@ -124,6 +124,14 @@ kubectl create role app-gate -n shop --verb=get --resource=migrationplans.sluice
 kubectl create rolebinding app-gate -n shop --role app-gate --serviceaccount shop:app >/dev/null
 app_pod app 3 | kubectl apply -f - >/dev/null
 app_runs() { [ "$(get pod/app '{.status.phase}' -n shop)" = Succeeded ]; }
+app_config() {
+    kubectl config view --raw --minify -o json |
+        perl -MJSON::PP -e 'local $/; my $c = decode_json(<STDIN>); $c->{users}[0]{user} = {token => $ARGV[0]}; print encode_json($c)' \
+            "$(kubectl create token app -n shop)" >"$SERVERS_DIR/app.kubeconfig"
+}
+app_config
+run_expect "the application may look at its plan alone" 0 '' sluice gate plan/shop --min-version 1 --timeout 0s --kubeconfig "$SERVERS_DIR/app.kubeconfig"
+run_expect "and is told what it may not" 5 'cannot list .*Forbidden.*can-i' sluice get --kubeconfig "$SERVERS_DIR/app.kubeconfig"
 gate_waits() { kubectl logs -n shop app -c gate 2>/dev/null | grep -q 'is at 2, 3 is needed'; }
 wait_for "the init container says what it waits for" 30 gate_waits
 plan_manifest "revision: $third" | kubectl apply -f - >/dev/null

@@ -27,6 +27,25 @@ plan_file shop shop <<YAML
 YAML
 gate() { "$SLUICE" gate plan/shop "$@"; }
 
+# ---- no cluster ------------------------------------------------------------------------------------
+
+cat >kubeconfig <<'YAML'
+apiVersion: v1
+kind: Config
+clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]
+users: [{name: u, user: {token: abc}}]
+contexts: [{name: c, context: {cluster: c, user: u, namespace: shop}}]
+current-context: c
+YAML
+far() { "$SLUICE" "$@" --kubeconfig kubeconfig; }
+run_expect "a cluster that does not answer" 9 'namespaces/shop/migrationplans: .*ApiUnavailable' far get
+run_expect "wait goes on asking until time is up" 9 'trying again' far wait plan/shop --timeout 2s
+run_expect "gate, too" 9 'ApiUnavailable' far gate plan/shop --min-version 1 --timeout 2s
+run_expect "or it passes if that is wanted" 0 'on-unreachable=pass' far gate plan/shop --min-version 1 \
+    --timeout 1s --on-unreachable pass
+run_expect "a kubeconfig that is not there" 1 'there is no kubeconfig nowhere' "$SLUICE" get --kubeconfig nowhere
+run_expect "a folder and a cluster at once" 1 'goes without' far get --standalone "$PLANS"
+
 # ---- before anybody has seen the plan --------------------------------------------------------------
 
 run_expect "gate without a version is a usage error" 1 'min-version' "$SLUICE" gate plan/shop

@@ -9,7 +9,7 @@ header=reconcile/model/reason.h
 readarray -t reasons < <(sed -n 's/^#define \(REASON_[A-Z_]*\) "\([A-Za-z]*\)".*/\1 \2/p' "$header")
 readarray -t product < <(product_sources | grep -v "^reconcile/model/reason\.[ch]$")
 # These list the table itself, which is no expectation of any behaviour.
-readarray -t tests < <(sources 'tests/unit/*_test.c' 'tests/integration/*.sh' | grep -Ev '/(model_text|docs)_test\.c$')
+readarray -t tests < <(sources 'tests/unit/*_test.c' 'tests/integration/*.sh' 'tests/cluster/*.sh' | grep -Ev '/(model_text|docs)_test\.c$')
 
 # Comments expect nothing.
 code() { grep -hvE '^[[:space:]]*(#|//|/?\*)' "$@" || true; }
