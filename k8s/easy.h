@@ -8,6 +8,6 @@ struct easy_lists {
     struct curl_slist *headers, *connect_to;
 };
 
-/* easy: a new CURL handle. body: lives as long as the transfer. */
-void easy_setup(void *easy, const struct transport_request *request, const char *body,
+/* handle: a new CURL. body: lives as long as the transfer. */
+void easy_setup(void *handle, const struct transport_request *request, const char *body,
                 struct easy_lists *lists);

@@ -119,8 +119,8 @@ void events_add(struct events *events, const struct event *e)
     (void)pthread_mutex_unlock(&events->lock);
     q->key = key_of(e);
     q->namespace_ = mem_strdup(at && *at ? at : "default");
-    q->name =
-        mem_printf("%s.%llx", e->regarding.name, (unsigned long long)(utc_ms * 1000000 + serial));
+    uint64_t nanoseconds = (uint64_t)utc_ms * 1000000 + (uint64_t)serial;
+    q->name = mem_printf("%s.%llx", e->regarding.name, (unsigned long long)nanoseconds);
     q->object = object_of(events, e, q->namespace_, q->name, utc_ms);
     (void)pthread_mutex_lock(&events->lock);
     bool room = events->length < QUEUE_MAX && !events->closing;

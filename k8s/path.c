@@ -26,24 +26,29 @@ static void add_encoded(struct buf *out, const char *text)
     }
 }
 
-char *kube_path(const char *format, ...)
+static void add_all(struct buf *out, const char *format, va_list *values)
 {
-    AUTO(buf_done) struct buf out = BUF(PATH_MAX_BYTES);
-    va_list values;
-    va_start(values, format);
     for (const char *at = format; *at; at++) {
         if (*at != '%') {
-            buf_addc(&out, *at);
+            buf_addc(out, *at);
             continue;
         }
         at++;
         assert(*at == 's' || *at == '%'); /* the contract's only two */
         if (*at == 's') {
-            add_encoded(&out, va_arg(values, const char *));
+            add_encoded(out, va_arg(*values, const char *));
         } else {
-            buf_addc(&out, '%');
+            buf_addc(out, '%');
         }
     }
+}
+
+char *kube_path(const char *format, ...)
+{
+    AUTO(buf_done) struct buf out = BUF(PATH_MAX_BYTES);
+    va_list values;
+    va_start(values, format);
+    add_all(&out, format, &values);
     va_end(values);
     assert(!out.failed);
     return buf_take(&out);

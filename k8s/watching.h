@@ -23,4 +23,4 @@ struct informer {
     struct err *problem; /* NULL: the last contact went well */
 };
 
-void *watching_main(void *informer);
+void *watching_main(void *payload); /* an informer's thread; payload: the informer */
