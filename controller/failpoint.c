@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Dying at a named place, as a power cut would. */
+/* Dying at a named place, as a power cut would; or stopping there, as a frozen node. */
 #include "controller/failpoint.h"
 
 #ifdef SLUICE_FAILPOINTS
@@ -46,7 +46,7 @@ void failpoint(const char *name)
         return;
     }
     if (atomic_fetch_add(&passed, 1) + 1 == times) {
-        kill(getpid(), SIGKILL);
+        kill(getpid(), getenv("SLUICE_FAILPOINT_STOPS") ? SIGSTOP : SIGKILL);
     }
 }
 #else
