@@ -1,34 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
-// Says what Flux and Helm make of saved objects: kstatus' verdict on each JSON file that is named.
+// Says what Flux and Helm make of saved objects: kstatus' verdict on each.
 //
 //	kstatus FILE…
 //
-// A line for each file, "Current", "InProgress", "Failed" or "Terminating", a tab, and kstatus' reason
-// in its own words. A file that is no object: code 1.
+// A file has objects in JSON, one after the other, as `kubectl get -o json` and its -w print them; an
+// end that is cut off is left out. A line for each object, "Current", "InProgress", "Failed" or
+// "Terminating". A file without an object: code 1.
 package main
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-func verdict(file string) (string, error) {
-	text, err := os.ReadFile(file)
+func verdicts(file string) error {
+	in, err := os.Open(file)
 	if err != nil {
-		return "", err
+		return err
 	}
-	object := &unstructured.Unstructured{}
-	if err := object.UnmarshalJSON(text); err != nil {
-		return "", fmt.Errorf("%s: %w", file, err)
+	defer in.Close()
+	decoder := json.NewDecoder(in)
+	for count := 0; ; count++ {
+		var text json.RawMessage
+		err := decoder.Decode(&text)
+		if count > 0 && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		object := &unstructured.Unstructured{}
+		if err := object.UnmarshalJSON(text); err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		result, err := status.Compute(object)
+		if err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		fmt.Println(result.Status)
 	}
-	result, err := status.Compute(object)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", file, err)
-	}
-	return fmt.Sprintf("%s\t%s", result.Status, result.Message), nil
 }
 
 func main() {
@@ -37,11 +53,9 @@ func main() {
 		os.Exit(1)
 	}
 	for _, file := range os.Args[1:] {
-		line, err := verdict(file)
-		if err != nil {
+		if err := verdicts(file); err != nil {
 			fmt.Fprintln(os.Stderr, "kstatus:", err)
 			os.Exit(1)
 		}
-		fmt.Println(line)
 	}
 }
