@@ -28,4 +28,4 @@
 #define LIMIT_OBJECTS 500000                   /* objects in one pack */
 #define LIMIT_HISTORY_ROWS 100000              /* rows read from a history table */
 #define LIMIT_JOURNAL_ROWS 1000000             /* rows read from a journal */
-#define LIMIT_WATCH_EVENT (4 * 1024 * 1024)    /* bytes of one event of a watch; etcd takes 1.5 MiB */
+#define LIMIT_WATCH_EVENT (4 * 1024 * 1024) /* bytes of one event of a watch; etcd takes 1.5 MiB */
