@@ -14,6 +14,9 @@
 #include "reconcile/base/mem.h"
 #include "reconcile/model/reason.h"
 
+#define LOOK_AGAIN_MS 200 /* our view was older than the platform's: it catches up */
+#define TRY_AGAIN_MS 5000 /* the platform did not do it */
+
 /* ---- create a Job ------------------------------------------------------------------------------- */
 
 struct creation { /* what a Job is made of; held while the cell is not locked */
@@ -133,8 +136,8 @@ static struct err *create(struct controller *c, struct cell *cell, struct snapsh
     return NULL;
 }
 
-static void create_job(struct controller *c, struct cell *cell, struct snapshot *snapshot,
-                       const struct decision *decision)
+static int64_t create_job(struct controller *c, struct cell *cell, struct snapshot *snapshot,
+                          const struct decision *decision)
 {
     AUTO(creation_done) struct creation made = { 0 };
     const char *name = snapshot->plan.databases[decision->databases[0]].name;
@@ -145,9 +148,10 @@ static void create_job(struct controller *c, struct cell *cell, struct snapshot 
     }
     pthread_mutex_unlock(&cell->lock);
     if (!made.usable) {
-        return;
+        return 0;
     }
     struct err *failed = create(c, cell, snapshot, decision, &made);
+    int64_t wait_ms = failed && failed->kind == ERR_CONFLICT ? jitter_ms(LOOK_AGAIN_MS) : 0;
     pthread_mutex_lock(&cell->lock);
     struct database_cell *d = cell_database(cell, name);
     if (d && !failed) {
@@ -161,6 +165,7 @@ static void create_job(struct controller *c, struct cell *cell, struct snapshot 
     }
     pthread_mutex_unlock(&cell->lock);
     err_free(failed);
+    return wait_ms;
 }
 
 /* ---- the rest ------------------------------------------------------------------------------------ */
@@ -186,9 +191,11 @@ static void note_unstarted(struct cell *cell, const struct snapshot *snapshot,
     pthread_mutex_unlock(&cell->lock);
 }
 
-static void each_job(struct controller *c, struct cell *cell, const struct snapshot *snapshot,
-                     const struct decision *decision, const struct observation *o, bool cancel)
+static int64_t each_job(struct controller *c, struct cell *cell, const struct snapshot *snapshot,
+                        const struct decision *decision, const struct observation *o, bool cancel)
 {
+    int64_t wait_ms = 0;
+
     for (size_t i = 0; i < decision->count; i++) {
         size_t at = o->job_of[decision->databases[i]];
         const struct job *job = at == SIZE_MAX ? NULL : &o->jobs.items[at];
@@ -207,8 +214,13 @@ static void each_job(struct controller *c, struct cell *cell, const struct snaps
                 LOG_S("job", job->name), LOG_S("waiting", job->waiting));
             note_unstarted(cell, snapshot, job);
         }
+        if (failed) {
+            int64_t wait = failed->kind == ERR_CONFLICT ? LOOK_AGAIN_MS : TRY_AGAIN_MS;
+            wait_ms = wait > wait_ms ? wait : wait_ms;
+        }
         err_free(failed);
     }
+    return wait_ms ? jitter_ms(wait_ms) : 0;
 }
 
 static void forget(struct controller *c, struct cell *cell, const struct snapshot *snapshot)
@@ -273,24 +285,21 @@ static void in_background(struct controller *c, struct cell *cell, struct snapsh
     pthread_mutex_unlock(&cell->lock);
 }
 
-void act(struct controller *c, struct cell *cell, struct snapshot *snapshot,
-         const struct decision *decision, const struct observation *o)
+int64_t act(struct controller *c, struct cell *cell, struct snapshot *snapshot,
+            const struct decision *decision, const struct observation *o)
 {
     switch (decision->effect) {
     case EFFECT_CREATE_JOB:
-        create_job(c, cell, snapshot, decision);
-        break;
+        return create_job(c, cell, snapshot, decision);
     case EFFECT_DELETE_JOB:
-        each_job(c, cell, snapshot, decision, o, false);
-        break;
+        return each_job(c, cell, snapshot, decision, o, false);
     case EFFECT_CANCEL_JOB:
-        each_job(c, cell, snapshot, decision, o, true);
-        break;
+        return each_job(c, cell, snapshot, decision, o, true);
     case EFFECT_FORGET:
         forget(c, cell, snapshot);
-        break;
+        return 0;
     default:
         in_background(c, cell, snapshot, decision, o);
-        break;
+        return 0;
     }
 }

@@ -63,12 +63,14 @@ static void log_problems(struct controller *c)
     c->platform.ops->list_problems(c->platform.self, &now);
     for (size_t i = 0; i < now.count; i++) {
         if (!strlist_has(&c->problems, now.items[i])) {
-            LOG(LOG_WARN, "manifest not used", LOG_S("problem", now.items[i]));
+            LOG(LOG_WARN, c->config->standalone ? "manifest not used" : "not watched",
+                LOG_S("problem", now.items[i]));
         }
     }
     for (size_t i = 0; i < c->problems.count; i++) {
         if (!strlist_has(&now, c->problems.items[i])) {
-            LOG(LOG_INFO, "manifest in order again", LOG_S("problem", c->problems.items[i]));
+            LOG(LOG_INFO, c->config->standalone ? "manifest in order again" : "watched again",
+                LOG_S("problem", c->problems.items[i]));
         }
     }
     strlist_done(&c->problems);

@@ -81,8 +81,9 @@ void task_record_failure(struct controller *c, struct cell *cell, size_t index,
                          const struct result *result, const char *commit, const char *retry_token);
 void task_record_resolution(struct controller *c, struct cell *cell, size_t index, size_t item);
 
-/* act.c: the decision's effect. Cell not locked. Errors are remembered in the cell. */
-void act(struct controller *c, struct cell *cell, struct snapshot *snapshot,
+/* act.c: the decision's effect. Cell not locked. Errors are remembered in the cell. Returns how long to
+ * leave the plan alone now, for what the next pass would only try again; 0: as decided. */
+int64_t act(struct controller *c, struct cell *cell, struct snapshot *snapshot,
          const struct decision *decision, const struct observation *o);
 
 /* report.c: log lines and metrics of what changed. */

@@ -300,7 +300,8 @@ static int64_t run_pass(struct controller *c, struct cell *cell, const struct js
     pthread_mutex_unlock(&cell->lock);
     bool stored = !write || write_status(&p);
     if (stored || !p.decision.write_first) {
-        act(c, cell, p.snapshot, &p.decision, &p.o);
+        int64_t wait_ms = act(c, cell, p.snapshot, &p.decision, &p.o);
+        p.requeue_ms = p.requeue_ms >= 0 && p.requeue_ms < wait_ms ? wait_ms : p.requeue_ms;
     } else if (p.blocked_ms > 0) {
         p.requeue_ms = p.blocked_ms;
     }

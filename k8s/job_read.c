@@ -192,6 +192,10 @@ static bool is_ours(const struct json *job, struct job *out)
     const char *attempt = label(job, LABEL_ATTEMPT);
     char expected[JOB_NAME_MAX + 1];
 
+    if (!str_eq(label(job, LABEL_MANAGED_BY), LABEL_MANAGED_BY_VALUE) ||
+        !str_eq(label(job, LABEL_PART), PART_RUNNER)) {
+        return false; /* no watch of ours would see it */
+    }
     if (!name || !uid || !plan || !database || !attempt ||
         !str_to_int64(attempt, 1, INT64_MAX, &out->attempt)) {
         return false;

@@ -12,10 +12,10 @@
 #include "reconcile/base/log.h"
 #include "reconcile/base/mem.h"
 
-#define SETTLE_MS 100                /* a Job's last events come together */
-#define RETRY_MS 30000               /* after an error */
-#define EVERY_MS (10 * 60 * 1000)    /* whatever happened */
-#define LINGER_LOOK_MS JOB_LINGER_MS /* Jobs whose runner ended though they do not */
+#define SETTLE_MS 100                      /* a Job's last events come together */
+#define RETRY_MS 30000                     /* after an error */
+#define EVERY_MS (10 * 60 * 1000)          /* whatever happened */
+#define LINGER_LOOK_MS (JOB_LINGER_MS / 4) /* Jobs whose runner ended though they do not */
 
 /* ---- one sweep -------------------------------------------------------------------------------- */
 
@@ -226,6 +226,7 @@ static void *sweeper(void *payload)
             strlist_add(&dirty, "");
         }
         pthread_mutex_unlock(&k->lock);
+        k8s_tell(k, PLATFORM_PLAN, NULL, NULL); /* a watch may have a problem, or no more */
         look_for_lingering(k);
         well = sweep_dirty(k, &dirty);
         strlist_done(&dirty);

@@ -33,7 +33,7 @@ outside_dead() { ! kill -0 "$1" 2>/dev/null; }
 
 outside_stop() {
     kill "${1:-$controller}" 2>/dev/null || true
-    wait "${1:-$controller}" 2>/dev/null || true
+    within 30 outside_dead "${1:-$controller}"
 }
 
 plan_is() {

@@ -115,15 +115,16 @@ static struct json *make_job(const struct row *row)
     char name[JOB_NAME_MAX + 1];
 
     job_name("shop", UID, "orders", 3, name);
-    AUTO(free_auto) char *text =
-        mem_printf("{\"metadata\":{\"name\":\"%s\",\"uid\":\"job-uid\",\"creationTimestamp\":"
-                   "\"2026-11-22T09:59:00Z\",\"labels\":{\"sluice.dev/plan-uid\":\"" UID
-                   "\",\"sluice.dev/attempt\":\"3\"},\"annotations\":{\"sluice.dev/plan\":\"shop\","
-                   "\"sluice.dev/database\":\"orders\",\"sluice.dev/assignment-sha256\":\"" SHA
-                   "\",\"sluice.dev/generation\":\"7\",\"sluice.dev/commit\":\"4f2c\",\"sluice.dev/"
-                   "retry-token\":\"\"}},\"spec\":{\"template\":"
-                   "{\"spec\":{\"activeDeadlineSeconds\":600}}%s},\"status\":{%s}}",
-                   name, row->more, row->job);
+    AUTO(free_auto) char *text = mem_printf(
+        "{\"metadata\":{\"name\":\"%s\",\"uid\":\"job-uid\",\"creationTimestamp\":"
+        "\"2026-11-22T09:59:00Z\",\"labels\":{\"app.kubernetes.io/"
+        "managed-by\":\"sluice\",\"sluice.dev/part\":\"runner\",\"sluice.dev/plan-uid\":\"" UID
+        "\",\"sluice.dev/attempt\":\"3\"},\"annotations\":{\"sluice.dev/plan\":\"shop\","
+        "\"sluice.dev/database\":\"orders\",\"sluice.dev/assignment-sha256\":\"" SHA
+        "\",\"sluice.dev/generation\":\"7\",\"sluice.dev/commit\":\"4f2c\",\"sluice.dev/"
+        "retry-token\":\"\"}},\"spec\":{\"template\":"
+        "{\"spec\":{\"activeDeadlineSeconds\":600}}%s},\"status\":{%s}}",
+        name, row->more, row->job);
     return parse(text);
 }
 
@@ -197,6 +198,8 @@ Test(job_read, foreign_jobs_with_our_labels_are_not_ours)
         { "no uid", "labels", LABEL_PLAN_UID, NULL },
         { "another plan's uid", "labels", LABEL_PLAN_UID, "1c7e2c1a-7a4b-4a0e-9d57-3c0a0f1b2c3d" },
         { "another attempt", "labels", LABEL_ATTEMPT, "4" },
+        { "not our runner", "labels", LABEL_PART, NULL },
+        { "not managed by us", "labels", LABEL_MANAGED_BY, "helm" },
         { "no number", "labels", LABEL_ATTEMPT, "three" },
     };
     const struct row row = { .job = "", .more = "" };
