@@ -222,16 +222,29 @@ static void view_commit(const struct cell *cell, const struct fetch_slot *slot, 
                      slot->commit[0] && !str_eq(attempted, slot->commit);
 }
 
-static void name_revision(const struct mplan *plan, struct fetch_slot *slot)
+/* A commit that is fetched by itself, as after a restart in the middle of its roll-out, has lost the name
+ * of its branch: the status has kept it. */
+static const char *attempted_revision(const struct status *status, const char *commit)
 {
-    const struct mplan_source *source = &plan->source;
+    return str_eq(status->last_attempted_commit, commit) ? status->last_attempted_revision : NULL;
+}
+
+static void name_revision(const struct cell *cell, struct fetch_slot *slot)
+{
+    const struct mplan_source *source = &cell->snapshot->plan.source;
+    const char *fetched = slot->trees ? slot->trees->revision : NULL;
+    const char *attempted = attempted_revision(&cell->status, slot->commit);
     bool named = source->ref_kind == REF_BRANCH || source->ref_kind == REF_TAG;
 
-    if (slot->commit[0] && !slot->revision) {
-        slot->revision = slot->trees && slot->trees->revision && slot->trees->revision[0]
-                             ? mem_strdup(slot->trees->revision)
-                             : mem_printf("%s%ssha1:%s", named && source->ref ? source->ref : "",
-                                          named && source->ref ? "@" : "", slot->commit);
+    if (!slot->commit[0] || slot->revision) {
+        return;
+    }
+    if (fetched && fetched[0]) {
+        bool bare = !strchr(fetched, '@') && attempted && attempted[0];
+        slot->revision = mem_strdup(bare ? attempted : fetched);
+    } else {
+        slot->revision = mem_printf("%s%ssha1:%s", named && source->ref ? source->ref : "",
+                                    named && source->ref ? "@" : "", slot->commit);
     }
 }
 
@@ -243,8 +256,8 @@ static void observe_source(struct cell *cell, int64_t now_mono_ms, struct source
     bool other = rollout->present && rollout->commit[0] && !str_eq(rollout->commit, newest);
 
     align_slots(cell, newest, other ? rollout->commit : "");
-    name_revision(plan, &cell->newest);
-    name_revision(plan, &cell->rollout);
+    name_revision(cell, &cell->newest);
+    name_revision(cell, &cell->rollout);
     view_commit(cell, &cell->newest, now_mono_ms, &out->newest);
     view_commit(cell, &cell->rollout, now_mono_ms, &out->rollout);
     note_view(cell->source_failure.reason ? &cell->source_failure : &cell->poll.failure,

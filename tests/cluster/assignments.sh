@@ -223,6 +223,7 @@ is "a Job that goes without a controller leaves its objects" "$(carriers | wc -l
 scale 1
 wait_for "until there is one again" 60 none_left
 ok "which takes the database's word" ready tamper
+is "and has not forgotten what the commit was fetched by" "$(get mplan/tamper '{.status.lastAppliedRevision}' -n shop)" "main@sha1:$sha"
 is "and has nothing done twice" "$(count tamper)" 1
 
 # ---- the largest -------------------------------------------------------------------------------------
