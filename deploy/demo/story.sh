@@ -9,19 +9,9 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 [ -z "${SLUICE_DEMO_KEEP:-}" ] || export SERVERS_KEEP=1
 started=$SECONDS
 
-bold='' plain=''
-if [ -t 1 ]; then bold=$(printf '\033[1m') plain=$(printf '\033[0m'); fi
-
-tell() { printf '%s\n' "$@"; }
-chapter() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
-# Show a command as a person would type it, long addresses by their variables, then run it.
-show() {
-    local line="$*" name
-    for name in ORDERS BILLING SEARCH; do line=${line//"${!name}"/"\"\$$name\""}; done
-    printf '\n  $ %s\n' "${line//$sha/${sha:0:10}}"
-    "$@" 2>&1 | sed 's/^/    /'
-    return "${PIPESTATUS[0]}"
-}
+# shellcheck source=telling.sh
+. "$here/telling.sh"
+show_names=(ORDERS BILLING SEARCH)
 sluice() { "$SLUICE" "$@"; }
 
 # ---- the stage ----------------------------------------------------------------------------------
@@ -29,7 +19,6 @@ sluice() { "$SLUICE" "$@"; }
 servers_init
 work=$SERVERS_DIR
 PLANS=$work/plans
-sha=none
 cd "$work"
 chapter "Three databases, one git repository"
 pg_start pg log
@@ -46,18 +35,6 @@ tell "orders   PostgreSQL, the canary" \
     "billing  PostgreSQL, a server of its own" \
     "search   MariaDB" \
     "shop.git $SLUICE_TEST_GIT_HTTP_URL/shop.git, folders sql/orders, sql/billing, sql/search"
-
-# commit MESSAGE FOLDER: the files of deploy/demo/sql/FOLDER become a commit on main.
-commit() {
-    mkdir -p "$work/shop/sql"
-    cp -R "$here/sql/$2/." "$work/shop/sql/"
-    git -C "$work/shop" add -A
-    git -C "$work/shop" commit -q -m "$1"
-    git -C "$work/shop" push -q origin HEAD:main
-    sha=$(git -C "$work/shop" rev-parse HEAD)
-    printf '\n  $ git push      # %s  "%s"\n' "${sha:0:10}" "$1"
-    git -C "$work/shop" show --stat=70 --format= HEAD | sed 's/^/    /'
-}
 
 write_plan() {
     mkdir -p "$PLANS"
