@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The runner is killed at its k-th system call, hundreds of times; after recovery every effect is
 # there exactly once.
-# timeout: 1500
+# timeout: 2400
 set -euo pipefail
 . "$SLUICE_SOURCE/tests/support/tap.sh"
 . "$SLUICE_SOURCE/tests/support/servers.sh"

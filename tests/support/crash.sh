@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # crash_sweep pg|mariadb: starts the server, runs crash-sweep.pl and judges its figures.
+# SLUICE_TEST_KILLS: how many kills.
 
 crash_sweep() {
     local engine=$1 kills=320 out folder
     [ -z "${SLUICE_FULL:-}" ] || kills=2000
+    kills=${SLUICE_TEST_KILLS:-$kills}
     command -v strace >/dev/null || skip_all "strace is not installed"
     if [ "$engine" = pg ]; then
         # A COMMIT takes a while, so that kills meet it unanswered.
