@@ -62,6 +62,31 @@ static void take_copy(void *payload, const struct json *object)
     json_push(payload, json_copy(object));
 }
 
+struct in_namespace {
+    const char *namespace_;
+    struct json *out;
+};
+
+static void take_live(void *payload, const struct json *job)
+{
+    const struct in_namespace *want = payload;
+
+    if (str_eq(k8s_meta(job, "namespace"), want->namespace_) && !job_read_terminal(job)) {
+        json_push(want->out, json_copy(job));
+    }
+}
+
+struct err *k8s_jobs_live(struct k8s *k, const char *namespace_, struct json **out)
+{
+    struct in_namespace want = { .namespace_ = namespace_ };
+
+    TRY(catch_up(k));
+    want.out = json_array();
+    informer_each(k->jobs, NULL, NULL, take_live, &want);
+    *out = want.out;
+    return NULL;
+}
+
 static void add_job(const struct json *object, const struct json *pods, struct job_list *out)
 {
     struct job job = { 0 };
@@ -154,17 +179,18 @@ static struct err *adopt(struct k8s *k, const struct job_spec *spec)
  * the Job lingers counts as our view of its pods has it. */
 static struct err *check_none_lives(struct k8s *k, const struct job_spec *spec)
 {
-    AUTO(free_auto) char *selector = plan_selector(spec->plan->uid);
+    AUTO(free_auto) char *of_plan = plan_selector(spec->plan->uid);
+    AUTO(free_auto) char *database = k8s_label_value(spec->database->name);
+    AUTO(free_auto) char *selector = mem_printf("%s," LABEL_DATABASE "=%s", of_plan, database);
     AUTO(free_auto) char *path =
         kube_path("/apis/batch/v1/namespaces/%s/jobs?limit=500&labelSelector=%s",
                   spec->plan->namespace_, selector);
-    AUTO(free_auto) char *value = k8s_label_value(spec->plan->uid);
     AUTO(json_free_auto) struct json *jobs = NULL;
     AUTO(json_free_auto) struct json *pods = json_array();
     AUTO(job_list_done) struct job_list list = { 0 };
 
     TRY(k8s_list(k->kube, KUBE_GET, path, &jobs));
-    informer_each(k->pods, LABEL_PLAN_UID, value, take_copy, pods);
+    informer_each(k->pods, LABEL_DATABASE, database, take_copy, pods);
     for (const struct json *job = json_first(jobs); job; job = json_next(job)) {
         add_job(job, pods, &list);
     }

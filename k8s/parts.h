@@ -89,6 +89,8 @@ struct err *k8s_jobs_list(void *self, const char *namespace_, const char *plan_u
 struct err *k8s_jobs_create(void *self, const struct job_spec *spec) ERR_MUST_USE;
 struct err *k8s_jobs_delete(void *self, const char *namespace_, const char *name) ERR_MUST_USE;
 struct err *k8s_jobs_cancel(void *self, const char *namespace_, const char *name) ERR_MUST_USE;
+/* What our watch knows of Jobs that are not over; our own newest is among them. An array, owned. */
+struct err *k8s_jobs_live(struct k8s *k, const char *namespace_, struct json **out) ERR_MUST_USE;
 void k8s_jobs_written(struct k8s *k, const char *resource_version); /* NULL is fine */
 
 /* evidence.c */

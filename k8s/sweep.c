@@ -96,13 +96,23 @@ static char *collection(const char *group, const char *namespace_, const char *w
     return mem_printf("%s/%s%s?limit=500&%s", group, in, what, query);
 }
 
-static struct err *sweep_locked(struct k8s *k, const char *namespace_)
+/* After every Job the watch does: a Job of ours that it lacks is waited for. All of it, as after a start
+ * or a change of leaders, is asked for: who led before us may have made one that we have not heard of. */
+static struct err *live_jobs(struct k8s *k, const char *namespace_, bool all, struct json **out)
+{
+    if (!all) {
+        return k8s_jobs_live(k, namespace_, out);
+    }
+    AUTO(free_auto) char *path = collection("/apis/batch/v1", namespace_, "jobs", RUNNER_SELECTOR);
+    return k8s_list(k->kube, KUBE_GET, path, out);
+}
+
+static struct err *sweep_locked(struct k8s *k, const char *namespace_, bool all)
 {
     AUTO(free_auto) char *maps =
         collection("/api/v1", namespace_, "configmaps",
                    LABEL_MANAGED_BY "=" LABEL_MANAGED_BY_VALUE "," LABEL_PART
                                     " in (" PART_ASSIGNMENT "," PART_SQL ")");
-    AUTO(free_auto) char *live = collection("/apis/batch/v1", namespace_, "jobs", RUNNER_SELECTOR);
     AUTO(json_free_auto) struct json *objects = NULL;
     AUTO(json_free_auto) struct json *jobs = NULL;
     struct err *first = NULL;
@@ -111,7 +121,7 @@ static struct err *sweep_locked(struct k8s *k, const char *namespace_)
     if (json_count(objects) == 0) {
         return NULL;
     }
-    TRY(k8s_list(k->kube, KUBE_GET, live, &jobs));
+    TRY(live_jobs(k, namespace_, all, &jobs));
     for (const struct json *o = json_first(objects); o; o = json_next(o)) {
         struct err *failed = sweep_object(k, o, jobs);
         if (first) {
@@ -126,7 +136,7 @@ static struct err *sweep_locked(struct k8s *k, const char *namespace_)
 struct err *sweep_now(struct k8s *k, const char *namespace_)
 {
     pthread_rwlock_wrlock(&k->assignments);
-    struct err *failed = sweep_locked(k, namespace_ ? namespace_ : k->namespace_);
+    struct err *failed = sweep_locked(k, namespace_ ? namespace_ : k->namespace_, !namespace_);
     pthread_rwlock_unlock(&k->assignments);
     return failed;
 }
