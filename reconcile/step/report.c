@@ -317,9 +317,16 @@ static void say_ready(struct step *s)
     report_finished(s, true);
 }
 
+/* Finished is about the generation whose roll-out ended: it follows a later one only beside its outcome. */
 static void keep_all(struct step *s)
 {
+    bool ended = s->next->conditions[CONDITION_READY].status == CONDITION_TRUE ||
+                 s->next->conditions[CONDITION_STALLED].status == CONDITION_TRUE;
+
     for (int type = 0; type < CONDITION_TYPE_MAX_; type++) {
+        if (type == CONDITION_FINISHED && !ended) {
+            continue;
+        }
         s->next->conditions[type].generation =
             s->next->conditions[type].status == CONDITION_ABSENT ? 0 : s->plan->generation;
     }

@@ -158,6 +158,7 @@ static void suspended_unchanged(struct world *w, const char *rule)
 static void suspended_changed(struct world *w, const char *rule)
 {
     settle_with(w, 1);
+    int64_t ended = world_condition(w, CONDITION_FINISHED)->generation;
     w->plan.suspend = true;
     new_spec(w);
     world_pass(w, 1000);
@@ -166,6 +167,8 @@ static void suspended_changed(struct world *w, const char *rule)
     want_number(rule, "observedGeneration", w->status.observed_generation, w->plan.generation);
     world_pass(w, 600000);
     want(w, rule, CONDITION_READY, "Unknown Suspended");
+    want_number(rule, "Finished's generation, or a waiter would take it for this spec's",
+                world_condition(w, CONDITION_FINISHED)->generation, ended);
 }
 
 static void suspended_running(struct world *w, const char *rule)
