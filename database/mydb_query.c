@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Statements to the server, their results and errors, and literals that need no escaping rules.
 #include <mysql.h>
+#include <errmsg.h>
 #include <ctype.h>
 #include <stdarg.h>
 #include "database/mydb.h"
@@ -28,9 +29,11 @@ size_t mydb_columns(struct mydb_result *result)
     return mysql_num_fields((MYSQL_RES *)result);
 }
 
+// After the login an error of TLS is no doubt about certificates: it is the connection's end.
 static unsigned remember(struct mydb *m)
 {
-    m->failure.code = mysql_errno(m->conn);
+    const unsigned code = mysql_errno(m->conn);
+    m->failure.code = code == CR_SSL_CONNECTION_ERROR ? CR_SERVER_LOST : code;
     snprintf(m->failure.sqlstate, sizeof m->failure.sqlstate, "%s", mysql_sqlstate(m->conn));
     snprintf(m->failure.text, sizeof m->failure.text, "%s", mysql_error(m->conn));
     return m->failure.code;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `sluice migrate` and `sluice baseline`: the runner's work from a terminal or a pipeline. */
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,6 +7,7 @@
 #include "controller/cli/commands.h"
 #include "controller/cli/plan_print.h"
 #include "controller/cli/render.h"
+#include "controller/cli/signals.h"
 #include "reconcile/base/auto.h"
 #include "reconcile/base/clock.h"
 #include "reconcile/base/mem.h"
@@ -70,22 +70,6 @@ struct work { /* what the callbacks share */
 };
 
 static struct cancel interrupted = { .fd = -1 };
-
-static void on_signal(int number)
-{
-    (void)number;
-    cancel_trigger(&interrupted);
-}
-
-static void catch_signals(void)
-{
-    struct sigaction action = { .sa_handler = on_signal };
-
-    cancel_init(&interrupted);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    signal(SIGPIPE, SIG_IGN);
-}
 
 /* ---- progress ----------------------------------------------------------------------------------- */
 
@@ -322,7 +306,7 @@ static int run(const struct cli_spec *spec, int argc, char **argv, bool baseline
         w.terminal = !w.json && isatty(STDOUT_FILENO);
         w.applied = json_array();
         w.notices = json_array();
-        catch_signals();
+        signals_watch(&interrupted);
         code = execute(&w);
     }
     plan_done(&w.plan);

@@ -3,7 +3,6 @@
  * is done; the last word is one line of JSON in --result. */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -11,6 +10,7 @@
 
 #include "controller/cli/cli.h"
 #include "controller/cli/commands.h"
+#include "controller/cli/signals.h"
 #include "controller/credentials.h"
 #include "database/database.h"
 #include "reconcile/base/auto.h"
@@ -69,29 +69,7 @@ struct runner {
     char *working_directory;
 };
 
-/* ---- signals ---------------------------------------------------------------------------------- */
-
 static struct cancel interrupted = { .fd = -1 };
-static volatile sig_atomic_t deadline_passed;
-
-static void on_signal(int number)
-{
-    if (number == SIGALRM) {
-        deadline_passed = 1;
-    }
-    cancel_trigger(&interrupted);
-}
-
-static void catch_signals(void)
-{
-    struct sigaction action = { .sa_handler = on_signal };
-
-    cancel_init(&interrupted);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGALRM, &action, NULL);
-    signal(SIGPIPE, SIG_IGN);
-}
 
 /* ---- expectations ----------------------------------------------------------------------------- */
 
@@ -346,7 +324,7 @@ static struct err *execute(struct runner *r, struct result *out)
         alarm((unsigned)((a->execution.deadline_ms + 999) / 1000));
     }
     struct err *failed = apply_run(&request, out);
-    if (failed && deadline_passed && str_eq(failed->reason, REASON_INTERRUPTED)) {
+    if (failed && signals_alarmed() && str_eq(failed->reason, REASON_INTERRUPTED)) {
         failed->reason = REASON_DEADLINE_EXCEEDED;
         failed = err_wrap(failed, "the Job ran longer than execution.deadline");
         out->outcome = OUTCOME_TIMED_OUT;
@@ -477,7 +455,7 @@ int run_main(int argc, char **argv)
         return cli_fail("run", failed, false);
     }
     announce_alive(values.alive_fd);
-    catch_signals();
+    signals_watch(&interrupted);
     failed = prepare(&r);
     failed = failed ? failed : execute(&r, &result);
     complete_result(&r, failed, &result);
