@@ -63,6 +63,8 @@ YAML
 }
 kubectl get mplan -n shop -w >"$SERVERS_DIR/watch" 2>&1 &
 watcher=$!
+kubectl get mplan -n shop -w -o json >"$STATUSES/watch" 2>/dev/null & # every status that there was
+recorder=$!
 plan_manifest | kubectl apply -f - -o json >"$STATUSES/00-applied.json"
 like "an applied plan is one that nobody has seen" "$(cat "$STATUSES/00-applied.json")" '"observedGeneration": -1'
 run_expect "sluice wait meets the first commit" 0 '' sluice wait plan/shop --commit "$first" --timeout 90s
@@ -149,9 +151,55 @@ run_expect "the password is in no object, event or log" 1 '' grep -q "$SLUICE_TE
 is "no runner had a token" "$(kubectl get pods -n shop -l sluice.dev/plan -o 'jsonpath={.items[*].spec.volumes[*].projected.sources[*].serviceAccountToken}')" ''
 like "the watch showed a plan on its way" "$(cat "$SERVERS_DIR/watch")" 'shop +False +CanaryFailed'
 
+# ---- suspended -----------------------------------------------------------------------------------------
+
+save() { kubectl get mplan/shop -n shop -o json >"$STATUSES/$1.json"; }
+seen_as() { # READY-REASON: the newest generation has been seen, and said so
+    [ "$(get mplan/shop '{.metadata.generation} {.status.conditions[?(@.type=="Ready")].reason}' -n shop)" = \
+        "$(get mplan/shop '{.status.observedGeneration}' -n shop) $1" ]
+}
+settled() { seen_as ReconciliationSucceeded && [ "$(get mplan/shop '{.status.conditions[?(@.type=="Ready")].status}' -n shop)" = True ]; }
+wait_for "nothing is on its way" 60 settled
+save 40-third
+run_expect "the plan is suspended" 0 '' sluice suspend plan/shop
+like "which is a new generation" "$(get mplan/shop '{.metadata.generation}' -n shop)" '^[4-9]'
+wait_for "suspended as it is, it stays Ready" 30 settled
+save 50-suspended
+kubectl patch mplan/shop -n shop --type merge -p '{"spec":{"migrations":{"placeholders":{"colour":"blue"}}}}' >/dev/null
+wait_for "changed while it is suspended, it does not claim to be done" 30 seen_as Suspended
+save 55-suspended-changed
+run_expect "the plan is resumed" 0 '' sluice resume plan/shop
+wait_for "and Ready for what it says now" 60 settled
+save 60-resumed
+
 # ---- deletion ----------------------------------------------------------------------------------------
 
 ok "the plan can be deleted" kubectl delete mplan/shop -n shop --timeout=60s
+kill "$recorder" 2>/dev/null || true
 is "its ConfigMaps are gone" "$(kubectl get configmaps -n shop -o name | grep -c sluice || true)" 0
 is "what is in the databases stays" "$(db_sql pg orders 'select count(*) from flyway_schema_history' | tr -d ' ')" 3
+
+# ---- every status, judged by those who wait ------------------------------------------------------------
+
+judged() { # NAME VERDICT FILE
+    is "kstatus: $1" "$(kstatus "$STATUSES/$3.json" 2>&1)" "$2"
+}
+judged "applied, not seen yet" InProgress 00-applied
+judged "the first commit is in" Current 10-first
+judged "the canary failed" Failed 20-stalled
+judged "fixed and pinned" Current 30-fixed
+judged "suspended, the spec unchanged" Current 50-suspended
+judged "suspended, the spec changed" InProgress 55-suspended-changed
+judged "resumed" Current 60-resumed
+rules=$SLUICE_SOURCE/tests/support/status-rules.pl
+is "every one of them keeps the rules" "$("$rules" "$STATUSES"/*.json 2>&1)" ''
+is "so does every status that the watch saw" "$("$rules" "$STATUSES/watch" 2>&1)" ''
+verdicts=$(paste -d' ' <(kstatus "$STATUSES/watch") <("$rules" --list "$STATUSES/watch"))
+watched() { grep -cE "$1" <<<"$verdicts" || true; } # verdict, generation, observedGeneration, conditions, reason
+like "the watch saw the soak, which is InProgress" "$verdicts" 'InProgress [0-9]+ [0-9]+ Ready\?,Reconciling,Waiting[^ ]* Soaking'
+like "it saw the roll-out, which is InProgress" "$verdicts" 'InProgress [0-9]+ [0-9]+ Ready\?,Reconciling[^ ]* Progressing'
+ok "it saw the deletion" grep -qE '^Terminating [^ ]+ [^ ]+ [^ ]*deleting' <<<"$verdicts"
+is "whatever is Current is Ready" "$(grep ^Current <<<"$verdicts" | grep -vcE '^Current ([0-9]+) \1 Ready[, ]' || true)" 0
+is "whatever has Failed is Stalled" "$(grep ^Failed <<<"$verdicts" | grep -vcE '^Failed ([0-9]+) \1 Stalled' || true)" 0
+is "nothing that is Ready at its generation is awaited" "$(watched '^InProgress ([0-9]+) \1 Ready[, ]')" 0
 done_testing

@@ -52,5 +52,11 @@ is "no default of the schema" "$("$rules" "$work/plan" | sed 's/^[^:]*: //')" 's
 is "a watch is told, and its broken end is left out" "$("$rules" --list "$work/watch")" \
     '2 -1 - -
 2 2 Ready?,Reconciling Progressing'
+{
+    plan 2 "$done_" "$(condition Finished True Succeeded 1 "4f2c9e0000000000000000000000000000000000: well")"
+    plan 2 "${progressing[@]}" "$(condition Finished True Succeeded 2 "4f2c9e0000000000000000000000000000000000: well")"
+} | sed '1s/"observedGeneration":2/"observedGeneration":1/g; 1s/"generation":2/"generation":1/' >"$work/watch"
+is "an end that is told of what has not ended" "$("$rules" "$work/watch" | sed 's/^[^:]*: //')" \
+    'Finished speaks of generation 2, whose roll-out has not ended'
 run_expect "a file without objects is an error" 2 'no object' "$rules" --list /dev/null
 done_testing

@@ -85,6 +85,20 @@ sub bad_object {
     return @bad;
 }
 
+# Finished of a later generation may only come with an end: else `kubectl wait` would take the last one
+# for this one. The objects of a file are told in the order in which they were.
+my %finished_of;
+
+sub bad_next {
+    my ($object) = @_;
+    my %by = map { ($_->{type} // '') => $_ } @{$object->{status}{conditions} // []};
+    my ($uid, $speaks_of) = ($object->{metadata}{uid} // '', $by{Finished}{observedGeneration} // -1);
+    my $moved = $speaks_of > ($finished_of{$uid} // -1);
+    $finished_of{$uid} = $speaks_of if $moved;
+    return () if !$moved || $by{Stalled} || ($by{Ready}{status} // '') eq 'True';
+    return "Finished speaks of generation $speaks_of, whose roll-out has not ended";
+}
+
 sub line_of {
     my ($object) = @_;
     my $status = $object->{status};
@@ -107,8 +121,8 @@ for my $file (@ARGV) {
     for my $object (@objects) {
         $number++;
         if ($list) { print line_of($object), "\n"; next }
-        my @bad = bad_object($object);
-        print "$file", @objects > 1 ? " ($number)" : '', ": $_\n" for @bad;
+        my @bad = (bad_object($object), bad_next($object));
+        print $file, @objects > 1 ? " ($number)" : '', ": $_\n" for @bad;
         $failures += @bad;
     }
 }
