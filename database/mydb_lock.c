@@ -15,10 +15,17 @@ static const char *lock_name(struct mydb *m)
     return m->lock_name;
 }
 
+// The second lock excludes nobody: it says that the holder of the first one is a Sluice. An idle session
+// has no statement that could.
+#define MARK "sluice-"
+
 struct err *mydb_try_lock(struct db *db, bool *taken)
 {
     struct mydb *m = mydb_of(db);
-    AUTO(free_auto) char *sql = mem_printf("SELECT GET_LOCK('%s', 0)", lock_name(m));
+    AUTO(free_auto) char *sql = mem_printf(
+        "SELECT CASE GET_LOCK('%s', 0) WHEN 1 THEN GET_LOCK('" MARK "%s', 0) IS NULL OR 1"
+        " WHEN 0 THEN 0 END",
+        lock_name(m), lock_name(m));
     AUTO(mydb_result_free_auto) struct mydb_result *result = NULL;
     TRY(mydb_read(m, "take the migration lock", sql, &result));
     char **row = mydb_next(result);
@@ -30,15 +37,19 @@ struct err *mydb_try_lock(struct db *db, bool *taken)
     return NULL;
 }
 
-static int64_t holder_id(struct mydb *m)
+static int64_t holder_id(struct mydb *m, bool *sluice)
 {
-    AUTO(free_auto) char *sql = mem_printf("SELECT IS_USED_LOCK('%s')", lock_name(m));
+    AUTO(free_auto) char *sql = mem_printf("SELECT IS_USED_LOCK('%s'), IS_USED_LOCK('" MARK "%s')",
+                                           lock_name(m), lock_name(m));
+    *sluice = false;
     AUTO(mydb_result_free_auto) struct mydb_result *result = NULL;
     if (mydb_try_read(m, sql, &result)) {
         return 0;
     }
     char **row = mydb_next(result);
-    return row ? mydb_int64(row[0], 0) : 0;
+    const int64_t id = row ? mydb_int64(row[0], 0) : 0;
+    *sluice = id != 0 && mydb_int64(row[1], 0) == id;
+    return id;
 }
 
 // "/* sluice 1f0c2a9b/7/ab12cd34 */ ALTER ..." -> "sluice/1f0c2a9b/7/ab12cd34"
@@ -55,8 +66,7 @@ static char *tag_of(const char *statement)
 char *mydb_lock_holder(struct db *db, bool *old_sluice)
 {
     struct mydb *m = mydb_of(db);
-    *old_sluice = false;
-    const int64_t id = holder_id(m);
+    const int64_t id = holder_id(m, old_sluice);
     if (id == 0) {
         return NULL;
     }
@@ -64,11 +74,11 @@ char *mydb_lock_holder(struct db *db, bool *old_sluice)
         "SELECT command, time, info FROM information_schema.processlist WHERE id = %" PRId64, id);
     AUTO(mydb_result_free_auto) struct mydb_result *result = NULL;
     char **row = mydb_try_read(m, sql, &result) ? NULL : mydb_next(result);
-    if (!row) { // another user's sessions are not shown without PROCESS
+    if (!row) { // another user's sessions are not shown without PROCESS, nor may we end them
+        *old_sluice = false;
         return mem_printf("connection %" PRId64 " of another user", id);
     }
     AUTO(free_auto) char *tag = tag_of(row[2]);
-    *old_sluice = tag != NULL;
     const bool idle = str_eq(row[0], "Sleep");
     return mem_printf("connection %" PRId64 "%s%s%s, %s for %s s", id, tag ? " (" : "",
                       tag ? tag : "", tag ? ")" : "", idle ? "idle" : "running a statement",
@@ -78,8 +88,9 @@ char *mydb_lock_holder(struct db *db, bool *old_sluice)
 struct err *mydb_terminate_holder(struct db *db)
 {
     struct mydb *m = mydb_of(db);
-    const int64_t id = holder_id(m);
-    if (id == 0) {
+    bool sluice = false;
+    const int64_t id = holder_id(m, &sluice);
+    if (!sluice) { // it has ended, or the lock has gone to a Flyway
         return NULL;
     }
     AUTO(free_auto) char *sql = mem_printf("KILL %" PRId64, id);
