@@ -7,7 +7,8 @@
 #   static        second compiler without warnings, include arrows, purity, sizes, format, clang-tidy
 #   unit          tests/unit, under the Address and undefined-behaviour sanitizers
 #   integration   tests/integration/*.sh: real servers, the release build
-#   cluster       tests/cluster/*.sh: a real Kubernetes of one node each, the image (root only)
+#   cluster       tests/cluster/*.sh: a real Kubernetes of one node each, the image; where a node cannot
+#                 run, as without root, a pod runner stands in for it, and what needs one is skipped
 #   roots         tests/roots/*.sh: the demo and the tests on bare Debian 12 and 13 (root only)
 #   SCRIPT        one of those scripts, by its path
 #
@@ -30,12 +31,12 @@ logs=$source_root/build/test-logs
 jobs=$(nproc)
 built=''
 stage_source=''
-cluster_files='' cluster_obstacle='could not be prepared'
+cluster_files='' cluster_obstacle='could not be prepared' node_obstacle=''
 
 say() { printf '%s\n' "$*"; }
 
 usage() {
-    sed -n 's/^# \{0,1\}//; 3,21p' "${BASH_SOURCE[0]}" >&2
+    sed -n 's/^# \{0,1\}//; 3,22p' "${BASH_SOURCE[0]}" >&2
     exit 1
 }
 
@@ -266,6 +267,18 @@ run_on_cluster() {
     )
 }
 
+# run_on_pod_runner NAME SECONDS FILE: a control plane alone, and the unprivileged user's.
+run_on_pod_runner() {
+    local name=$1 seconds=$2 file=$3
+    (
+        cd "$(exec_as_user mktemp -d "$run_dir/w/XXXXXX")"
+        test_environment "$name"
+        export CLUSTER_BIN=$cluster_files CLUSTER_HOME=$run_dir/w
+        exec timeout -k 60 "$seconds" "$stage_source/tests/support/kubernetes/with-pod-runner.sh" \
+            --logs "$logs/${name//\//-}" bash "$file"
+    )
+}
+
 # run_own_cluster NAME SECONDS FILE: one that says "# cluster: own" makes its cluster itself, as root.
 run_own_cluster() {
     local name=$1 seconds=$2 file=$3
@@ -319,28 +332,53 @@ fetch_flyway() {
     fi
 }
 
-# What the cluster tests need before the first of them: $cluster_files, or the reason why not.
+# What a script of tests/cluster says that it runs on, "# cluster: KIND":
+#   node         a node with the image; without one it is skipped
+#   own          the same, but it makes its cluster itself, as root
+#   pod-runner   no node, even if there could be one
+#   nothing      a node if there can be one
+cluster_kind() { sed -n '1,15s/^# cluster: *//p' "$1" | head -n 1; }
+
+wants_node() {
+    local script
+    for script in "$source_root"/tests/cluster/*.sh; do
+        if wants_script "$script" && [ "$(cluster_kind "$script")" != pod-runner ]; then return 0; fi
+    done
+    return 1
+}
+
+# What the cluster tests need before the first of them: $cluster_files, or the reason why not. Without a
+# node $node_obstacle says why.
 prepare_cluster() {
-    local start=$SECONDS support=$source_root/tests/support/kubernetes folder=$run_dir/cluster
+    local start=$SECONDS support=$source_root/tests/support/kubernetes folder=$run_dir/cluster what='Kubernetes'
     wants cluster || return 0
     if ! "$support/with-cluster.sh" --check 2>"$logs/kubernetes.log"; then
-        cluster_obstacle=$(sed -n 's/^# skipped: //p' "$logs/kubernetes.log")
-        return 0
+        node_obstacle=$(sed -n 's/^# skipped: //p' "$logs/kubernetes.log")
+        if ! "$support/with-pod-runner.sh" --check 2>"$logs/kubernetes.log"; then
+            cluster_obstacle="$node_obstacle; $(sed -n 's/^# skipped: //p' "$logs/kubernetes.log")"
+            return 0
+        fi
+        ! wants_node || notes+=("cluster: a pod runner stood in for the node: $node_obstacle")
     fi
     mkdir "$folder"
     if ! { "$support/build.sh" "$folder" && "$source_root/tests/support/kstatus/build.sh" "$folder"; } \
         >"$logs/kubernetes.log" 2>&1; then
         tail -n 5 "$logs/kubernetes.log"
         cluster_obstacle="no Kubernetes (log: build/test-logs/kubernetes.log)"
-    elif ! "$source_root/deploy/image/build.sh" --name localhost/sluice:test --output "$folder/sluice.tar" \
-        >"$logs/image.log" 2>&1; then
-        tail -n 20 "$logs/image.log"
-        cluster_obstacle="no image (log: build/test-logs/image.log)"
-    else
-        chmod 755 "$folder"
-        cluster_files=$folder
-        say "prepared Kubernetes and the image in $((SECONDS - start)) s"
+        return 0
     fi
+    if [ -z "$node_obstacle" ] && wants_node; then
+        what+=' and the image'
+        if ! "$source_root/deploy/image/build.sh" --name localhost/sluice:test --output "$folder/sluice.tar" \
+            >"$logs/image.log" 2>&1; then
+            tail -n 20 "$logs/image.log"
+            cluster_obstacle="no image (log: build/test-logs/image.log)"
+            return 0
+        fi
+    fi
+    chmod 755 "$folder"
+    cluster_files=$folder
+    say "prepared $what in $((SECONDS - start)) s"
 }
 
 # ---- labels -----------------------------------------------------------------------------------
@@ -360,17 +398,35 @@ run_unit() {
     reap_all
 }
 
+run_cluster_script() { # NAME LOG FILE
+    local name=$1 log=$2 file=$3 kind limit run=run_on_cluster
+    kind=$(cluster_kind "$file")
+    limit=$(time_limit "$file")
+    [ "$kind" != pod-runner ] && [ -z "$node_obstacle" ] || run=run_on_pod_runner
+    case $kind in
+    node | own | pod-runner | '') ;;
+    *)
+        failure "$name: \"# cluster: $kind\" is nothing that there is"
+        return
+        ;;
+    esac
+    if [ -z "$cluster_files" ]; then
+        unable "$name" "$cluster_obstacle"
+    elif [ -n "$node_obstacle" ] && [[ $kind = node || $kind = own ]]; then
+        unable "$name" "needs a node: $node_obstacle"
+    elif [ "$kind" = own ]; then
+        launch "$jobs" "$name" "$log" run_own_cluster "$name" "$limit" "$file"
+    else
+        launch "$jobs" "$name" "$log" "$run" "$name" "$limit" "$stage_source/tests/cluster/$(basename "$file")"
+    fi
+}
+
 run_script() { # LABEL FILE
     local label=$1 file=$2 name log
     name=$label/$(basename "$file" .sh)
     log=$logs/$label-$(basename "$file" .sh).log
-    if [ "$label" = cluster ] && [ -z "$cluster_files" ]; then
-        unable "$name" "$cluster_obstacle"
-    elif [ "$label" = cluster ] && grep -qx '# cluster: own' "$file"; then
-        launch "$jobs" "$name" "$log" run_own_cluster "$name" "$(time_limit "$file")" "$file"
-    elif [ "$label" = cluster ]; then
-        launch "$jobs" "$name" "$log" run_on_cluster "$name" "$(time_limit "$file")" \
-            "$stage_source/tests/$label/$(basename "$file")"
+    if [ "$label" = cluster ]; then
+        run_cluster_script "$name" "$log" "$file"
     elif [ "$label" = integration ]; then
         launch "$jobs" "$name" "$log" run_as_user "$name" "$(time_limit "$file")" own \
             bash "$stage_source/tests/$label/$(basename "$file")"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # How SQL reaches a runner: byte for byte, whatever its size; what carried it is gone with its Job, also
 # when the controller was dead meanwhile; nobody else's Job or ConfigMap is taken for ours.
+# cluster: node
 # timeout: 420
 set -euo pipefail
 . "$SLUICE_SOURCE/tests/support/tap.sh"

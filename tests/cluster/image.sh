@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The image: built twice, the second time from nothing, it is the same to the byte; it holds what it must
 # and no more; it runs under the strictest of Kubernetes' security profiles.
+# cluster: node
 # timeout: 900
 set -euo pipefail
 . "$SLUICE_SOURCE/tests/support/tap.sh"

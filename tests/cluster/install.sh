@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The installed controller as a Deployment: it passes its own namespace's security profile, its image and
 # its runners' are one, replicas take turns, a roll-out hands the lease on, and all of it can be removed.
+# cluster: node
 # timeout: 400
 set -euo pipefail
 . "$SLUICE_SOURCE/tests/support/tap.sh"

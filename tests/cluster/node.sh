@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The cluster that the other scripts rely on is a real one: its node runs Jobs, keeps what they say,
 # and pods reach the databases and the git server of the test.
+# cluster: node
 # timeout: 300
 set -euo pipefail
 . "$SLUICE_SOURCE/tests/support/tap.sh"

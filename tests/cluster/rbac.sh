@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The rights of the installed controller: what is rendered is what was agreed on, and the API server
 # says the same of each right that it must or must not have.
+# cluster: node
 # timeout: 300
 set -euo pipefail
 . "$SLUICE_SOURCE/tests/support/tap.sh"

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The main job on a real cluster: from kubectl apply and a push to a Ready that pipelines can wait on;
 # a bad commit stops at the canary; the fix goes through. The controller is a pod, its Jobs are pods.
+# cluster: node
 # timeout: 420
 set -euo pipefail
 . "$SLUICE_SOURCE/tests/support/tap.sh"

@@ -21,9 +21,9 @@
 #
 # The test runs as the unprivileged user. SLUICE_TEST_NODE is the address that pods reach us at,
 # SLUICE_TEST_API the API server's for them; SLUICE_IMAGE the name of the image under test.
-SERVERS_HOST=10.88.0.1
+SERVERS_HOST=${CLUSTER_ADDRESS:-10.88.0.1}
 . "$SLUICE_SOURCE/tests/support/servers.sh"
-export SLUICE_TEST_NODE=$SERVERS_HOST SLUICE_TEST_API=https://$SERVERS_HOST:6443
+export SLUICE_TEST_NODE=$SERVERS_HOST SLUICE_TEST_API=https://$SERVERS_HOST:${CLUSTER_API_PORT:-6443}
 export SLUICE_IMAGE=localhost/sluice:test
 cluster_requests=0
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# etcd, API server, controllers and scheduler, for with-cluster.sh. Everything lives in $CLUSTER_DIR.
-api_port=6443 etcd_port=2379
+# etcd, API server, controllers and scheduler, for with-cluster.sh and with-pod-runner.sh. Everything lives
+# in $CLUSTER_DIR.
+api_address=0.0.0.0 api_port=6443 etcd_port=2379
 node_address=10.88.0.1 node_name=node1
 
 # The controllers that Jobs, Deployments, namespaces and aggregated roles need; no others.
@@ -52,7 +53,7 @@ api_up() {
     # The authorizer and the admission of a real cluster. InternalIP, so that logs and exec go to the
     # bridge; --advertise-address, because there is no default route to find one by.
     (cd "$CLUSTER_DIR/pki" && start api kube-apiserver "--etcd-servers=http://127.0.0.1:$etcd_port" \
-        --bind-address=0.0.0.0 "--secure-port=$api_port" "--advertise-address=$node_address" \
+        "--bind-address=$api_address" "--secure-port=$api_port" "--advertise-address=$node_address" \
         --cert-dir=. --tls-cert-file=api.crt --tls-private-key-file=api.key --client-ca-file=ca.crt \
         --service-cluster-ip-range=10.0.0.0/24 --endpoint-reconciler-type=none \
         --authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction --allow-privileged=true \
@@ -76,6 +77,9 @@ control_plane_up() {
         --use-service-account-credentials=false "--controllers=$controllers" \
         "--service-account-private-key-file=$CLUSTER_DIR/pki/sa.key" \
         "--root-ca-file=$CLUSTER_DIR/pki/ca.crt" --bind-address=127.0.0.1 --secure-port=0
-    start scheduler kube-scheduler "--kubeconfig=$admin" --leader-elect=false --bind-address=127.0.0.1 \
+}
+
+scheduler_up() {
+    start scheduler kube-scheduler "--kubeconfig=$CLUSTER_DIR/admin.kubeconfig" --leader-elect=false --bind-address=127.0.0.1 \
         --secure-port=0
 }

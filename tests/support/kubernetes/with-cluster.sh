@@ -18,12 +18,12 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tests/support/servers.sh
 . "$here/../servers.sh"
+# shellcheck source=tests/support/kubernetes/processes.sh
+. "$here/processes.sh"
 # shellcheck source=tests/support/kubernetes/control_plane.sh
 . "$here/control_plane.sh"
 # shellcheck source=tests/support/kubernetes/node.sh
 . "$here/node.sh"
-
-say() { printf '# cluster: %s\n' "$*" >&2; }
 
 # The reason why it cannot work here; nothing if it can.
 obstacle() {
@@ -40,36 +40,6 @@ obstacle() {
     [ -e /sys/fs/cgroup/memory/cgroup.procs ] || { echo "this machine has no cgroup v1, which the node needs"; return; }
     unshare --mount --pid --fork --kill-child --net true 2>/dev/null ||
         echo "this machine does not allow namespaces (unshare)"
-}
-
-# until_true SECONDS WHAT COMMAND…
-until_true() {
-    local end=$((SECONDS + $1)) what=$2
-    shift 2
-    until "$@" >/dev/null 2>&1; do
-        if [ $SECONDS -ge $end ]; then
-            say "$what: not in time"
-            return 1
-        fi
-        sleep 0.05
-    done
-}
-
-# start NAME COMMAND…: in the background, with a log.
-start() {
-    local name=$1
-    shift
-    setsid "$@" </dev/null >>"$CLUSTER_DIR/log/$name.log" 2>&1 &
-    echo $! >"$CLUSTER_DIR/$name.pid"
-    disown # or the shell would tell of its end
-}
-
-# running NAME: true; or the end of its log, and false.
-running() {
-    kill -0 "$(<"$CLUSTER_DIR/$1.pid")" 2>/dev/null && return 0
-    say "$1 ended:"
-    tail -n 5 "$CLUSTER_DIR/log/$1.log" | cut -c1-300 >&2
-    return 1
 }
 
 # ---- outside ----------------------------------------------------------------------------------
@@ -187,6 +157,7 @@ inside() {
     (for image in "$CLUSTER_BIN/pause.tar" "${images[@]}"; do node_import "$image" || exit 1; done) &
     imports=$!
     control_plane_up || return 1
+    scheduler_up
     wait "$imports" || { say "an image could not be imported"; return 1; }
     kubelet_up || return 1
     say "ready after $(((${EPOCHREALTIME/./} - began) / 1000)) ms"
