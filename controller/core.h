@@ -84,7 +84,7 @@ void task_record_resolution(struct controller *c, struct cell *cell, size_t inde
 /* act.c: the decision's effect. Cell not locked. Errors are remembered in the cell. Returns how long to
  * leave the plan alone now, for what the next pass would only try again; 0: as decided. */
 int64_t act(struct controller *c, struct cell *cell, struct snapshot *snapshot,
-         const struct decision *decision, const struct observation *o);
+            const struct decision *decision, const struct observation *o);
 
 /* report.c: log lines and metrics of what changed. */
 void report_decision(struct controller *c, struct cell *cell, const struct decision *decision);
