@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Statements to the server, their results and errors, and literals that need no escaping rules.
 #include <mysql.h>
-#include <errmsg.h>
 #include <ctype.h>
 #include <stdarg.h>
 #include "database/mydb.h"
 #include "reconcile/base/auto.h"
 #include "reconcile/base/mem.h"
 #include "reconcile/base/str.h"
+
+#define TLS_ERROR 2026
+#define CONNECTION_LOST 2013
 
 void mydb_result_free(struct mydb_result *result)
 {
@@ -33,7 +35,7 @@ size_t mydb_columns(struct mydb_result *result)
 static unsigned remember(struct mydb *m)
 {
     const unsigned code = mysql_errno(m->conn);
-    m->failure.code = code == CR_SSL_CONNECTION_ERROR ? CR_SERVER_LOST : code;
+    m->failure.code = code == TLS_ERROR ? CONNECTION_LOST : code;
     snprintf(m->failure.sqlstate, sizeof m->failure.sqlstate, "%s", mysql_sqlstate(m->conn));
     snprintf(m->failure.text, sizeof m->failure.text, "%s", mysql_error(m->conn));
     return m->failure.code;
