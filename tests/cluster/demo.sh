@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The demo on a cluster comes to its end, shows what it promises and leaves nothing behind.
+# The demo on a cluster comes to its end and shows what it promises.
 # cluster: own
 # timeout: 300
 set -euo pipefail
