@@ -317,7 +317,8 @@ static void say_ready(struct step *s)
     report_finished(s, true);
 }
 
-/* Finished is about the generation whose roll-out ended: it follows a later one only beside its outcome. */
+/* Finished is about the generation whose roll-out ended: it follows a later one only beside its
+ * outcome. */
 static void keep_all(struct step *s)
 {
     bool ended = s->next->conditions[CONDITION_READY].status == CONDITION_TRUE ||
