@@ -155,11 +155,11 @@ static struct json *metadata(const struct job_spec *spec, bool pod)
 static struct json *source(const char *kind, const char *name)
 {
     struct json *out = json_object();
-    struct json *object = json_object();
+    struct json *from = json_object();
 
-    json_set_string(object, "name", name);
-    json_set(object, "items", json_array());
-    json_set(out, kind, object);
+    json_set_string(from, "name", name);
+    json_set(from, "items", json_array());
+    json_set(out, kind, from);
     return out;
 }
 

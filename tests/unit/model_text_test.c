@@ -156,6 +156,8 @@ Test(reasons, every_name_of_the_header_is_in_the_table)
     R(REASON_INTERNAL);
     R(REASON_NOT_FOUND);
     R(REASON_TIMED_OUT);
+    R(REASON_API_UNAVAILABLE);
+    R(REASON_FORBIDDEN);
     R(REASON_INTERRUPTED);
     cr_expect(names == reason_count, "%zu names, %zu rows", names, reason_count);
 }
