@@ -3,6 +3,7 @@
 # What happens to pods, in the middle of a MariaDB file, whose statements commit one by one: the pod is
 # deleted, or taken away by force, its Job or its plan is deleted, its kubelet is killed. The database
 # says what was done, the next attempt does the rest, nothing is done twice. And pods that never start.
+# cluster: node
 # timeout: 300
 set -euo pipefail
 . "$SLUICE_SOURCE/tests/support/tap.sh"
@@ -90,6 +91,23 @@ plan jobless
 plan kubelet
 plan planless
 for case in $cases; do wait_for "$case: a runner is between two statements" 90 in_the_middle "$case"; done
+
+# ---- what can be seen of a runner ----------------------------------------------------------------
+
+runner=$(container_pid "$(pod_of deleted)" runner shop)
+process_of() { node_run sh -c "tr '\\0' '\\n' </proc/$runner/cmdline; tr '\\0' '\\n' </proc/$runner/environ"; }
+like "its process is ours" "$(process_of)" 'assignment-sha256'
+like "with no rights" "$(node_run grep -E '^(Uid|CapEff|NoNewPrivs|Seccomp):' "/proc/$runner/status" | tr -s '\t\n' ' ')" \
+    '^Uid: 65532 .*CapEff: 0+ NoNewPrivs: 1 Seccomp: 2'
+run_expect "and no token" 2 'No such file' node_run ls "/proc/$runner/root/var/run/secrets/kubernetes.io"
+everything_said() {
+    process_of
+    kubectl get mplan,jobs,pods,configmaps,events -n shop -o yaml
+    for pod in $(kubectl get pods -n shop -o name); do kubectl logs -n shop "$pod"; done
+    kubectl logs deployment/sluice-controller -n sluice-system
+}
+run_expect "its arguments, environment, log, events, status and ConfigMaps have no byte of the password" 1 '' \
+    grep -qe "$SLUICE_TEST_PASSWORD" -e "$(printf %s "$SLUICE_TEST_PASSWORD" | base64)" <(everything_said)
 
 # ---- pods, Jobs and plans that go --------------------------------------------------------------------
 
