@@ -25,9 +25,10 @@ struct local {
     int inotify_fd, wake_fd;
     platform_changed_fn *changed;
     void *payload;
-    struct timespec requests; /* mtime of the overlay folder at the last look */
-    struct timespec states;   /* mtime of the plans folder (readers) */
-    uint64_t problems_hash;   /* of the last announced problems */
+    struct timespec requests;   /* mtime of the overlay folder at the last look */
+    int64_t unsettled_since_ms; /* mono; 0: no manifest is being written */
+    struct timespec states;     /* mtime of the plans folder (readers) */
+    uint64_t problems_hash;     /* of the last announced problems */
 };
 
 struct err *local_settle_all(struct local *l, struct manifests_changes *out) ERR_MUST_USE;

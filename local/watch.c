@@ -19,6 +19,7 @@
 
 #define LOOK_MS 1000
 #define SETTLE_MS 60
+#define REQUEST_PATIENCE_MS 1000
 #define ABSENCE_MS 1000
 #define SWEEP_MS (60 * 1000)
 #define JOB_TTL_MS ((int64_t)48 * 3600 * 1000) /* docs/migrationplan.md 6 */
@@ -87,14 +88,27 @@ static void compare_problems(struct local *l, struct manifests_changes *out)
     }
 }
 
+/* A request is about what was written before it: it waits for files that are just being written, a new
+ * Secret before a retry perhaps, but not for ever. */
+static bool requests_due(struct local *l, bool unsettled)
+{
+    int64_t now_ms = clock_mono_ms();
+
+    if (!unsettled) {
+        l->unsettled_since_ms = 0;
+    } else if (l->unsettled_since_ms == 0) {
+        l->unsettled_since_ms = now_ms;
+    }
+    return !unsettled || now_ms - l->unsettled_since_ms > REQUEST_PATIENCE_MS;
+}
+
 static void look_at_files(struct local *l, struct manifests_changes *out)
 {
     struct manifests_changes changes = { 0 };
-    bool requests = folder_moved(l, "overlay", &l->requests);
 
     manifests_scan(&l->manifests, clock_utc_ms(), &patience, &changes);
     note_failure(l, local_settle_changed(l, &changes, out));
-    if (requests) {
+    if (requests_due(l, changes.unsettled) && folder_moved(l, "overlay", &l->requests)) {
         note_failure(l, local_settle_all(l, out));
     }
     out->unsettled = changes.unsettled;
