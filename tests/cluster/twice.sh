@@ -69,7 +69,7 @@ metadata: {name: shop, namespace: $NS}
 spec:
   source: {url: "file://$SLUICE_TEST_GIT_ROOT/shop.git", interval: 1s}
   databases:
-  - {name: orders, secretRef: {name: orders-db}}
+  - {name: orders, secretRef: {name: orders-db}, labels: {tier: canary}}
   - {name: search, secretRef: {name: search-db}}
   execution: {job: {annotations: {}}}
   interval: 5s
@@ -234,7 +234,7 @@ is "every statement ran once" "$(marks orders)" "$(all_once orders)"
 
 before=$(jobs orders)
 migration orders 'insert into no_such_table values (1);'
-stalled() { plan_is 'False MigrationFailed'; }
+stalled() { plan_is 'False CanaryFailed'; }
 wait_for "a failure that is told as a success is a failure" 90 stalled
 like "the plan says which" "$(ready_message)" "V${version[orders]}__step.sql"
 is "and it is not tried again" "$(jobs orders)" $((before + 1))
