@@ -119,16 +119,13 @@ static struct err *judge_plan(const struct json *object, const struct gate_value
                        text.namespace_, text.name, v->database);
     }
     bool known = find_behind(&text.status, v->database, wanted, &behind);
-    bool current = text.status.observed_generation >= text.generation;
     free(*said);
     if (known && !behind) {
         *out = GATE_LOOK_MET;
         *said = NULL;
         return NULL;
     }
-    *out = current && text.status.conditions[CONDITION_STALLED].status == CONDITION_TRUE
-               ? GATE_LOOK_STALLED
-               : GATE_LOOK_WAIT;
+    *out = plan_text_stalled(&text) ? GATE_LOOK_STALLED : GATE_LOOK_WAIT;
     *said = mem_printf("%s is at %s, %s is needed; %s%s%s", behind ? behind->name : "the plan",
                        behind && behind->version ? behind->version : "no known version",
                        wanted->text, text.reason[0] ? text.reason : "not seen by a controller yet",

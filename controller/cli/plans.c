@@ -13,6 +13,7 @@
 #include "reconcile/base/file.h"
 #include "reconcile/base/mem.h"
 #include "reconcile/model/reason.h"
+#include "reconcile/step/step.h"
 
 #define SHORT_COMMIT 10
 
@@ -106,6 +107,13 @@ static char *short_revision(const struct status *status)
     return mem_strndup(text, (size_t)(colon - text) + 1 + SHORT_COMMIT);
 }
 
+static bool is_new(const struct json *metadata, const char *annotation, const char *handled)
+{
+    const char *value = json_get_string(json_get(metadata, "annotations"), annotation);
+
+    return value && !str_eq(value, handled);
+}
+
 void plan_text_make(const struct json *object, struct plan_text *out)
 {
     const struct json *metadata = json_get(object, "metadata");
@@ -123,6 +131,8 @@ void plan_text_make(const struct json *object, struct plan_text *out)
     out->message = ready->message ? ready->message : "";
     out->suspended = json_bool(json_get(json_get(object, "spec"), "suspend"), false);
     out->deleting = json_get(metadata, "deletionTimestamp") != NULL;
+    out->requested = is_new(metadata, ANNOTATION_RETRY, out->status.last_handled_retry) ||
+                     is_new(metadata, ANNOTATION_RESOLVE, out->status.last_handled_resolve);
     out->revision = short_revision(&out->status);
     if (out->status.summary.databases > 0) {
         snprintf(out->progress, sizeof out->progress, "%d/%d", out->status.summary.up_to_date,
@@ -132,6 +142,17 @@ void plan_text_make(const struct json *object, struct plan_text *out)
         int64_t age_ms = clock_utc_ms() - created_ms;
         duration_format_short(age_ms > 0 ? age_ms : 0, out->age);
     }
+}
+
+bool plan_text_stalled(const struct plan_text *text)
+{
+    const struct condition *stalled = &text->status.conditions[CONDITION_STALLED];
+    /* A suspended plan acts on no request, and one whose spec is wrong is not even looked at. */
+    bool coming =
+        text->requested && !text->suspended && !str_eq(stalled->reason, REASON_INVALID_SPEC);
+
+    return stalled->status == CONDITION_TRUE && !coming &&
+           text->status.observed_generation >= text->generation;
 }
 
 void plan_text_done(struct plan_text *text)

@@ -42,9 +42,13 @@ struct plan_text {                 /* one plan, ready to be printed; plan_text_d
     struct status status;
     int64_t generation;
     bool suspended, deleting;
+    bool requested; /* a retry or a verdict that no controller has acted on yet */
     char progress[32];
     char *revision; /* short; owned */
     char age[32];
 };
 void plan_text_make(const struct json *object, struct plan_text *out);
 void plan_text_done(struct plan_text *text);
+/* Will it not go on by itself? Stalled at its newest generation, and nobody has just asked for another
+ * try: a pipeline that says `retry` and then waits must not be told of the failure before it. */
+bool plan_text_stalled(const struct plan_text *text);

@@ -118,7 +118,6 @@ static enum verdict_of_look judge(struct waiting *w, const struct plan_text *tex
 {
     const struct status *status = &text->status;
     const char *commit = w->values->commit;
-    bool current = status->observed_generation >= text->generation;
 
     if (commit ? commit_applied(status, commit) : condition_met(w, text)) {
         return LOOK_MET;
@@ -126,8 +125,7 @@ static enum verdict_of_look judge(struct waiting *w, const struct plan_text *tex
     if (text->suspended && w->values->fail_if_suspended) {
         return LOOK_SUSPENDED;
     }
-    if (current && status->conditions[CONDITION_STALLED].status == CONDITION_TRUE &&
-        (!commit || stall_concerns(w, status))) {
+    if (plan_text_stalled(text) && (!commit || stall_concerns(w, status))) {
         return LOOK_STALLED;
     }
     return LOOK_WAIT;

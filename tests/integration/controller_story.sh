@@ -119,7 +119,10 @@ is "the canary keeps what it has" "$(applied pg orders)" 3
 # ---- retry -------------------------------------------------------------------------------------------
 
 db_sql pg orders 'delete from broken' >/dev/null
+kill -STOP "$controller_pid" # one that is slow to see it
 run_expect "retry is a request" 0 '' "$SLUICE" retry plan/shop
+run_expect "until a controller saw it, a waiter does not end with the failure before" 2 'not met in time' wait_commit "$sha" 1
+kill -CONT "$controller_pid"
 run_expect "the roll-out goes on with the gate's new answer" 0 '' wait_commit "$sha"
 is "every database is at version 3" "$(applied pg orders) $(applied pg2 billing) $(applied mariadb search)" "3 3 3"
 
