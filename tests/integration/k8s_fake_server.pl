@@ -7,10 +7,10 @@ use strict;
 use warnings;
 use Fcntl ':flock';
 use IO::Socket::IP;
+use POSIX 'WNOHANG';
 use Time::HiRes 'sleep';
 
 my ($address, $port, $folder) = @ARGV;
-$SIG{CHLD} = 'IGNORE';
 $SIG{PIPE} = 'IGNORE';
 my $server = IO::Socket::IP->new(
     LocalHost => $address, LocalPort => $port, Listen => 64, ReuseAddr => 1
@@ -172,13 +172,23 @@ sub serve {
     else { $stories{$story}->($path, $headers{authorization}); }
 }
 
+# Stories that hang go on after their client: they end with the server.
+my %children;
+$SIG{TERM} = sub {
+    kill 'TERM', keys %children;
+    waitpid $_, 0 for keys %children;
+    exit;
+};
 while ($client = $server->accept) {
+    while ((my $ended = waitpid -1, WNOHANG) > 0) { delete $children{$ended}; }
     my $pid = fork // die;
     if ($pid == 0) {
+        $SIG{TERM} = 'DEFAULT';
         close $server;
         alarm 120;
         serve();
         exit;
     }
+    $children{$pid} = 1;
     close $client;
 }
