@@ -52,7 +52,8 @@ credentials() (
 api_up() {
     # The authorizer and the admission of a real cluster. InternalIP, so that logs and exec go to the
     # bridge; --advertise-address, because there is no default route to find one by.
-    (cd "$CLUSTER_DIR/pki" && start api kube-apiserver "--etcd-servers=http://127.0.0.1:$etcd_port" \
+    # Not in a subshell of its own: it would be the parent, and a start_prefix may tie us to its life.
+    start api env -C "$CLUSTER_DIR/pki" kube-apiserver "--etcd-servers=http://127.0.0.1:$etcd_port" \
         "--bind-address=$api_address" "--secure-port=$api_port" "--advertise-address=$node_address" \
         --cert-dir=. --tls-cert-file=api.crt --tls-private-key-file=api.key --client-ca-file=ca.crt \
         --service-cluster-ip-range=10.0.0.0/24 --endpoint-reconciler-type=none \
@@ -60,7 +61,7 @@ api_up() {
         --service-account-issuer=https://kubernetes.default.svc.cluster.local \
         --service-account-key-file=sa.pub --service-account-signing-key-file=sa.key \
         --kubelet-preferred-address-types=InternalIP \
-        --kubelet-client-certificate=admin.crt --kubelet-client-key=admin.key --profiling=false)
+        --kubelet-client-certificate=admin.crt --kubelet-client-key=admin.key --profiling=false
 }
 
 api_ready() { ! running api || kubectl get --raw /readyz; }
