@@ -159,7 +159,7 @@ wait_for "of all that, what is left is what the living Job mounts" 30 held_only
 scale 0
 kill_controller
 echo 'select pg_advisory_unlock(42);' >&"$lock"
-ok "the Job ends well without a controller" job_ends 60 "$held_job" -n shop
+ok "the Job ends well without a controller" job_ends 180 "$held_job" -n shop
 is "nobody has cleaned up" "$(carriers)" "$held_carriers"
 scale 1
 wait_for "the next controller does" 60 none_left
