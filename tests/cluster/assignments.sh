@@ -80,6 +80,18 @@ scale() { kubectl scale deployment/sluice-controller -n sluice-system --replicas
 kill_controller() {
     kubectl delete pods -n sluice-system -l app.kubernetes.io/component=controller --grace-period=0 --force --wait=true >/dev/null 2>&1
 }
+# While the ReplicaSet has yet to hear of it, it makes another; and a pod that is forced to go is gone from the
+# API before its process is.
+none_wanted() { ! get replicasets '{.items[*].spec.replicas}' -n sluice-system | grep -q '[1-9]'; }
+process_gone() { ! node_run test -d "/proc/$1"; }
+end_controller() {
+    local pid
+    pid=$(container_pid "$(controller_pod)" controller sluice-system)
+    scale 0
+    wait_for "no controller is wanted" 30 none_wanted
+    kill_controller
+    wait_for "none is left" 30 process_gone "${pid:?}"
+}
 
 # arrived DATABASE FOLDER: what the server stored is what git holds, by the journal, and by its content
 arrived() {
@@ -156,8 +168,7 @@ ok "and the plan goes on when it is removed, too" ready configured
 
 held_only() { [ "$(carriers)" = "$held_carriers" ]; }
 wait_for "of all that, what is left is what the living Job mounts" 30 held_only
-scale 0
-kill_controller
+end_controller
 echo 'select pg_advisory_unlock(42);' >&"$lock"
 ok "the Job ends well without a controller" job_ends 180 "$held_job" -n shop
 is "nobody has cleaned up" "$(carriers)" "$held_carriers"
@@ -170,8 +181,7 @@ is "with the first attempt" "$(kubectl get jobs -n shop -l sluice.dev/plan=held 
 
 plan tamper shop tamper 'execution: {job: {nodeSelector: {nowhere: "yes"}}}'
 wait_for "a Job waits for its node" 60 has_job tamper
-scale 0
-kill_controller
+end_controller
 job=$(job_of tamper)
 folder=$SERVERS_DIR/tamper
 mkdir "$folder"
@@ -181,9 +191,20 @@ manifest=sluice-assignment-$(get "job/$job" '{.metadata.annotations.sluice\.dev/
 kubectl get configmap "$bundle" -n shop -o json >"$folder/bundle"
 kubectl get configmap "$manifest" -n shop -o json >"$folder/manifest"
 
+# A kubelet that has not put the pod before away yet gives its ConfigMaps, which never change, to the next.
+pod_uids() { get pods '{.items[*].metadata.uid}' -n shop -l "batch.kubernetes.io/job-name=$job"; }
+put_away() {
+    local uid
+    for uid in "$@"; do node_run test ! -e "$CLUSTER_DIR/kubelet/pods/$uid" || return 1; done
+}
+
 # again BUNDLE-CODE MANIFEST-CODE: the same Job once more, its bytes ($_) changed by perl; prints code and reason
 again() {
+    local uids
+    uids=$(pod_uids)
     kubectl delete "job/$job" "configmap/$bundle" "configmap/$manifest" -n shop --cascade=foreground --ignore-not-found >/dev/null
+    # shellcheck disable=SC2086
+    within 60 put_away $uids || return 1
     perl -MJSON::PP -MMIME::Base64 -MIO::Compress::Gzip=gzip -MIO::Uncompress::Gunzip=gunzip -e '
         my ($folder, %code) = (shift, bundle => shift, manifest => shift);
         my @items = map { local (@ARGV, $/) = "$folder/$_"; decode_json(<>) } qw(bundle manifest job);
