@@ -171,7 +171,8 @@ struct err *pgdb_prepare(struct pgdb *pg) ERR_MUST_USE;
 /* BEGIN, guard, the commands, COMMIT in one trip; waits for the lease row up to 10 s. `what` as above. */
 struct err *pgdb_fenced(struct run *run, const struct pgdb_command *commands, int count,
                         const char *what) ERR_MUST_USE;
-/* The guard's or the rows' word in the message of a 22P02: "fenced", "moved", "txcontrol"; or NULL. */
+/* The guard's or the rows' word in the message of a 22P02: "fenced", "moved", "txcontrol", "norow" (the
+ * history took no row); or NULL. */
 const char *pgdb_fence_word(const struct pgdb_fault *fault);
 struct err *pgdb_fence_err(struct run *run, const char *word) ERR_MUST_USE;
 struct err *pgdb_append(struct run *run, struct journal_row *row) ERR_MUST_USE;

@@ -55,24 +55,27 @@ void pgdb_guard_fill(const struct run *run, int32_t rank_before, int64_t lock_ti
 
 // ---- rows ---------------------------------------------------------------------------------------
 
-static const char journal_insert[] =
-    " (history_table, seq, format_version, installed_rank, kind, version, description, script,"
-    " step, line, statement_sha256, step_class, pre_state, state, verdict, git_commit,"
-    " file_sha256, placeholders_hmac, epoch, attempt, retry_token, session_id, error_code,"
-    " message, row_hash, started, finished)"
-    " VALUES ($1::text, $2::bigint, 1, $3::int, $4::text, $5::text, $6::text, $7::text, $8::int,"
-    " $9::int, $10::text, $11::text, $12::text, $13::text, $14::text, $15::text, $16::text,"
-    " $17::text, $18::bigint, $19::bigint, $20::text, $21::bigint, $22::text, $23::text, $24::text,"
-    " CASE WHEN $13::text = 'intent' THEN pg_catalog.clock_timestamp()"
-    " ELSE pg_catalog.transaction_timestamp() END,"
-    " CASE WHEN $13::text = 'intent' THEN NULL ELSE pg_catalog.clock_timestamp() END)";
+// The one row of the journal; its rank is an expression.
+#define JOURNAL_INSERT(rank)                                                                       \
+    " (history_table, seq, format_version, installed_rank, kind, version, description, script,"    \
+    " step, line, statement_sha256, step_class, pre_state, state, verdict, git_commit,"            \
+    " file_sha256, placeholders_hmac, epoch, attempt, retry_token, session_id, error_code,"        \
+    " message, row_hash, started, finished)"                                                       \
+    " VALUES ($1::text, $2::bigint, 1, " rank ", $4::text, $5::text, $6::text, $7::text,"          \
+    " $8::int, $9::int, $10::text, $11::text, $12::text, $13::text, $14::text, $15::text,"         \
+    " $16::text, $17::text, $18::bigint, $19::bigint, $20::text, $21::bigint, $22::text,"          \
+    " $23::text, $24::text,"                                                                       \
+    " CASE WHEN $13::text = 'intent' THEN pg_catalog.clock_timestamp()"                            \
+    " ELSE pg_catalog.transaction_timestamp() END,"                                                \
+    " CASE WHEN $13::text = 'intent' THEN NULL ELSE pg_catalog.clock_timestamp() END)"
 
 char *pgdb_journal_sql(const struct pgdb *pg)
 {
-    return mem_printf("INSERT INTO %s%s", pg->journal, journal_insert);
+    return mem_printf("INSERT INTO %s" JOURNAL_INSERT("$3::int"), pg->journal);
 }
 
 // xmax of the lease row is the transaction that locked it: still this one, unless the file committed.
+// A trigger on the history can make its INSERT succeed without a row: that fails the transaction.
 char *pgdb_rows_sql(const struct pgdb *pg)
 {
     const char *xid = pg->base.identity.server_version >= 130000
@@ -87,9 +90,11 @@ char *pgdb_rows_sql(const struct pgdb *pg)
         " - pg_catalog.transaction_timestamp()) * 1000)::int),"
         " (CASE WHEN EXISTS (SELECT 1 FROM %s WHERE history_table = $1::text AND epoch = "
         "$18::bigint"
-        " AND nonce = $29::text AND xmax = %s) THEN 't' ELSE 'sluice:txcontrol' END)::bool)"
-        " INSERT INTO %s%s",
-        pg->history, pg->lease, xid, pg->journal, journal_insert);
+        " AND nonce = $29::text AND xmax = %s) THEN 't' ELSE 'sluice:txcontrol' END)::bool "
+        "RETURNING 1)"
+        " INSERT INTO %s" JOURNAL_INSERT(
+            "(CASE WHEN EXISTS (SELECT 1 FROM h) THEN $3::int::text ELSE 'sluice:norow' END)::int"),
+        pg->history, pg->lease, xid, pg->journal);
 }
 
 static const char *type_of(const struct apply_item *item)
@@ -209,7 +214,7 @@ struct err *pgdb_prepare(struct pgdb *pg)
 
 const char *pgdb_fence_word(const struct pgdb_fault *fault)
 {
-    static const char *const words[] = { "fenced", "moved", "txcontrol" };
+    static const char *const words[] = { "fenced", "moved", "txcontrol", "norow" };
     const char *at = fault->message ? strstr(fault->message, "sluice:") : NULL;
     if (!at || !str_eq(fault->sqlstate, "22P02")) { // the rest of the text is translated
         return NULL;
@@ -232,6 +237,12 @@ struct err *pgdb_fence_err(struct run *run, const char *word)
     if (str_eq(word, "moved")) {
         return err_new(ERR_CONFLICT, REASON_ASSIGNMENT_STALE,
                        "somebody else wrote to the history table %s: look again",
+                       pgdb_of(run->db)->history);
+    }
+    if (str_eq(word, "norow")) {
+        return err_new(ERR_TERMINAL, REASON_MIGRATION_FAILED,
+                       "the history table %s did not keep our row: drop the trigger on it that"
+                       " returns NULL",
                        pgdb_of(run->db)->history);
     }
     return err_new(

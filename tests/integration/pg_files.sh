@@ -56,6 +56,24 @@ echo 'insert into t values (1), (1);' >sql/V2__twice.sql
 run_expect "a deferred constraint fails the file, not our commit" 3 'sql/V2__twice.sql: a deferred constraint.*23505' migrate
 is "nothing of it is in" "$(versions)|$(ask 'select count(*) from t')" '1|0'
 
+fresh swallowed
+trigger='create function nothing() returns trigger language plpgsql as $$ begin return null; end $$;
+create trigger nothing before insert on flyway_schema_history for each row execute function nothing();'
+printf '%s\n' "$trigger" >sql/V1__trigger.sql
+echo 'create table t (id int);' >sql/V2__t.sql
+run_expect "a trigger that swallows our row fails the file" 3 'sql/V1__trigger.sql: the history table .*did not keep our row' migrate
+is "nothing of it is in" "$(ask 'select count(*) from flyway_schema_history')|$(ask "select to_regclass('t') is null")" '0|t'
+is "no journal row says that it is done" "$(ask "select count(*) from sluice_journal where state = 'done'")" 0
+echo 'select 1;' >sql/V1__trigger.sql
+rm sql/V2__t.sql
+ok "without it the file goes through" migrate
+ask "$trigger" >/dev/null
+printf -- '-- sluice: transaction=none\ncreate table t (id int);\n' >sql/V2__t.sql
+run_expect "nor is a file outside a transaction applied without its row" 3 'did not keep our row' migrate
+ask 'drop trigger nothing on flyway_schema_history' >/dev/null
+ok "it is settled when the trigger is gone" migrate
+is "with nothing done twice" "$(versions)" '1 2'
+
 fresh verified
 printf -- "-- sluice: verify=select count(*) = 2 from t\ncreate table t (id int); insert into t values (1), (2);" >sql/V1__two.sql
 printf -- "-- sluice: verify=select count(*) = 2 from t\ninsert into t values (3);" >sql/V2__three.sql
