@@ -38,9 +38,9 @@ static void creation_done(struct creation *made)
 }
 
 /* Cell locked. */
-static void collect(struct cell *cell, const struct decision *decision, struct creation *out)
+static void collect(struct cell *cell, const struct decision *decision, size_t index,
+                    struct creation *out)
 {
-    size_t index = decision->databases[0];
     const struct database_cell *d = &cell->databases[index];
     struct trees *trees = observe_trees(cell, decision->commit);
     const struct judgement *j = &d->judgement;
@@ -91,9 +91,10 @@ static struct err *check_again(struct controller *c, const struct cell *cell,
 }
 
 static struct err *create(struct controller *c, struct cell *cell, struct snapshot *snapshot,
-                          const struct decision *decision, const struct creation *made)
+                          const struct decision *decision, size_t at, const struct creation *made)
 {
-    size_t index = decision->databases[0];
+    size_t index = decision->databases[at];
+    const struct new_job *job = &decision->jobs[at];
     const struct mplan_database *entry = &snapshot->plan.databases[index];
     AUTO(assign_done) struct assign assign = { 0 };
     AUTO(credentials_wipe) struct kvlist credentials = { 0 };
@@ -109,14 +110,14 @@ static struct err *create(struct controller *c, struct cell *cell, struct snapsh
         .commit = decision->commit,
         .revision = made->revision,
         .retry_token = made->retry_token,
-        .attempt = decision->attempt,
-        .ownership = decision->ownership,
+        .attempt = job->attempt,
+        .ownership = job->ownership,
     };
 
     TRY(credentials_collect(&c->platform, &snapshot->plan, entry, &credentials));
     TRY(assign_make(&input, &assign));
-    TRY(check_again(c, cell, snapshot, entry->name, decision->attempt));
-    job_name(snapshot->plan.name, snapshot->plan.uid, entry->name, decision->attempt, name);
+    TRY(check_again(c, cell, snapshot, entry->name, job->attempt));
+    job_name(snapshot->plan.name, snapshot->plan.uid, entry->name, job->attempt, name);
     const struct job_spec spec = { .name = name,
                                    .plan = &snapshot->plan,
                                    .database = entry,
@@ -131,33 +132,35 @@ static struct err *create(struct controller *c, struct cell *cell, struct snapsh
     failpoint("created");
     LOG(LOG_INFO, "job created", LOG_S("plan", cell->key), LOG_S("database", entry->name),
         LOG_S("job", spec.name), LOG_S("commit", decision->commit),
-        LOG_I("attempt", decision->attempt), LOG_I("files", (int64_t)assign.assignment.file_count),
-        LOG_S("ownership", ownership_text(decision->ownership)));
+        LOG_I("attempt", job->attempt), LOG_I("files", (int64_t)assign.assignment.file_count),
+        LOG_S("ownership", ownership_text(job->ownership)));
     return NULL;
 }
 
-static int64_t create_job(struct controller *c, struct cell *cell, struct snapshot *snapshot,
-                          const struct decision *decision)
+/* False: our view is too old for this Job and for those after it. */
+static bool create_job(struct controller *c, struct cell *cell, struct snapshot *snapshot,
+                       const struct decision *decision, size_t at, int64_t *leave_ms)
 {
     AUTO(creation_done) struct creation made = { 0 };
-    const char *name = snapshot->plan.databases[decision->databases[0]].name;
+    const char *name = snapshot->plan.databases[decision->databases[at]].name;
 
     pthread_mutex_lock(&cell->lock);
     if (cell->snapshot == snapshot) {
-        collect(cell, decision, &made);
+        collect(cell, decision, decision->databases[at], &made);
     }
     pthread_mutex_unlock(&cell->lock);
     if (!made.usable) {
-        return 0;
+        return false;
     }
-    struct err *failed = create(c, cell, snapshot, decision, &made);
-    int64_t wait_ms = failed && failed->kind == ERR_CONFLICT ? jitter_ms(LOOK_AGAIN_MS) : 0;
+    struct err *failed = create(c, cell, snapshot, decision, at, &made);
+    bool conflict = failed && failed->kind == ERR_CONFLICT;
+    *leave_ms = conflict ? jitter_ms(LOOK_AGAIN_MS) : 0;
     pthread_mutex_lock(&cell->lock);
     struct database_cell *d = cell_database(cell, name);
     if (d && !failed) {
         note_clear(&d->create);
         d->recorded_attempt = 0;
-    } else if (d && failed->kind != ERR_CONFLICT) { /* a conflict is no failure: look again */
+    } else if (d && !conflict) { /* a conflict is no failure: look again */
         if (note_failure(&d->create, TAKE(failed), clock_mono_ms())) {
             LOG(LOG_WARN, "job not created", LOG_S("plan", cell->key), LOG_S("database", name),
                 LOG_S("reason", d->create.reason), LOG_S("message", d->create.message));
@@ -165,7 +168,20 @@ static int64_t create_job(struct controller *c, struct cell *cell, struct snapsh
     }
     pthread_mutex_unlock(&cell->lock);
     err_free(failed);
-    return wait_ms;
+    return !conflict;
+}
+
+static int64_t create_jobs(struct controller *c, struct cell *cell, struct snapshot *snapshot,
+                           const struct decision *decision)
+{
+    int64_t leave_ms = 0;
+
+    for (size_t at = 0; at < decision->count; at++) {
+        if (!create_job(c, cell, snapshot, decision, at, &leave_ms)) {
+            break;
+        }
+    }
+    return leave_ms;
 }
 
 /* ---- the rest ------------------------------------------------------------------------------------ */
@@ -290,7 +306,7 @@ int64_t act(struct controller *c, struct cell *cell, struct snapshot *snapshot,
 {
     switch (decision->effect) {
     case EFFECT_CREATE_JOB:
-        return create_job(c, cell, snapshot, decision);
+        return create_jobs(c, cell, snapshot, decision);
     case EFFECT_DELETE_JOB:
         return each_job(c, cell, snapshot, decision, o, false);
     case EFFECT_CANCEL_JOB:

@@ -20,6 +20,7 @@ const char *effect_text(enum effect effect)
 void decision_done(struct decision *decision)
 {
     free(decision->databases);
+    free(decision->jobs);
     status_done(&decision->status);
     for (size_t i = 0; i < decision->event_count; i++) {
         free(decision->events[i].message);
@@ -32,8 +33,8 @@ void decision_done(struct decision *decision)
 
 static bool takes_many(enum effect effect)
 {
-    return effect == EFFECT_INSPECT || effect == EFFECT_DELETE_JOB || effect == EFFECT_CANCEL_JOB ||
-           effect == EFFECT_MEASURE_GATE;
+    return effect == EFFECT_INSPECT || effect == EFFECT_CREATE_JOB || effect == EFFECT_DELETE_JOB ||
+           effect == EFFECT_CANCEL_JOB || effect == EFFECT_MEASURE_GATE;
 }
 
 void step_want(struct step *s, enum effect effect, size_t index)

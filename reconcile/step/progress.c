@@ -283,25 +283,39 @@ static bool failure_may_come(const struct step *s)
     return false;
 }
 
+static bool may_create(const struct step *s, size_t index)
+{
+    const struct database_view *view = &s->seen->databases[index];
+    return s->judged[index].kind == J_PENDING && !view->busy && !view->inspecting &&
+           s->judged[index].member <= s->next->rollout.wave_index;
+}
+
+/* All that may run beside each other in one decision: a fleet is not started one status write at a
+ * time. */
 static void create_next(struct step *s, const struct tally *tally)
 {
-    if (tally->live >= (size_t)s->plan->max_parallel || failure_may_come(s)) {
+    struct decision *out = s->out;
+    size_t most = (size_t)s->plan->max_parallel, made = tally->live;
+    if (made >= most || failure_may_come(s)) {
         return;
     }
-    for (size_t i = 0; i < s->plan->database_count; i++) {
+    for (size_t i = 0; i < s->plan->database_count && made < most; i++) {
         const struct database_view *view = &s->seen->databases[i];
-        if (s->judged[i].kind != J_PENDING || view->busy || view->inspecting ||
-            s->judged[i].member > s->next->rollout.wave_index) {
+        if (!may_create(s, i)) {
             continue;
         }
-        if (s->out->effect == EFFECT_NONE) {
-            int64_t last = view->job.attempt > view->epoch ? view->job.attempt : view->epoch;
-            s->out->attempt = last + 1;
-            s->out->ownership = s->judged[i].ownership;
-            (void)snprintf(s->out->commit, sizeof s->out->commit, "%s", s->next->rollout.commit);
-        }
         step_want(s, EFFECT_CREATE_JOB, i);
-        return;
+        if (out->effect != EFFECT_CREATE_JOB) {
+            return; /* something else comes first */
+        }
+        if (!out->jobs) {
+            out->jobs = mem_array(s->plan->database_count, sizeof *out->jobs);
+            (void)snprintf(out->commit, sizeof out->commit, "%s", s->next->rollout.commit);
+        }
+        int64_t last = view->job.attempt > view->epoch ? view->job.attempt : view->epoch;
+        out->jobs[out->count - 1] =
+            (struct new_job){ .attempt = last + 1, .ownership = s->judged[i].ownership };
+        made++;
     }
 }
 

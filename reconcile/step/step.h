@@ -175,7 +175,7 @@ enum effect { /* at most one kind per decision */
     EFFECT_REFRESH,           /* poll the source and inspect every database now (requestedAt) */
     EFFECT_FETCH,             /* decision.commit's trees, in the background */
     EFFECT_INSPECT,           /* databases[], in the background */
-    EFFECT_CREATE_JOB,        /* databases[0]: attempt, ownership, commit */
+    EFFECT_CREATE_JOB,        /* databases[]: jobs[], commit */
     EFFECT_DELETE_JOB,        /* databases[]: Jobs that have not started */
     EFFECT_CANCEL_JOB,        /* databases[]: SIGTERM to running Jobs (deletionPolicy Cancel) */
     EFFECT_RECORD_FAILURE,    /* databases[0]: the `failed` row of its ended Job */
@@ -192,12 +192,16 @@ struct event {
     char *message;      /* owned */
 };
 
+struct new_job { /* what a Job that is to be created is made with */
+    int64_t attempt;
+    enum ownership ownership;
+};
+
 struct decision {
     enum effect effect;
     size_t *databases; /* indices into plan->databases; owned */
     size_t count;
-    int64_t attempt;
-    enum ownership ownership;
+    struct new_job *jobs;          /* CREATE_JOB: one per databases[]; else NULL; owned */
     char commit[65];               /* FETCH, CREATE_JOB */
     const struct mplan_gate *gate; /* MEASURE_GATE; borrowed from the plan */
     const char *wave;              /* its wave's name; borrowed from the plan or static */

@@ -86,13 +86,10 @@ static const char *check_ready(const struct observed *seen, const struct decisio
     return d->status.rollout.present ? "Ready=True while a roll-out is on" : NULL;
 }
 
-static const char *check_job(const struct observed *seen, const struct decision *d)
+static const char *check_job(const struct observed *seen, const struct decision *d, size_t at)
 {
     const struct rollout_status *rollout = &d->status.rollout;
-    if (d->count != 1) {
-        return "a Job for not exactly one database";
-    }
-    const struct database_view *view = &seen->databases[d->databases[0]];
+    const struct database_view *view = &seen->databases[d->databases[at]];
     if (seen->plan->deleting || seen->plan->suspend || seen->spec_error) {
         return "a Job while deleting, suspended or invalid";
     }
@@ -105,13 +102,13 @@ static const char *check_job(const struct observed *seen, const struct decision 
     if (view->inspection != INSPECTION_OK || !view->after_job) {
         return "a new attempt without an inspection after the last one";
     }
-    if (d->attempt <= view->job.attempt || d->attempt <= view->epoch) {
+    if (d->jobs[at].attempt <= view->job.attempt || d->jobs[at].attempt <= view->epoch) {
         return "an attempt that is not greater than what was before";
     }
     if (!rollout->present || !rollout->digest[0] || strcmp(rollout->commit, d->commit) != 0) {
         return "a Job without a frozen roll-out of its commit";
     }
-    int32_t member = d->status.databases[d->databases[0]].member;
+    int32_t member = d->status.databases[d->databases[at]].member;
     if (member <= LIMIT_WAVES && member > rollout->wave_index) {
         return "a Job in a later wave";
     }
@@ -119,6 +116,26 @@ static const char *check_job(const struct observed *seen, const struct decision 
         return "a Job before its roll-out is stored";
     }
     return NULL;
+}
+
+static const char *check_jobs(const struct observed *seen, const struct decision *d)
+{
+    const char *trouble = NULL;
+    size_t live = 0;
+    for (size_t i = 0; i < seen->plan->database_count; i++) {
+        enum job_phase phase = seen->databases[i].job.phase;
+        live += phase == JOB_WAITING || phase == JOB_RUNNING;
+    }
+    if (live + d->count > (size_t)seen->plan->max_parallel) {
+        return "more Jobs than maxParallel";
+    }
+    for (size_t at = 0; at < d->count && !trouble; at++) {
+        trouble = check_job(seen, d, at);
+        for (size_t other = 0; other < at && !trouble; other++) {
+            trouble = d->databases[other] == d->databases[at] ? "two Jobs for one database" : NULL;
+        }
+    }
+    return trouble;
 }
 
 static const char *check_wake(const struct observed *seen, const struct decision *d)
@@ -166,7 +183,7 @@ static const char *check_effect(const struct observed *seen, const struct decisi
             return "an event without reason or message";
         }
     }
-    return d->effect == EFFECT_CREATE_JOB ? check_job(seen, d) : NULL;
+    return d->effect == EFFECT_CREATE_JOB ? check_jobs(seen, d) : NULL;
 }
 
 const char *check_decision(const struct observed *seen, const struct decision *d)

@@ -541,10 +541,12 @@ static void run_job(struct world *w, size_t index)
     }
 }
 
-static void create_job(struct world *w, const struct decision *decision)
+static void create_job(struct world *w, const struct decision *decision, size_t at)
 {
-    struct world_database *d = &w->databases[decision->databases[0]];
-    if (d->job.phase != JOB_NONE && d->job.attempt == decision->attempt) {
+    size_t index = decision->databases[at];
+    const struct new_job *job = &decision->jobs[at];
+    struct world_database *d = &w->databases[index];
+    if (d->job.phase != JOB_NONE && d->job.attempt == job->attempt) {
         return; /* adopted by its name */
     }
     if (d->job.phase == JOB_WAITING || d->job.phase == JOB_RUNNING) {
@@ -564,9 +566,9 @@ static void create_job(struct world *w, const struct decision *decision)
     int tries = same ? d->job.tries + 1 : 1;
     d->job = (struct world_job){
         .phase = JOB_WAITING,
-        .attempt = decision->attempt,
+        .attempt = job->attempt,
         .commit = commit,
-        .ownership = decision->ownership,
+        .ownership = job->ownership,
         .expect_journal = d->view.journal,
         .created_ms = w->mono_ms,
         .next_ms = w->mono_ms + 20,
@@ -574,12 +576,12 @@ static void create_job(struct world *w, const struct decision *decision)
     };
     memcpy(d->job.token, token, sizeof token);
     (void)snprintf(d->job.name, sizeof d->job.name, "shop-%s-%lld",
-                   w->entries[decision->databases[0]].name, (long long)decision->attempt);
-    d->highest_attempt = decision->attempt;
+                   w->entries[index].name, (long long)job->attempt);
+    d->highest_attempt = job->attempt;
     d->view.create = (struct failure){ 0 };
     d->view.record = (struct failure){ 0 };
     d->failed_attempt = 0;
-    check_wave_order(w, decision->databases[0]);
+    check_wave_order(w, index);
 }
 
 static void record_failure(struct world *w, struct world_database *d)
@@ -646,9 +648,11 @@ static void act(struct world *w, const struct decision *decision)
         break;
     }
     case EFFECT_CREATE_JOB:
-        create_job(w, decision);
-        if (fault(w, 20)) {
-            create_job(w, decision); /* the answer was lost, asked again: adopted */
+        for (size_t at = 0; at < decision->count; at++) {
+            create_job(w, decision, at);
+            if (fault(w, 20)) {
+                create_job(w, decision, at); /* the answer was lost, asked again: adopted */
+            }
         }
         break;
     case EFFECT_RECORD_FAILURE:
