@@ -131,8 +131,8 @@ static struct err *create(struct controller *c, struct cell *cell, struct snapsh
     TRY(c->platform.ops->create_job(c->platform.self, &spec));
     failpoint("created");
     LOG(LOG_INFO, "job created", LOG_S("plan", cell->key), LOG_S("database", entry->name),
-        LOG_S("job", spec.name), LOG_S("commit", decision->commit),
-        LOG_I("attempt", job->attempt), LOG_I("files", (int64_t)assign.assignment.file_count),
+        LOG_S("job", spec.name), LOG_S("commit", decision->commit), LOG_I("attempt", job->attempt),
+        LOG_I("files", (int64_t)assign.assignment.file_count),
         LOG_S("ownership", ownership_text(job->ownership)));
     return NULL;
 }

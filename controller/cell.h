@@ -65,6 +65,9 @@ struct database_cell {
     /* inputs hashes by snapshot and trees */
     uint64_t inputs_snapshot, inputs_trees, newest_trees;
     char inputs[ROLLOUT_HASH_LEN + 1], newest_inputs[ROLLOUT_HASH_LEN + 1];
+    /* does the newest tree lack or change a pending file: by the judgement's seen and both trees */
+    uint64_t withdrawn_seen, withdrawn_trees, withdrawn_newest;
+    bool withdrawn;
 };
 
 struct fetch_slot { /* one commit that is wanted */

@@ -335,6 +335,55 @@ static void view_inputs(struct cell *cell, size_t index, const struct trees *tre
     view->oids = oids_of(cell, trees, index);
 }
 
+/* The same name and bytes. Both lists are in the order of versions: the search goes on from *at. */
+static bool has_file(const struct migration_set *files, const struct migration *file, size_t *at)
+{
+    for (size_t tried = 0; tried < files->count; tried++) {
+        const struct migration *m = &files->items[(*at + tried) % files->count];
+        if (str_eq(m->script, file->script)) {
+            *at = (*at + tried) % files->count;
+            return memcmp(m->sha256, file->sha256, SHA256_LEN) == 0;
+        }
+    }
+    return false;
+}
+
+static bool lacks_pending(const struct plan *plan, const struct migration_set *newest)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < plan->action_count; i++) {
+        const struct migration *file = plan->actions[i].file;
+        if (file && !has_file(newest, file, &at)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Has what is pending here been taken back or changed by the newest commit? A tree that cannot be read
+ * takes nothing back. */
+static void view_withdrawn(struct cell *cell, size_t index, const struct trees *trees,
+                           struct database_view *view)
+{
+    struct database_cell *d = &cell->databases[index];
+    const struct trees *newest = cell->newest.trees;
+    AUTO(strlist_done) struct strlist paths = { 0 };
+
+    if (!view->plan || !newest || trees == newest) {
+        return;
+    }
+    if (d->withdrawn_seen != d->judgement.seen || d->withdrawn_trees != trees->serial ||
+        d->withdrawn_newest != newest->serial) {
+        trees_paths(&cell->snapshot->plan, index, &paths);
+        const struct tree_set *set = trees_find(newest, &paths);
+        d->withdrawn = set && !set->error && lacks_pending(view->plan, &set->files);
+        d->withdrawn_seen = d->judgement.seen;
+        d->withdrawn_trees = trees->serial;
+        d->withdrawn_newest = newest->serial;
+    }
+    view->withdrawn = d->withdrawn;
+}
+
 static void view_facts(struct controller *c, struct cell *cell, size_t index, int64_t now_mono_ms,
                        struct database_view *view)
 {
@@ -377,6 +426,7 @@ static void observe_database(struct controller *c, struct cell *cell, size_t ind
         judge_entry(cell, index, trees, token);
         view->plan = d->judgement.has_plan ? &d->judgement.plan : NULL;
         view->plan_error = d->judgement.error;
+        view_withdrawn(cell, index, trees, view);
     }
 }
 

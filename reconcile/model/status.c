@@ -105,6 +105,7 @@ void status_copy(const struct status *from, struct status *out)
     out->last_applied_revision = mem_strdup(from->last_applied_revision);
     out->rollout.revision = mem_strdup(from->rollout.revision);
     out->rollout.wave = mem_strdup(from->rollout.wave);
+    out->rollout.restarted = mem_strdup(from->rollout.restarted);
     out->summary.min_version = mem_strdup(from->summary.min_version);
     out->last_handled_reconcile = mem_strdup(from->last_handled_reconcile);
     out->last_handled_retry = mem_strdup(from->last_handled_retry);
@@ -150,6 +151,7 @@ void status_done(struct status *status)
     free(status->last_applied_revision);
     free(status->rollout.revision);
     free(status->rollout.wave);
+    free(status->rollout.restarted);
     free(status->summary.min_version);
     free(status->last_handled_reconcile);
     free(status->last_handled_retry);
@@ -208,7 +210,9 @@ static bool rollout_equal(const struct rollout_status *a, const struct rollout_s
            a->started_ms == b->started_ms && a->wave_index == b->wave_index &&
            str_eq(a->wave, b->wave) && a->phase == b->phase &&
            a->supersessions == b->supersessions && a->soak_since_ms == b->soak_since_ms &&
-           str_eq(a->strategy, b->strategy) && a->catch_up == b->catch_up &&
+           str_eq(a->order, b->order) && str_eq(a->source, b->source) &&
+           str_eq(a->strategy, b->strategy) && a->lead == b->lead &&
+           str_eq(a->restarted, b->restarted) && a->catch_up == b->catch_up &&
            counted_equal(a->elapsed_ms, b->elapsed_ms);
 }
 
@@ -231,7 +235,8 @@ static bool gates_equal(const struct status *a, const struct status *b)
 static bool database_memory_equal(const struct database_status *x, const struct database_status *y)
 {
     return str_eq(x->name, y->name) && str_eq(x->target, y->target) && x->head == y->head &&
-           x->journal == y->journal && str_eq(x->tree, y->tree) && x->member == y->member &&
+           x->journal == y->journal && str_eq(x->tree, y->tree) &&
+           str_eq(x->verified, y->verified) && x->begun == y->begun && x->member == y->member &&
            counted_equal(x->outage_ms, y->outage_ms);
 }
 

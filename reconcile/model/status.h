@@ -56,10 +56,13 @@ struct database_status { /* strings owned */
     char target[9];  /* first 8 hex of the target id last seen; "": never adopted */
     int32_t head;    /* rank of the newest successful row last seen */
     int64_t journal; /* head_seq of the journal last seen */
-    char tree[17];   /* inputs (tree OIDs, resolved migrations) of the roll-out that is on, else of
-                          the last verification; "": a newcomer */
-    int32_t member;  /* frozen wave index while a roll-out is on; -1: none */
-    int64_t outage_ms;          /* counted time of the present outage */
+    char
+        tree[17]; /* inputs (tree OIDs, resolved migrations) of the roll-out that is on; without one
+                          as verified */
+    char verified[17]; /* inputs that a finished roll-out found applied; "": none did */
+    bool begun;        /* it got a Job, or took part in a wave with files run by hand, since then */
+    int32_t member;    /* frozen wave index while a roll-out is on; -1: none */
+    int64_t outage_ms; /* counted time of the present outage */
     char *wave, *job, *message; /* for people, the first 50 that are not up to date; NULL: none */
     int64_t attempt;
 };
@@ -83,11 +86,20 @@ struct rollout_status { /* strings owned */
     char *wave; /* its name */
     enum rollout_phase phase;
     int32_t supersessions;
-    int64_t elapsed_ms;    /* counted time of spec.timeout */
-    int64_t soak_since_ms; /* database time set by a retry, for the present wave; 0: none */
-    char strategy[17];     /* hash of the resolved strategy it was frozen with */
-    bool counting;         /* memory of one process: elapsed_ms runs since mark_mono_ms */
-    bool catch_up;         /* newcomers and stragglers of a tree that is verified: no waves */
+    int64_t elapsed_ms; /* counted time of spec.timeout */
+    int64_t
+        soak_since_ms; /* database time before which no soak counts, for the present wave: set by a
+                              retry, and when files were run by hand; 0: none */
+    char order[17];    /* hash of strategy.type and waves that it was frozen with; "" : not frozen,
+                              or by a version that kept only strategy */
+    char source[17];   /* hash of spec.source and revision that it was begun with; "" as order */
+    char strategy
+        [17];        /* hash of the whole resolved strategy, as the versions before order read it */
+    int32_t lead;    /* waves before the spec's second one, less one: more than one when those
+                              who have begun, or one that proves the files, go first */
+    char *restarted; /* why it began anew; NULL: it did not */
+    bool counting;   /* memory of one process: elapsed_ms runs since mark_mono_ms */
+    bool catch_up;   /* newcomers and stragglers of a tree that is verified: no waves */
 };
 
 enum gate_state {

@@ -79,7 +79,13 @@ static struct json *format_rollout(const struct rollout_status *rollout)
     json_set_int64(object, "supersessions", rollout->supersessions);
     set_seconds(object, "elapsed", rollout->elapsed_ms);
     set_time(object, "soakSince", rollout->soak_since_ms);
+    set_text(object, "order", rollout->order);
+    set_text(object, "source", rollout->source);
     set_text(object, "strategy", rollout->strategy);
+    if (rollout->lead > 0) {
+        json_set_int64(object, "lead", rollout->lead);
+    }
+    set_text(object, "restarted", rollout->restarted);
     if (rollout->catch_up) {
         json_set_bool(object, "catchUp", true);
     }
@@ -113,6 +119,10 @@ static struct json *format_database(const struct database_status *database, bool
         json_set_int64(object, "journal", database->journal);
     }
     set_text(object, "tree", database->tree);
+    set_text(object, "verified", database->verified);
+    if (database->begun) {
+        json_set_bool(object, "begun", true);
+    }
     if (database->member >= 0) {
         json_set_int64(object, "member", database->member);
     }
@@ -376,7 +386,12 @@ static void parse_rollout(const struct json *json, struct rollout_status *out)
     out->supersessions = get_int32(json, "supersessions", 0);
     out->elapsed_ms = get_seconds(json, "elapsed");
     out->soak_since_ms = get_time(json, "soakSince");
+    get_fixed(json, "order", out->order, sizeof out->order);
+    get_fixed(json, "source", out->source, sizeof out->source);
     get_fixed(json, "strategy", out->strategy, sizeof out->strategy);
+    int32_t lead = get_int32(json, "lead", 0);
+    out->lead = lead > 0 ? lead : 0;
+    out->restarted = get_text(json, "restarted");
     out->catch_up = json_bool(json_get(json, "catchUp"), false);
 }
 
@@ -390,6 +405,8 @@ static void parse_database(const struct json *json, struct database_status *out)
     out->head = get_int32(json, "head", 0);
     out->journal = json_get_int64(json, "journal", 0);
     get_fixed(json, "tree", out->tree, sizeof out->tree);
+    get_fixed(json, "verified", out->verified, sizeof out->verified);
+    out->begun = json_bool(json_get(json, "begun"), false);
     out->member = get_int32(json, "member", -1);
     out->outage_ms = get_seconds(json, "outage");
     out->wave = get_text(json, "wave");
@@ -404,6 +421,17 @@ static void parse_databases(const struct json *json, struct status *out)
     for (const struct json *d = json_first(json); d; d = json_next(d)) {
         if (json_get_string(d, "name")) {
             parse_database(d, &out->databases[out->database_count++]);
+        }
+    }
+}
+
+/* Versions before `verified` kept it in `tree` while no roll-out was on; during one they had lost it. */
+static void take_old_verified(struct status *out)
+{
+    for (size_t i = 0; i < out->database_count && !out->rollout.present; i++) {
+        struct database_status *database = &out->databases[i];
+        if (database->verified[0] == '\0') {
+            memcpy(database->verified, database->tree, sizeof database->verified);
         }
     }
 }
@@ -473,6 +501,7 @@ void status_parse(const struct json *json, struct status *out)
     get_fixed(json, "planDigest", out->plan_digest, sizeof out->plan_digest);
     parse_summary(json_get(json, "summary"), out);
     parse_databases(json_get(json, "databases"), out);
+    take_old_verified(out);
     get_list(json, "ahead", &out->ahead);
     parse_gates(json_get(json, "gates"), out);
     parse_history(json_get(json, "history"), out);

@@ -99,9 +99,14 @@ static void observe_journal(const struct journal *journal, struct database_view 
 {
     out->journal = journal->head_seq;
     out->newest_finished_ms = 0;
+    out->newest_commit[0] = '\0';
     for (size_t i = 0; i < journal->count; i++) {
-        if (journal->rows[i].finished_ms > out->newest_finished_ms) {
-            out->newest_finished_ms = journal->rows[i].finished_ms;
+        const struct journal_row *row = &journal->rows[i];
+        if (row->finished_ms > out->newest_finished_ms) {
+            out->newest_finished_ms = row->finished_ms;
+        }
+        if (row->git_commit && row->git_commit[0]) {
+            (void)snprintf(out->newest_commit, sizeof out->newest_commit, "%s", row->git_commit);
         }
     }
 }
@@ -117,6 +122,7 @@ void step_observe(const struct inspection *inspection, const struct mplan *plan,
     out->engine = inspection->identity.engine;
     out->now_ms = inspection->identity.now_ms;
     out->read_only = inspection->identity.read_only;
+    out->empty = inspection->history.count == 0 && inspection->history.schema_empty;
     out->head = 0;
     for (size_t i = 0; i < inspection->history.count; i++) {
         const struct history_row *row = &inspection->history.rows[i];

@@ -108,6 +108,8 @@ struct database_view { /* same index as plan->databases */
     int64_t journal;            /* head_seq; 0: none */
     int64_t now_ms;             /* its clock then, UTC */
     int64_t newest_finished_ms; /* newest journal `finished`; 0: none */
+    char newest_commit[65];     /* git_commit of the newest journal row that has one; "": none */
+    bool empty;                 /* no history, and no table but ours: it proves nothing */
     bool read_only;             /* TargetReadOnly */
     /* The database knows of the ended Job's failure: step_observe() found its row, or
      * EFFECT_RECORD_FAILURE for this attempt succeeded in this process (the caller sets it then). */
@@ -120,6 +122,7 @@ struct database_view { /* same index as plan->databases */
     /* A tree that cannot be read has inputs too: hash anything that names the error and the commit. */
     char inputs[ROLLOUT_HASH_LEN + 1]; /* rollout_inputs_hash at step_commit(); "": not known */
     char newest_inputs[ROLLOUT_HASH_LEN + 1]; /* at source.newest; "": not known */
+    bool withdrawn; /* source.newest lacks or changes a file that is pending at step_commit() */
     struct job_view job;
     struct failure create; /* the newest attempt to create a Job failed: NameConflict, ... */
     struct failure record; /* the newest record effect failed */

@@ -18,6 +18,8 @@ static void fill_database(struct database_status *d, const char *name)
         .head = 14,
         .journal = 57,
         .tree = "0123456789abcdef",
+        .verified = "1123456789abcdef",
+        .begun = true,
         .member = 1,
         .outage_ms = 61000,
         .wave = mem_strdup("canary"),
@@ -55,7 +57,11 @@ static void fill(struct status *s)
         .supersessions = 2,
         .elapsed_ms = 120000,
         .soak_since_ms = 1767225300000,
+        .order = "bbbbccccddddeeee",
+        .source = "ccccddddeeeeffff",
         .strategy = "aaaabbbbccccdddd",
+        .lead = 1,
+        .restarted = mem_strdup("strategy edited"),
         .catch_up = true,
     };
     memcpy(s->plan_digest, "sha256:00", 10);
@@ -122,12 +128,15 @@ Test(status, format_is_pinned)
         "\"revision\":\"main@sha1:" COMMIT "\",\"started\":\"2025-12-31T23:56:40Z\","
         "\"wave\":\"rest\",\"waveIndex\":1,\"phase\":\"Soaking\",\"supersessions\":2,"
         "\"elapsed\":120,\"soakSince\":\"2025-12-31T23:55:00Z\","
-        "\"strategy\":\"aaaabbbbccccdddd\",\"catchUp\":true},"
+        "\"order\":\"bbbbccccddddeeee\",\"source\":\"ccccddddeeeeffff\","
+        "\"strategy\":\"aaaabbbbccccdddd\",\"lead\":1,\"restarted\":\"strategy edited\","
+        "\"catchUp\":true},"
         "\"queuedCommit\":\"" COMMIT "\",\"planDigest\":\"sha256:00\",\"progress\":\"3/5\","
         "\"summary\":{\"databases\":5,\"upToDate\":3,\"pending\":1,\"running\":1,\"failed\":1,"
         "\"unreachable\":1,\"minVersion\":\"13\"},"
         "\"databases\":[{\"name\":\"orders\",\"state\":\"Failed\",\"version\":\"13\","
         "\"target\":\"1f0c2a9b\",\"head\":14,\"journal\":57,\"tree\":\"0123456789abcdef\","
+        "\"verified\":\"1123456789abcdef\",\"begun\":true,"
         "\"member\":1,\"outage\":61,\"wave\":\"canary\",\"job\":\"shop-orders-0123456789-4\","
         "\"attempt\":4,\"message\":\"V14__x.sql:3: no\"}],\"ahead\":[\"14\"],"
         "\"gates\":[{\"wave\":\"canary\",\"name\":\"rows\",\"state\":\"Passing\",\"successes\":3,"
@@ -230,7 +239,7 @@ static void fleet(struct status *out, const char *version, struct status *again)
         free(out->databases[i].version);
         out->databases[i].version = mem_strdup(version);
         out->databases[i].state = DATABASE_UNREACHABLE;
-        out->databases[i].journal = 1000000000000000;
+        out->databases[i].journal = 1000000000; /* a thousand times LIMIT_JOURNAL_ROWS */
         out->databases[i].outage_ms = 86400000;
     }
     AUTO(json_free_auto) struct json *json = status_format(out);
@@ -302,6 +311,10 @@ CHANGE(rollout_phase, s->rollout.phase = PHASE_FAILED)
 CHANGE(rollout_supersessions, s->rollout.supersessions++)
 CHANGE(rollout_soak, s->rollout.soak_since_ms++)
 CHANGE(rollout_strategy, s->rollout.strategy[0] = 'x')
+CHANGE(rollout_order, s->rollout.order[0] = 'x')
+CHANGE(rollout_source, s->rollout.source[0] = 'x')
+CHANGE(rollout_lead, s->rollout.lead++)
+CHANGE(rollout_restarted, replace(&s->rollout.restarted, "x"))
 CHANGE(rollout_catch_up, s->rollout.catch_up = false)
 CHANGE(rollout_elapsed, s->rollout.elapsed_ms += 60000)
 CHANGE(rollout_elapsed_back, s->rollout.elapsed_ms -= 60000)
@@ -324,6 +337,8 @@ CHANGE(database_target, s->databases[0].target[0] = 'x')
 CHANGE(database_head, s->databases[0].head++)
 CHANGE(database_journal, s->databases[0].journal++)
 CHANGE(database_tree, s->databases[0].tree[0] = 'x')
+CHANGE(database_verified, s->databases[0].verified[0] = 'x')
+CHANGE(database_begun, s->databases[0].begun = false)
 CHANGE(database_member, s->databases[0].member++)
 CHANGE(database_outage, s->databases[0].outage_ms += 100000)
 CHANGE(database_wave, replace(&s->databases[0].wave, "x"))
@@ -382,6 +397,10 @@ static const struct change changes[] = {
     ROW(rollout_supersessions, true, false),
     ROW(rollout_soak, true, false),
     ROW(rollout_strategy, true, false),
+    ROW(rollout_order, true, false),
+    ROW(rollout_source, true, false),
+    ROW(rollout_lead, true, false),
+    ROW(rollout_restarted, true, false),
     ROW(rollout_catch_up, true, false),
     ROW(rollout_elapsed, true, false),
     ROW(rollout_elapsed_back, true, false),
@@ -402,6 +421,8 @@ static const struct change changes[] = {
     ROW(database_head, true, false),
     ROW(database_journal, true, false),
     ROW(database_tree, true, false),
+    ROW(database_verified, true, false),
+    ROW(database_begun, true, false),
     ROW(database_member, true, false),
     ROW(database_outage, true, false),
     ROW(database_wave, false, false),
@@ -444,6 +465,21 @@ Test(status, every_field_makes_a_difference)
         cr_expect(status_conditions_equal(&base, &s) != changes[i].conditions, "%s: conditions",
                   changes[i].field);
     }
+}
+
+/* What a version before `verified` and `begun` wrote. */
+Test(status, an_older_version_s_memory_is_understood)
+{
+    AUTO(status_done) struct status idle;
+    AUTO(status_done) struct status busy;
+    parse_text("{\"databases\":[{\"name\":\"a\",\"tree\":\"0123456789abcdef\"}]}", &idle);
+    check_text("no roll-out: the tree was verified", idle.databases[0].verified,
+               "0123456789abcdef");
+    parse_text("{\"rollout\":{\"commit\":\"" COMMIT "\"},"
+               "\"databases\":[{\"name\":\"a\",\"tree\":\"0123456789abcdef\"}]}",
+               &busy);
+    check_text("a roll-out: it is the roll-out's", busy.databases[0].verified, "");
+    cr_expect(!busy.databases[0].begun, "nobody is known to have begun");
 }
 
 Test(status, a_running_clock_is_not_a_write)

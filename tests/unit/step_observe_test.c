@@ -141,6 +141,30 @@ Test(step_observe, when_the_database_knows_of_a_failure, .init = setup)
     }
 }
 
+/* ---- what it proves for others ---------------------------------------------------------------- */
+
+Test(step_observe, an_empty_database_and_the_commit_of_its_newest_row, .init = setup)
+{
+    struct journal_row rows[] = { { .git_commit = text("aa"), .finished_ms = 5 },
+                                  { .git_commit = text("bb"), .finished_ms = 9 },
+                                  { .git_commit = NULL, .finished_ms = 7 } };
+    struct history_row applied = { .success = true, .rank = 1 };
+    struct inspection inspection = { .journal = { .rows = rows, .count = 3 },
+                                     .history = { .schema_empty = true } };
+    struct database_view view = { 0 };
+    step_observe(&inspection, &plan, 0, "c1", &view);
+    cr_expect(view.empty, "no history, no tables");
+    check_text("a row without a commit says nothing", view.newest_commit, "bb");
+    inspection.journal.count = 0;
+    inspection.history.schema_empty = false;
+    step_observe(&inspection, &plan, 0, "c1", &view);
+    cr_expect(!view.empty, "tables of somebody");
+    check_text("no row", view.newest_commit, "");
+    inspection.history = (struct history){ .schema_empty = true, .rows = &applied, .count = 1 };
+    step_observe(&inspection, &plan, 0, "c1", &view);
+    cr_expect(!view.empty, "a history");
+}
+
 /* ---- tokens and hashes ------------------------------------------------------------------------- */
 
 Test(step_observe, tokens)

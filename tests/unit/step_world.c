@@ -575,8 +575,8 @@ static void create_job(struct world *w, const struct decision *decision, size_t 
         .tries = tries,
     };
     memcpy(d->job.token, token, sizeof token);
-    (void)snprintf(d->job.name, sizeof d->job.name, "shop-%s-%lld",
-                   w->entries[index].name, (long long)job->attempt);
+    (void)snprintf(d->job.name, sizeof d->job.name, "shop-%s-%lld", w->entries[index].name,
+                   (long long)job->attempt);
     d->highest_attempt = job->attempt;
     d->view.create = (struct failure){ 0 };
     d->view.record = (struct failure){ 0 };
