@@ -3,6 +3,7 @@
 #include "reconcile/base/str.h"
 #include <stdlib.h>
 #include <string.h>
+#include "reconcile/base/auto.h"
 #include "reconcile/base/mem.h"
 
 bool str_to_int64(const char *text, int64_t min, int64_t max, int64_t *out)
@@ -163,6 +164,42 @@ char *str_printable(const char *text, size_t length)
     }
     out[used] = '\0';
     return out;
+}
+
+/* Edit distance, capped: more than 2 is "not similar". */
+static size_t distance(const char *a, const char *b)
+{
+    size_t n = strlen(a);
+    size_t m = strlen(b);
+    if (n > 40 || m > 40) {
+        return 99;
+    }
+    size_t row[41];
+    for (size_t j = 0; j <= m; j++) {
+        row[j] = j;
+    }
+    for (size_t i = 1; i <= n; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= m; j++) {
+            size_t above = row[j];
+            size_t best = diagonal + (a[i - 1] != b[j - 1]);
+            best = above + 1 < best ? above + 1 : best;
+            best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
+            row[j] = best;
+            diagonal = above;
+        }
+    }
+    return row[m];
+}
+
+bool str_similar(const char *wrong, const char *right)
+{
+    AUTO(free_auto) char *a = str_lower(wrong);
+    AUTO(free_auto) char *b = str_lower(right);
+    size_t n = strlen(a);
+    return distance(a, b) <= (n > 4 ? 2u : 1u) || (n >= 4 && str_starts(b, a)) ||
+           (strlen(b) >= 4 && str_starts(a, b));
 }
 
 void strlist_add(struct strlist *list, const char *text)

@@ -21,6 +21,10 @@ size_t str_utf8_cut(const char *text, size_t length, size_t max);
 /* Printable form of foreign text: control characters and invalid UTF-8 become '?'. Owned. */
 char *str_printable(const char *text, size_t length);
 
+/* Could `wrong` be a slip for `right`? At most two edits, or one is the beginning of the other; case
+ * does not count. For "did you mean". */
+bool str_similar(const char *wrong, const char *right);
+
 struct strlist {
     char **items; /* each owned */
     size_t count;

@@ -60,7 +60,8 @@ struct mplan_wave {
     } select;
     struct strlist names;
     struct kvlist labels;
-    int32_t amount; /* count or percent */
+    int32_t amount;   /* count or percent */
+    bool allow_empty; /* it may select no database; never in the first wave */
     int64_t soak_ms;
     struct mplan_gate *gates;
     size_t gate_count;

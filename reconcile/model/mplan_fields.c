@@ -304,6 +304,7 @@ static const struct mplan_table select_table = { TABLE(select_fields), .check = 
 static const struct mplan_field wave_fields[] = {
     { "name", MPLAN_STRING, GRAMMAR_LABEL_VALUE, true, 1, 63, W(name) },
     OBJECT("select", select_table, .required = true),
+    BOOL("allowEmpty", NULL, W(allow_empty)),
     DURATION("soak", "\"0s\"", 0, YEAR, W(soak_ms)),
     { "gates", MPLAN_LIST, .max = LIMIT_GATES, W(gates), .table = &gate_table,
       .count_offset = offsetof(struct mplan_wave, gate_count),
@@ -326,8 +327,11 @@ static const char *check_strategy(const struct json *o, void *base)
 {
     const struct mplan *plan = base;
     (void)o;
-    return plan->strategy == STRATEGY_ALL_AT_ONCE && plan->wave_count
-               ? "waves need type Canary: AllAtOnce has none"
+    if (plan->strategy == STRATEGY_ALL_AT_ONCE && plan->wave_count) {
+        return "waves need type Canary: AllAtOnce has none";
+    }
+    return plan->wave_count && plan->waves[0].allow_empty
+               ? "the first wave must not have allowEmpty: it proves a commit for all others"
                : NULL;
 }
 static const struct mplan_table strategy_table = { TABLE(strategy_fields),

@@ -47,48 +47,12 @@ __attribute__((format(printf, 2, 3))) static struct err *invalid(const struct pa
 
 /* ---- unknown fields ------------------------------------------------------------------------ */
 
-/* Edit distance, capped: more than 2 is "not similar". */
-static size_t distance(const char *a, const char *b)
-{
-    size_t n = strlen(a);
-    size_t m = strlen(b);
-    if (n > 40 || m > 40) {
-        return 99;
-    }
-    size_t row[41];
-    for (size_t j = 0; j <= m; j++) {
-        row[j] = j;
-    }
-    for (size_t i = 1; i <= n; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= m; j++) {
-            size_t above = row[j];
-            size_t best = diagonal + (a[i - 1] != b[j - 1]);
-            best = above + 1 < best ? above + 1 : best;
-            best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
-            row[j] = best;
-            diagonal = above;
-        }
-    }
-    return row[m];
-}
-
-static bool similar(const char *wrong, const char *right)
-{
-    AUTO(free_auto) char *a = str_lower(wrong);
-    AUTO(free_auto) char *b = str_lower(right);
-    size_t n = strlen(a);
-    return distance(a, b) <= (n > 4 ? 2u : 1u) || (n >= 4 && str_starts(b, a)) ||
-           (strlen(b) >= 4 && str_starts(a, b));
-}
-
 static struct err *unknown_field(const struct mplan_table *table, const struct path *path)
 {
     AUTO(buf_done) struct buf hint = BUF(1024);
     for (size_t i = 0; i < table->count; i++) {
         const struct mplan_field *f = &table->fields[i];
-        if (f->type != MPLAN_LATER && similar(path->key, f->key)) {
+        if (f->type != MPLAN_LATER && str_similar(path->key, f->key)) {
             buf_addf(&hint, "%s%s", hint.len ? " or " : ": did you mean ", f->key);
         }
     }

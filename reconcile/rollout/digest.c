@@ -99,6 +99,9 @@ static struct json *wave_json(const struct mplan_wave *wave)
         json_set_int64(object, "percent", wave->amount);
         break;
     }
+    if (wave->allow_empty) {
+        json_set_bool(object, "allowEmpty", true);
+    }
     json_set_int64(object, "soakMs", wave->soak_ms);
     struct json *gates = json_array();
     for (size_t i = 0; i < wave->gate_count; i++) {
@@ -108,18 +111,24 @@ static struct json *wave_json(const struct mplan_wave *wave)
     return object;
 }
 
-static struct json *strategy_json(const struct mplan *plan)
+static struct json *order_json(const struct mplan *plan)
 {
     struct json *object = json_object();
     json_set_string(object, "type",
                     plan->strategy == STRATEGY_ALL_AT_ONCE ? "AllAtOnce" : "Canary");
-    json_set_int64(object, "maxParallel", plan->max_parallel);
-    json_set_int64(object, "maxFailures", plan->max_failures);
     struct json *waves = json_array();
     for (size_t i = 0; i < plan->wave_count; i++) {
         json_push(waves, wave_json(&plan->waves[i]));
     }
     json_set(object, "waves", waves);
+    return object;
+}
+
+static struct json *strategy_json(const struct mplan *plan)
+{
+    struct json *object = order_json(plan);
+    json_set_int64(object, "maxParallel", plan->max_parallel);
+    json_set_int64(object, "maxFailures", plan->max_failures);
     return object;
 }
 
@@ -145,6 +154,23 @@ void rollout_inputs_hash(const struct mplan_database *database, const struct str
     struct json *object = json_object();
     json_set(object, "trees", list_json(oids));
     json_set(object, "migrations", migrations_json(&database->migrations));
+    short_hash(object, out);
+}
+
+void rollout_order_hash(const struct mplan *plan, char out[ROLLOUT_HASH_LEN + 1])
+{
+    short_hash(order_json(plan), out);
+}
+
+void rollout_source_hash(const struct mplan *plan, char out[ROLLOUT_HASH_LEN + 1])
+{
+    const struct mplan_source *source = &plan->source;
+    struct json *object = json_object();
+    json_set_string_opt(object, "url", source->url);
+    json_set_int64(object, "refKind", source->ref_kind);
+    json_set_string_opt(object, "ref", source->ref);
+    json_set(object, "paths", list_json(&source->paths));
+    json_set_string_opt(object, "revision", plan->revision);
     short_hash(object, out);
 }
 

@@ -19,18 +19,67 @@ struct rollout_wave {
 };
 
 struct rollout_waves {
-    struct rollout_wave items[LIMIT_WAVES + 1];
-    size_t count;    /* >= 1 when there is a database */
-    int32_t *member; /* owned: wave index per database, in the spec's order */
+    struct rollout_wave *items; /* owned */
+    size_t count;               /* >= 1 when there is a database */
+    int32_t *member;            /* owned: wave index per database, in the spec's order */
     size_t database_count;
+};
+
+enum rollout_take { /* how a wave may select a database */
+    ROLLOUT_TAKE_ANY,
+    ROLLOUT_TAKE_BY_NAME, /* else it comes last: an empty database proves nothing */
+    ROLLOUT_TAKE_LAST     /* it does not answer */
 };
 
 /* Stable: names and labels first (first match wins), then count and percent of those not yet taken,
  * ordered by SHA-256(UID NUL name), rounded up; what is left is the wave `rest`. Canary without waves:
- * one canary (label tier=canary if any has it), then the rest. AllAtOnce: one wave `all`. Trailing
- * waves without a member stay (they pass at once); `rest` exists only when it has one. */
-void rollout_waves_make(const struct mplan *plan, struct rollout_waves *out);
+ * one canary (label tier=canary if any has it), then the rest. AllAtOnce: one wave `all`. Waves without
+ * a member stay (they pass at once); `rest` exists only when it has one. `take`: one a database; NULL:
+ * ROLLOUT_TAKE_ANY for all. */
+void rollout_waves_make(const struct mplan *plan, const enum rollout_take *take,
+                        struct rollout_waves *out);
+/* Puts `lead` more waves with the name, soak and gates of the first one in front. Members stay. */
+void rollout_waves_lead(struct rollout_waves *waves, int32_t lead);
 void rollout_waves_done(struct rollout_waves *waves);
+
+/* "strategy.waves[0]: wave canary selects none of 3 databases: no label teir; did you mean tier": the
+ * first wave that selects none of these databases and may not. Owned; NULL: all is well. */
+char *rollout_empty_wave(const struct mplan *plan);
+
+/* ---- who goes first (docs/migrationplan.md 9) --------------------------------------------------- */
+
+struct rollout_standing { /* where one database stands when a roll-out starts; pointers borrowed */
+    const struct plan *plan; /* its states and actions; NULL: not known */
+    const char *inputs;      /* rollout_inputs_hash; never NULL */
+    bool refused;            /* its plan has an error: what is left is not known */
+    bool empty;              /* no history, and no table but ours */
+    bool begun;              /* it has got files that no finished roll-out has verified */
+};
+/* Files left; INT64_MAX: not known. */
+int64_t rollout_left(const struct rollout_standing *standing);
+
+/* Which files (name and bytes) and sets of trees are pending somewhere. */
+struct rollout_files {
+    uint64_t *ids; /* owned, ascending, each once */
+    size_t *wants; /* owned: databases that have it pending */
+    size_t count;
+};
+/* An empty database does not count. */
+void rollout_files_make(const struct rollout_standing *standings, size_t count,
+                        struct rollout_files *out);
+void rollout_files_done(struct rollout_files *files);
+/* Has it applied one that another has pending? */
+bool rollout_files_applied(const struct rollout_files *files,
+                           const struct rollout_standing *standing);
+
+/* Rearranges `waves`, of rollout_waves_make(), so that who has begun goes first and everything that many
+ * databases get is proven by one: the first wave is those who have begun with the fewest files left
+ * (while these have some, no more than the first wave selects, selected ones first), else the selection;
+ * where it proves nothing of what others have pending, one more wave each follows with the same soak and
+ * gates. Returns how many waves more than one come with those of the first: what
+ * rollout_waves_lead() puts there. */
+int32_t rollout_first(const struct mplan *plan, const struct rollout_standing *standings,
+                      struct rollout_waves *waves);
 
 /* ---- soak and gates ---------------------------------------------------------------------------- */
 
@@ -78,6 +127,11 @@ int32_t rollout_supersede(int32_t supersessions, bool failed, int32_t wave_index
 /* 16 hex over a database's tree OIDs and its resolved migrations: same = nothing new to apply. */
 void rollout_inputs_hash(const struct mplan_database *database, const struct strlist *oids,
                          char out[ROLLOUT_HASH_LEN + 1]);
+/* Over strategy.type and waves, gates included: what a roll-out's order is made of. */
+void rollout_order_hash(const struct mplan *plan, char out[ROLLOUT_HASH_LEN + 1]);
+/* Over source.url, ref, paths and revision: where commits come from. */
+void rollout_source_hash(const struct mplan *plan, char out[ROLLOUT_HASH_LEN + 1]);
+/* Over the whole strategy: what the versions before rollout_order_hash() compared. */
 void rollout_strategy_hash(const struct mplan *plan, char out[ROLLOUT_HASH_LEN + 1]);
 
 struct rollout_entry { /* one database at the start of a roll-out */

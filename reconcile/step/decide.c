@@ -213,12 +213,16 @@ static void sync_databases(struct step *s)
     s->next->database_count = count;
 }
 
-static void one_wave(struct step *s)
+/* Newcomers and stragglers; whoever else turns up with files waits for their end (begin.c). */
+static void catch_up_waves(struct step *s)
 {
-    s->waves.items[0] = (struct rollout_wave){ .name = "rest" };
-    s->waves.count = 1;
-    memset(s->waves.member, 0, s->waves.database_count * sizeof *s->waves.member);
+    s->waves.count = 0;
+    s->waves.items[s->waves.count++] = (struct rollout_wave){ .name = "rest" };
+    s->waves.items[s->waves.count++] = (struct rollout_wave){ .name = "later" };
     s->next->rollout.wave_index = 0;
+    for (size_t i = 0; i < s->waves.database_count; i++) {
+        s->waves.member[i] = s->next->databases[i].member == 0 ? 0 : 1;
+    }
 }
 
 /* The last wave. Members frozen behind it are in one more: the spec has lost databases since. */
@@ -226,8 +230,7 @@ static int32_t last_wave(const struct step *s)
 {
     int32_t last = (int32_t)s->waves.count - 1;
     for (size_t i = 0; i < s->next->database_count; i++) {
-        /* uncovered: a status from elsewhere beside 32 waves that leave a rest */
-        if (s->next->databases[i].member > last && last < LIMIT_WAVES) {
+        if (s->next->databases[i].member > last) {
             return last + 1;
         }
     }
@@ -258,9 +261,13 @@ void step_waves(struct step *s)
     if (s->waves.member) {
         return;
     }
-    rollout_waves_make(s->plan, &s->waves);
+    rollout_waves_make(s->plan, NULL, &s->waves);
+    if (frozen && s->waves.count > 0 && !rollout->catch_up) {
+        int32_t most = (int32_t)s->plan->database_count; /* a status may come from anybody */
+        rollout_waves_lead(&s->waves, rollout->lead < most ? rollout->lead : most);
+    }
     if (frozen && rollout->catch_up) {
-        one_wave(s);
+        catch_up_waves(s);
     } else if (frozen && s->waves.count > 0) {
         apply_frozen_members(s);
     }

@@ -24,6 +24,15 @@ static bool in_spec(const struct step *s, const struct gate_status *slot)
     return false;
 }
 
+static void reset(struct gate_status *slot)
+{
+    free(TAKE(slot->last_value));
+    slot->state = GATE_WAITING;
+    slot->successes = slot->failures = 0;
+    slot->at_end = false;
+    slot->round++;
+}
+
 /* Rounds go on, so that a measurement taken before cannot count afterwards. */
 void gates_reset(struct step *s)
 {
@@ -31,19 +40,27 @@ void gates_reset(struct step *s)
     size_t kept = 0;
     for (size_t i = 0; i < next->gate_count; i++) {
         struct gate_status *slot = &next->gates[i];
-        free(TAKE(slot->last_value));
+        reset(slot);
         if (!in_spec(s, slot)) {
             free(slot->wave);
             free(slot->name);
             continue;
         }
-        slot->state = GATE_WAITING;
-        slot->successes = slot->failures = 0;
-        slot->at_end = false;
-        slot->round++;
         next->gates[kept++] = *slot;
     }
     next->gate_count = kept;
+}
+
+/* A wave that comes with the name, soak and gates of one before it starts from nothing. */
+void gates_begin_wave(struct step *s)
+{
+    int32_t at = s->next->rollout.wave_index;
+    for (size_t i = 0; i < s->next->gate_count; i++) {
+        struct gate_status *slot = &s->next->gates[i];
+        if (str_eq(slot->wave, s->waves.items[at].name)) {
+            reset(slot);
+        }
+    }
 }
 
 static void soak_add(const struct step *s, size_t index, int64_t soak_ms, struct soak *soak)
@@ -237,6 +254,9 @@ static void say_failed_gate(struct step *s, const struct gate_status *slot)
 static void say_waiting(struct step *s, const struct rollout_wave *wave, const struct soak *soak)
 {
     const struct gate_status *silent = find_state(s, wave, GATE_NO_ANSWER);
+    const char *restarted = s->next->rollout.restarted;
+    const char *why = restarted ? restarted : "", *colon = restarted ? ": " : "";
+    const char *again = restarted ? " again" : "";
     if (silent) {
         step_say(s, SAY_WAIT, REASON_ANALYSIS_UNAVAILABLE,
                  mem_printf("wave %s: gate %s gives no answer: %s", wave->name, silent->name,
@@ -245,10 +265,11 @@ static void say_waiting(struct step *s, const struct rollout_wave *wave, const s
         char until[TIME_TEXT_LEN];
         time_format(soak->until_ms, until);
         step_say(s, SAY_WAIT, REASON_SOAKING,
-                 mem_printf("wave %s soaks until %s", wave->name, until));
+                 mem_printf("%s%swave %s soaks%s until %s", why, colon, wave->name, again, until));
     } else {
         step_say(s, SAY_WAIT, REASON_SOAKING,
-                 mem_printf("wave %s is soaked; its gates are being judged", wave->name));
+                 mem_printf("%s%swave %s is soaked; its gates are being judged%s", why, colon,
+                            wave->name, again));
     }
 }
 

@@ -64,6 +64,11 @@ struct step {
     bool verdict_waits; /* a verdict is to be recorded and could not be yet */
 };
 
+struct tally {
+    size_t live, failed, pending, up_to_date, unknown;
+    size_t first_failed; /* index; database_count: none */
+};
+
 /* ---- decide.c ---------------------------------------------------------------------------------- */
 
 /* Wants this effect on this database (SIZE_MAX: on none). One kind a decision, the first one wins;
@@ -109,9 +114,22 @@ void judge_attempt(struct step *s, size_t index, struct judged *judged);
 void requests_before(struct step *s); /* requestedAt, retry */
 void requests_after(struct step *s);  /* resolve, accept-target */
 
+/* ---- begin.c: what starts a roll-out or starts it anew -------------------------------------------- */
+
+/* Does what was frozen still fit the spec, the newest commit and the databases? True: it must come to
+ * rest first, or has begun anew, and that is said. */
+bool begin_check(struct step *s);
+/* Every database has been compared and something is to be done: freezes the roll-out, or says what it
+ * waits for. */
+void begin_rollout(struct step *s, const struct tally *tally);
+/* Nothing is pending, but a roll-out that began anew with the same files owes its soak and gates. */
+bool begin_serves_again(const struct step *s);
+void begin_mark(struct step *s, size_t index); /* it is given a Job */
+void begin_note_end(struct step *s);           /* every database is up to date */
+
 /* ---- source.c ---------------------------------------------------------------------------------- */
 
-/* Fetches, revisions, supersession. True: the roll-out that is on must come to rest first. */
+/* Fetches and revisions. True: the roll-out that is on must come to rest first (begin.c). */
 bool source_decide(struct step *s);
 
 /* ---- progress.c -------------------------------------------------------------------------------- */
@@ -120,12 +138,10 @@ void rollout_decide(struct step *s, bool stopping);
 
 /* ---- words.c -------------------------------------------------------------------------------- */
 
-struct tally {
-    size_t live, failed, pending, up_to_date, unknown;
-    size_t first_failed; /* index; database_count: none */
-};
 struct tally step_count(const struct step *s);
-bool canary_on(const struct step *s);      /* the first wave of the roll-out is a canary's */
+bool canary_on(const struct step *s); /* the first wave of the roll-out is a canary's */
+/* Its wave comes with the soak and gates of a canary's first one: it proves the files for others. */
+bool in_first_wave(const struct step *s, size_t index);
 bool stalled_before(const struct step *s); /* the last status said Stalled of this spec */
 void say_failures(struct step *s, const struct tally *tally);
 /* "fix forward with a new commit or retry with `sluice retry plan/shop`". Owned. */
@@ -154,6 +170,7 @@ bool say_trouble(struct step *s, int32_t up_to_wave, bool may_keep);
 /* Soak and gates of the present wave. True: passed. False: said what is awaited or what failed. */
 bool wave_verify(struct step *s);
 void gates_reset(struct step *s);
+void gates_begin_wave(struct step *s); /* the present wave is new */
 
 /* ---- report.c ---------------------------------------------------------------------------------- */
 

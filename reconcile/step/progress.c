@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The roll-out: when it starts, which database is next, when a wave passes, when it ends. */
+/* The roll-out that is on: which database is next, when a wave passes, when it ends. */
 #include "reconcile/step/inside.h"
-
-/* ---- start ------------------------------------------------------------------------------------- */
 
 /* The first wave must answer; others may join late. True: every database has been compared. */
 static bool all_compared(struct step *s)
@@ -16,94 +14,6 @@ static bool all_compared(struct step *s)
         say_unknown(s, "looking at the databases");
     }
     return !wait;
-}
-
-/* Only stragglers and newcomers of a tree that was verified before need no canary. */
-static bool is_catch_up(const struct step *s)
-{
-    if (s->next->last_applied_commit[0] == '\0') {
-        return false;
-    }
-    for (size_t i = 0; i < s->plan->database_count; i++) {
-        const char *tree = s->next->databases[i].tree;
-        if (judged_pending(&s->judged[i]) && tree[0] &&
-            !str_eq(tree, s->seen->databases[i].inputs)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void freeze_digest(struct step *s)
-{
-    AUTO(free_auto)
-    struct rollout_entry *entries = mem_array(s->plan->database_count, sizeof *entries);
-    for (size_t i = 0; i < s->plan->database_count; i++) {
-        const struct database_view *view = &s->seen->databases[i];
-        entries[i] = (struct rollout_entry){
-            .reachable = view->inspection == INSPECTION_OK,
-            .head = view->head,
-            .oids = view->oids,
-            .plan = view->plan,
-        };
-    }
-    rollout_digest(s->plan, entries, s->next->rollout.digest);
-    memcpy(s->next->plan_digest, s->next->rollout.digest, sizeof s->next->plan_digest);
-}
-
-static void freeze_members(struct step *s)
-{
-    int32_t last = (int32_t)s->waves.count - 1;
-    for (size_t i = 0; i < s->plan->database_count; i++) {
-        struct database_status *database = &s->next->databases[i];
-        bool late = s->judged[i].kind == J_UNREACHABLE;
-        database->member = s->next->rollout.catch_up ? 0 : late ? last : s->judged[i].member;
-        (void)snprintf(database->tree, sizeof database->tree, "%s", s->seen->databases[i].inputs);
-    }
-}
-
-/* A first wave that does not answer is waited for: else nobody would be the canary. */
-static bool first_wave_answers(const struct step *s)
-{
-    for (size_t i = 0; i < s->plan->database_count; i++) {
-        if (s->judged[i].member == 0 && s->judged[i].kind == J_UNREACHABLE) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void start(struct step *s, const struct tally *tally)
-{
-    struct rollout_status *rollout = &s->next->rollout;
-    step_waves(s);
-    rollout->catch_up = is_catch_up(s);
-    if (!rollout->catch_up && s->plan->strategy == STRATEGY_CANARY && !first_wave_answers(s)) {
-        if (!say_trouble(s, 0, false)) {
-            say_failures(s, tally); /* silent for longer than spec.timeout */
-        }
-        return;
-    }
-    if (!rollout->present) {
-        rollout->started_ms = s->seen->now_ms - s->seen->now_ms % 1000;
-        rollout->supersessions = 0;
-    }
-    rollout->present = true;
-    (void)snprintf(rollout->commit, sizeof rollout->commit, "%s", s->commit->commit);
-    free(rollout->revision);
-    rollout->revision = mem_strdup(s->commit->revision);
-    rollout->wave_index = 0;
-    rollout->phase = PHASE_APPLYING;
-    rollout->elapsed_ms = rollout->soak_since_ms = 0;
-    rollout_strategy_hash(s->plan, rollout->strategy);
-    freeze_digest(s);
-    freeze_members(s);
-    gates_reset(s);
-    s->again = true;
-    step_event(s, false, REASON_PROGRESSING,
-               mem_printf("roll-out of %.12s starts", rollout->commit));
-    step_say(s, SAY_PROGRESS, REASON_PROGRESSING,
-             mem_printf("roll-out of %.12s starts", rollout->commit));
 }
 
 /* ---- end --------------------------------------------------------------------------------------- */
@@ -125,11 +35,7 @@ static void note_applied(struct step *s)
     for (size_t i = 0; commit->covered && i < commit->covered->count && i < STATUS_COVERED; i++) {
         strlist_add(&next->covered_commits, commit->covered->items[i]);
     }
-    for (size_t i = 0; i < s->plan->database_count; i++) {
-        struct database_status *database = &next->databases[i];
-        (void)snprintf(database->tree, sizeof database->tree, "%s", s->seen->databases[i].inputs);
-        database->member = -1;
-    }
+    begin_note_end(s);
 }
 
 static char *ready_message(const struct step *s)
@@ -172,6 +78,7 @@ static void finish(struct step *s)
         report_history(s, true, message);
         free(TAKE(s->next->rollout.revision));
         free(TAKE(s->next->rollout.wave));
+        free(TAKE(s->next->rollout.restarted));
         s->next->rollout = (struct rollout_status){ 0 };
     } else if (lost) {
         step_event(s, false, REASON_RECOVERED_FROM_HISTORY,
@@ -201,8 +108,8 @@ static void decide_idle(struct step *s)
         say_failures(s, &tally);
     } else if (!all_compared(s)) {
         return;
-    } else if (tally.pending > 0) {
-        start(s, &tally);
+    } else if (tally.pending > 0 || begin_serves_again(s)) {
+        begin_rollout(s, &tally);
     } else if (tally.failed > 0) {
         say_failures(s, &tally);
     } else if (tally.up_to_date == s->plan->database_count) {
@@ -214,26 +121,31 @@ static void decide_idle(struct step *s)
 
 /* ---- a roll-out is on -------------------------------------------------------------------------- */
 
-static bool wave_has_verified(const struct step *s, int32_t wave)
+/* Files that were run by hand on a member of the present wave soak from when they were found: nobody
+ * knows when they were run, and no roll-out has verified them. */
+static void note_by_hand(struct step *s)
 {
-    bool any = false;
-    for (size_t i = 0; i < s->plan->database_count; i++) {
-        if (s->judged[i].member == wave) {
-            any = true;
-            if (s->judged[i].kind == J_UP_TO_DATE) {
-                return true;
-            }
+    struct rollout_status *rollout = &s->next->rollout;
+    for (size_t i = 0; i < s->plan->database_count && canary_on(s); i++) {
+        struct database_status *database = &s->next->databases[i];
+        const struct database_view *view = &s->seen->databases[i];
+        bool complete =
+            s->judged[i].member == rollout->wave_index && s->judged[i].kind == J_UP_TO_DATE;
+        if (complete && !database->begun && !str_eq(database->verified, view->inputs)) {
+            int64_t now = view->now_ms + view->age_ms;
+            database->begun = true;
+            rollout->soak_since_ms = now > rollout->soak_since_ms ? now : rollout->soak_since_ms;
         }
     }
-    return !any;
 }
 
-/* The first wave's failure, too many failures, or spec.timeout: nothing new starts. */
+/* A failure in a first wave, which maxFailures never covers, too many failures, or spec.timeout:
+ * nothing new starts. */
 static bool say_stop(struct step *s, const struct tally *tally)
 {
     const struct rollout_status *rollout = &s->next->rollout;
     for (size_t i = 0; i < s->plan->database_count; i++) {
-        if (canary_on(s) && s->judged[i].member == 0 && s->judged[i].kind == J_FAILED) {
+        if (in_first_wave(s, i) && judged_failed(&s->judged[i])) {
             struct tally first = *tally;
             first.first_failed = i;
             say_failures(s, &first);
@@ -315,6 +227,7 @@ static void create_next(struct step *s, const struct tally *tally)
         int64_t last = view->job.attempt > view->epoch ? view->job.attempt : view->epoch;
         out->jobs[out->count - 1] =
             (struct new_job){ .attempt = last + 1, .ownership = s->judged[i].ownership };
+        begin_mark(s, i);
         made++;
     }
 }
@@ -365,19 +278,22 @@ static void say_applying(struct step *s)
         }
     }
     if (!say_trouble(s, wave, false)) {
+        const char *why = s->next->rollout.restarted;
         step_say(s, SAY_PROGRESS, REASON_PROGRESSING,
-                 mem_printf("%.12s: wave %s: %zu of %zu databases up to date, %zu running",
-                            s->next->rollout.commit, s->waves.items[wave].name, done, of, live));
+                 mem_printf("%s%s%.12s: wave %s: %zu of %zu databases up to date, %zu running",
+                            why ? why : "", why ? ": " : "", s->next->rollout.commit,
+                            s->waves.items[wave].name, done, of, live));
     }
 }
 
 static void pass_wave(struct step *s, const struct tally *tally)
 {
     struct rollout_status *rollout = &s->next->rollout;
-    if ((size_t)rollout->wave_index + 1 < s->waves.count) {
+    if ((size_t)rollout->wave_index + 1 < s->waves.count && !rollout->catch_up) {
         rollout->wave_index++;
         rollout->phase = PHASE_APPLYING;
         rollout->soak_since_ms = 0;
+        gates_begin_wave(s);
         s->again = true;
         step_say(s, SAY_PROGRESS, REASON_PROGRESSING,
                  mem_printf("%.12s: wave %s starts", rollout->commit,
@@ -405,11 +321,7 @@ static void decide_wave(struct step *s)
         say_applying(s);
         return;
     }
-    if (canary_on(s) && wave == 0 && !wave_has_verified(s, wave)) {
-        say_failures(s,
-                     &tally); /* tolerated elsewhere, but a canary that never sang proves nothing */
-        return;
-    }
+    note_by_hand(s);
     if (wave_verify(s)) {
         pass_wave(s, &tally);
     }
@@ -483,10 +395,8 @@ static void decide_source_and_rest(struct step *s)
 void rollout_decide(struct step *s, bool stopping)
 {
     if (stopping) {
-        step_say(s, SAY_PROGRESS, REASON_PROGRESSING,
-                 mem_strdup("a newer commit or spec takes over; running Jobs finish first"));
         s->next->rollout.counting = false;
-        return;
+        return; /* begin_check() has said why */
     }
     decide_source_and_rest(s);
     soften(s);

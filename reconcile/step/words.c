@@ -31,6 +31,11 @@ bool canary_on(const struct step *s)
            !s->next->rollout.catch_up;
 }
 
+bool in_first_wave(const struct step *s, size_t index)
+{
+    return canary_on(s) && s->judged[index].member <= s->next->rollout.lead;
+}
+
 /* Reason of a failed database as the plan's: a Job's failure in the first wave is the canary's. */
 static const char *failure_reason(const struct step *s, size_t index)
 {
@@ -38,9 +43,9 @@ static const char *failure_reason(const struct step *s, size_t index)
     if (judged->kind == J_UNREACHABLE) {
         return REASON_DEADLINE_EXCEEDED;
     }
-    bool first = canary_on(s) && judged->member == 0;
-    return first && str_eq(judged->reason, REASON_MIGRATION_FAILED) ? REASON_CANARY_FAILED
-                                                                    : judged->reason;
+    return in_first_wave(s, index) && str_eq(judged->reason, REASON_MIGRATION_FAILED)
+               ? REASON_CANARY_FAILED
+               : judged->reason;
 }
 
 char *retry_hint(const struct step *s)

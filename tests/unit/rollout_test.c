@@ -161,7 +161,7 @@ Test(rollout, membership_is_a_stable_function)
         struct rollout_waves waves;
         char counts[256];
         fleet_init(&f, &member_rows[i]);
-        rollout_waves_make(&f.plan, &waves);
+        rollout_waves_make(&f.plan, NULL, &waves);
         count_text(&waves, counts);
         check_text(member_rows[i].rule, counts, member_rows[i].counts);
         for (size_t k = 0; k < waves.database_count; k++) {
@@ -175,7 +175,7 @@ Test(rollout, membership_is_a_stable_function)
 static size_t canary_of(struct fleet *f)
 {
     struct rollout_waves waves;
-    rollout_waves_make(&f->plan, &waves);
+    rollout_waves_make(&f->plan, NULL, &waves);
     size_t canary = 0;
     while (waves.member[canary] != 0) {
         canary++;

@@ -60,9 +60,18 @@ static void measurement_lost(struct world *w, const char *rule)
 
 static void gate_beside_failure(struct world *w, const char *rule)
 {
+    static char second[] = "second", orders[] = "orders", billing[] = "billing", stock[] = "stock";
+    static char *first_names[] = { orders }, *second_names[] = { billing, stock };
     two_gates(w);
-    w->waves[0].amount = 2;
-    w->waves[0].soak_ms = 60000;
+    w->waves[1] = w->waves[0];
+    w->waves[1].name = second;
+    w->waves[1].select = SELECT_NAMES;
+    w->waves[1].names = (struct strlist){ .items = second_names, .count = 2 };
+    w->waves[1].soak_ms = 60000;
+    w->waves[0].select = SELECT_NAMES;
+    w->waves[0].names = (struct strlist){ .items = first_names, .count = 1 };
+    w->waves[0].gate_count = 0;
+    w->plan.wave_count = 2;
     w->plan.max_failures = 1;
     settle_with(w, 1);
     w->databases[1].content[1] = 77; /* refused, and that is tolerated */

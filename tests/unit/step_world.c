@@ -81,6 +81,7 @@ static void forget_plans(struct world *w)
         err_free(d->plan_error);
         d->plan_error = NULL;
         free(d->plan.actions);
+        free(d->plan.entries);
         strlist_done(&d->plan.ahead);
         d->plan = (struct plan){ 0 };
     }
@@ -182,7 +183,52 @@ static int find_commit(const struct world *w, const char *id)
     return -1;
 }
 
+void world_run_by_hand(struct world *w, size_t database, int commit)
+{
+    struct world_database *d = &w->databases[database];
+    const struct world_commit *c = &w->commits[commit];
+    while (d->applied < c->files) {
+        d->applied++;
+        d->content[d->applied] = c->content[d->applied];
+        d->effects[d->applied]++;
+        d->head++;
+    }
+    d->next_look_ms = w->mono_ms;
+}
+
 /* ---- what the controller sees ------------------------------------------------------------------ */
+
+/* Same version and content, same file. */
+static const struct migration *file_of(int version, int content)
+{
+    static struct migration files[WORLD_FILES + 1][WORLD_COMMITS + 120];
+    static char scripts[WORLD_FILES + 1][24];
+    struct migration *file = &files[version][content + 10];
+    (void)snprintf(scripts[version], sizeof scripts[version], "V%d__x.sql", version);
+    file->script = scripts[version];
+    file->sha256[0] = (uint8_t)version;
+    file->sha256[1] = (uint8_t)content;
+    return file;
+}
+
+/* One entry a file of the tree, an action for each that is not applied. */
+static void list_files(struct world_database *d, const struct world_commit *c)
+{
+    struct plan *plan = &d->plan;
+    plan->entries = mem_array((size_t)c->files + 1, sizeof *plan->entries);
+    plan->actions = mem_array((size_t)c->files + 1, sizeof *plan->actions);
+    for (int v = 1; v <= c->files; v++) {
+        const struct migration *file = file_of(v, c->content[v]);
+        bool applied = v <= d->seen.applied;
+        plan->entries[plan->entry_count++] = (struct plan_entry){
+            .state = applied ? STATE_SUCCESS : STATE_PENDING,
+            .file = file,
+        };
+        if (!applied) {
+            plan->actions[plan->action_count++] = (struct action){ .file = file };
+        }
+    }
+}
 
 static void judge_plan(struct world *w, struct world_database *d, const struct world_commit *c,
                        const char *token)
@@ -210,10 +256,8 @@ static void judge_plan(struct world *w, struct world_database *d, const struct w
                                 "V%d__x.sql:3: 42P01 relation does not exist", next);
         return;
     }
-    size_t pending = c->files > seen->applied ? (size_t)(c->files - seen->applied) : 0;
-    d->plan.action_count = pending;
-    d->plan.actions = mem_array(pending, sizeof *d->plan.actions);
-    d->plan.waits_for = (char *)(uintptr_t)(pending > 0 ? d->waits_for : NULL);
+    list_files(d, c);
+    d->plan.waits_for = (char *)(uintptr_t)(d->plan.action_count > 0 ? d->waits_for : NULL);
     if (d->plan.waits_for) {
         d->plan.action_count = 0;
     }
@@ -268,6 +312,17 @@ static void view_job(struct world *w, struct world_database *d)
     job->tries = d->job.tries;
 }
 
+static bool lacks_pending(const struct world *w, const struct world_database *d, int commit)
+{
+    const struct world_commit *wanted = &w->commits[commit], *newest = &w->commits[w->newest];
+    for (int v = d->seen.applied + 1; v <= wanted->files; v++) {
+        if (v > newest->files || newest->content[v] != wanted->content[v]) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void view_database(struct world *w, size_t index, int commit, int newest, const char *token)
 {
     struct world_database *d = &w->databases[index];
@@ -281,6 +336,7 @@ static void view_database(struct world *w, size_t index, int commit, int newest,
     view->after_job = d->job.phase != JOB_ENDED || d->look_began_ms >= d->job.ended_ms;
     view->plan = NULL;
     view->plan_error = NULL;
+    view->withdrawn = false;
     view->inputs[0] = view->newest_inputs[0] = '\0';
     if (newest >= 0 && w->fetched[newest] == FETCH_DONE) {
         tree_hash(&w->commits[newest], view->newest_inputs);
@@ -291,6 +347,8 @@ static void view_database(struct world *w, size_t index, int commit, int newest,
             judge_plan(w, d, &w->commits[commit], token);
             view->plan = d->plan_error ? NULL : &d->plan;
             view->plan_error = d->plan_error;
+            view->withdrawn = view->plan && newest != commit && newest >= 0 &&
+                              w->fetched[newest] == FETCH_DONE && lacks_pending(w, d, commit);
         }
     }
 }
@@ -349,6 +407,8 @@ static void take_snapshot(struct world_database *d)
     d->seen.failed_content = d->failed_content;
     memcpy(d->seen.failed_token, d->failed_token, sizeof d->failed_token);
     d->seen.unknown = d->unknown;
+    d->seen.tables = d->tables;
+    d->seen.row_commit = d->row_commit;
 }
 
 static void end_look(struct world *w, struct world_database *d)
@@ -381,6 +441,11 @@ static void end_look(struct world *w, struct world_database *d)
     view->journal = d->journal;
     view->now_ms = w->utc_ms + d->clock_ms;
     view->newest_finished_ms = d->finished_ms ? d->finished_ms : 0;
+    view->empty = d->applied == 0 && !d->tables;
+    view->newest_commit[0] = '\0';
+    if (d->row_commit) {
+        memcpy(view->newest_commit, w->commits[d->row_commit - 1].id, sizeof w->commits[0].id);
+    }
     view->read_only = d->read_only;
     view->other_table = d->other_table;
     (void)snprintf(view->owner_label, sizeof view->owner_label, "%s",
@@ -503,8 +568,10 @@ static void apply_file(struct world *w, struct world_database *d)
         end_job(w, d, 0, OUTCOME_DONE, NULL);
         return;
     }
-    if (c->content[version] < 0 && !w->cured) { /* rolled back, remembered */
+    if ((c->content[version] < 0 || version == d->fails) &&
+        !w->cured) { /* rolled back, remembered */
         d->job.failed_version = version;
+        d->row_commit = d->job.commit + 1;
         if (!fault(w, 4)) { /* else the controller must say it */
             d->failed_version = version;
             d->failed_content = c->content[version];
@@ -519,6 +586,7 @@ static void apply_file(struct world *w, struct world_database *d)
         violated(w, "a version took effect twice");
     }
     d->applied = version;
+    d->row_commit = d->job.commit + 1;
     d->content[version] = c->content[version];
     d->failed_version = 0;
     d->head++;

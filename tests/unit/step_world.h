@@ -41,6 +41,9 @@ struct world_database {
     bool up, read_only, other_table;
     const char *owner_label;
     int applied;
+    bool tables;    /* of somebody else, beside what was applied */
+    int row_commit; /* 1 + index of the commit of its newest journal row; 0: none */
+    int fails;      /* a version that fails here alone; 0: none */
     int content[WORLD_FILES + 1];
     int effects[WORLD_FILES + 1]; /* times that a version took effect */
     int failed_version, failed_content;
@@ -61,6 +64,8 @@ struct world_database {
     bool looked_after_job;
     struct world_snapshot {
         int applied, content[WORLD_FILES + 1];
+        bool tables;
+        int row_commit;
         int failed_version, failed_content;
         char failed_token[65];
         bool unknown;
@@ -126,6 +131,8 @@ int world_push(struct world *w, int more, bool bad);
 /* The newest commit with file `version` replaced (content 0: a new good one). */
 int world_edit(struct world *w, int version, int content);
 int world_push_readme(struct world *w);
+/* Somebody runs the next files of this commit on it without us: no Job, no journal row. */
+void world_run_by_hand(struct world *w, size_t database, int commit);
 void world_annotate(struct world *w, const char *key, const char *value); /* both are borrowed */
 /* Lets time pass until nothing happens any more, or a wait is longer than `patience_ms`. */
 void world_settle(struct world *w, int64_t patience_ms);

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which files and sets of trees are pending somewhere: what a first wave has to prove for others. */
+#include "reconcile/rollout/rollout.h"
+
+#include "reconcile/base/mem.h"
+#include "reconcile/rollout/inside.h"
+
+static uint64_t mix(uint64_t hash, const void *bytes, size_t length)
+{
+    const uint8_t *p = bytes;
+    for (size_t i = 0; i < length; i++) {
+        hash = (hash ^ p[i]) * 1099511628211u; /* FNV-1a */
+    }
+    return hash;
+}
+
+#define MIX_START 14695981039346656037u
+
+uint64_t file_id(const struct migration *file)
+{
+    uint64_t hash = mix(MIX_START, file->sha256, sizeof file->sha256);
+    return mix(hash, file->script, file->script ? strlen(file->script) : 0);
+}
+
+/* Databases of one set of trees stand for each other, whichever of its files each of them lacks. */
+uint64_t tree_id(const struct rollout_standing *standing)
+{
+    return mix(mix(MIX_START, "tree", 5), standing->inputs, strlen(standing->inputs));
+}
+
+int64_t rollout_left(const struct rollout_standing *standing)
+{
+    if (!standing->plan || standing->refused) {
+        return INT64_MAX;
+    }
+    return (int64_t)standing->plan->action_count + (standing->plan->waits_for ? 1 : 0);
+}
+
+static int id_compare(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static bool counts(const struct rollout_standing *standing)
+{
+    return !standing->empty && standing->plan && standing->plan->action_count > 0;
+}
+
+void rollout_files_make(const struct rollout_standing *standings, size_t count,
+                        struct rollout_files *out)
+{
+    size_t most = 0, found = 0;
+    for (size_t i = 0; i < count; i++) {
+        most += counts(&standings[i]) ? standings[i].plan->action_count + 1 : 0;
+    }
+    *out = (struct rollout_files){ .ids = mem_array(most + 1, sizeof *out->ids),
+                                   .wants = mem_array(most + 1, sizeof *out->wants) };
+    for (size_t i = 0; i < count; i++) {
+        if (!counts(&standings[i])) {
+            continue;
+        }
+        out->ids[found++] = tree_id(&standings[i]);
+        for (size_t k = 0; k < standings[i].plan->action_count; k++) {
+            const struct migration *file = standings[i].plan->actions[k].file;
+            if (file) { /* the baseline marker is no file */
+                out->ids[found++] = file_id(file);
+            }
+        }
+    }
+    qsort(out->ids, found, sizeof *out->ids, id_compare);
+    for (size_t i = 0; i < found; i++) {
+        if (out->count == 0 || out->ids[out->count - 1] != out->ids[i]) {
+            out->ids[out->count++] = out->ids[i];
+        }
+        out->wants[out->count - 1]++;
+    }
+}
+
+void rollout_files_done(struct rollout_files *files)
+{
+    free(files->ids);
+    free(files->wants);
+    *files = (struct rollout_files){ 0 };
+}
+
+size_t files_find(const struct rollout_files *files, uint64_t id)
+{
+    const uint64_t *found =
+        files->count ? bsearch(&id, files->ids, files->count, sizeof id, id_compare) : NULL;
+    return found ? (size_t)(found - files->ids) : SIZE_MAX;
+}
+
+bool entry_applied(const struct plan_entry *entry)
+{
+    return entry->file && (entry->state == STATE_SUCCESS || entry->state == STATE_OUT_OF_ORDER);
+}
+
+bool rollout_files_applied(const struct rollout_files *files,
+                           const struct rollout_standing *standing)
+{
+    const struct plan *plan = standing->plan;
+    for (size_t i = 0; plan && i < plan->entry_count; i++) {
+        if (entry_applied(&plan->entries[i]) &&
+            files_find(files, file_id(plan->entries[i].file)) != SIZE_MAX) {
+            return true;
+        }
+    }
+    return false;
+}

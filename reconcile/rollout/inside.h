@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the parts of rollout/ share. Internal to it. */
+#pragma once
+#include <stdlib.h>
+#include <string.h>
+#include "reconcile/rollout/rollout.h"
+
+/* files.c: a file is its name and its bytes; 64 bits of a hash stand for it. */
+uint64_t file_id(const struct migration *file);
+uint64_t tree_id(const struct rollout_standing *standing);
+size_t files_find(const struct rollout_files *files, uint64_t id); /* index; SIZE_MAX: not there */
+bool entry_applied(const struct plan_entry *entry);

@@ -1,0 +1,593 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one place that starts a roll-out, starts it anew, and remembers who has begun and what is
+ * verified (docs/migrationplan.md 9): nothing but a verified, soaked and passed first wave of this
+ * roll-out opens the next one. */
+#include "reconcile/step/inside.h"
+
+static void set_text(char **text, char *with)
+{
+    free(*text);
+    *text = with;
+}
+
+static void set_commit(struct rollout_status *rollout, const struct commit_view *commit)
+{
+    (void)snprintf(rollout->commit, sizeof rollout->commit, "%s", commit->commit);
+    set_text(&rollout->revision, mem_strdup(commit->revision));
+}
+
+static void queue_commit(struct step *s, const char *commit)
+{
+    (void)snprintf(s->next->queued_commit, sizeof s->next->queued_commit, "%s", commit);
+}
+
+/* ---- memory of databases ----------------------------------------------------------------------- */
+
+/* Jobs of a catch-up carry nothing but what a finished roll-out has verified. */
+void begin_mark(struct step *s, size_t index)
+{
+    if (!s->next->rollout.catch_up) {
+        s->next->databases[index].begun = true;
+    }
+}
+
+void begin_note_end(struct step *s)
+{
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        struct database_status *database = &s->next->databases[i];
+        const char *inputs = s->seen->databases[i].inputs;
+        (void)snprintf(database->verified, sizeof database->verified, "%s", inputs);
+        (void)snprintf(database->tree, sizeof database->tree, "%s", inputs);
+        database->begun = false;
+        database->member = -1;
+    }
+}
+
+/* One a database; owned. Where all are empty none proves less than another. */
+static struct rollout_standing *standings_make(const struct step *s)
+{
+    size_t count = s->plan->database_count, full = 0;
+    struct rollout_standing *standings = mem_array(count, sizeof *standings);
+    for (size_t i = 0; i < count; i++) {
+        const struct database_view *view = &s->seen->databases[i];
+        bool answers = s->judged[i].kind != J_UNREACHABLE;
+        standings[i] = (struct rollout_standing){
+            .plan = answers ? view->plan : NULL,
+            .inputs = view->inputs,
+            .refused = view->plan_error != NULL || s->judged[i].kind == J_REFUSED,
+            .empty = view->known && view->empty,
+            .begun = s->next->databases[i].begun,
+        };
+        full += !standings[i].empty;
+    }
+    for (size_t i = 0; i < count && full == 0; i++) {
+        standings[i].empty = false;
+    }
+    return standings;
+}
+
+/* An entry that nobody remembers (status lost, renamed, back again) has begun if its newest journal row
+ * is of the wanted commit, or if it has what another one lacks. */
+static bool has_begun(const struct step *s, size_t index, const struct rollout_files *files,
+                      const struct rollout_standing *standing)
+{
+    const struct database_status *memory = &s->next->databases[index];
+    const struct database_view *view = &s->seen->databases[index];
+    if (memory->begun || memory->verified[0] || !standing->plan || standing->empty) {
+        return memory->begun;
+    }
+    bool ours = s->commit->commit[0] && str_eq(view->newest_commit, s->commit->commit);
+    return ours || rollout_files_applied(files, standing);
+}
+
+static void recall_begun(struct step *s, struct rollout_standing *standings)
+{
+    struct rollout_files files;
+    rollout_files_make(standings, s->plan->database_count, &files);
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        standings[i].begun = has_begun(s, i, &files, &standings[i]);
+        s->next->databases[i].begun = standings[i].begun;
+    }
+    rollout_files_done(&files);
+}
+
+/* ---- what is on does not fit any more ---------------------------------------------------------- */
+
+enum fit {
+    FIT_SAME,
+    FIT_CHANGED,
+    FIT_UNKNOWN
+};
+
+/* Against what every database was frozen with; newcomers have no say. */
+static enum fit inputs_fit(const struct step *s, bool newest)
+{
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        const struct database_view *view = &s->seen->databases[i];
+        const struct database_status *database = &s->next->databases[i];
+        const char *inputs = newest ? view->newest_inputs : view->inputs;
+        if (database->member < 0) {
+            continue;
+        }
+        if (inputs[0] == '\0') {
+            return FIT_UNKNOWN;
+        }
+        if (!str_eq(inputs, database->tree)) {
+            return FIT_CHANGED;
+        }
+    }
+    return FIT_SAME;
+}
+
+static bool order_fits(const struct step *s)
+{
+    char order[ROLLOUT_HASH_LEN + 1];
+    rollout_order_hash(s->plan, order);
+    return str_eq(order, s->next->rollout.order);
+}
+
+static bool source_fits(const struct step *s)
+{
+    char source[ROLLOUT_HASH_LEN + 1];
+    rollout_source_hash(s->plan, source);
+    return str_eq(source, s->next->rollout.source);
+}
+
+/* Versions before `order` kept a hash of the whole strategy: while that fits, what they froze goes on. */
+static void take_old_rollout(struct step *s)
+{
+    struct rollout_status *rollout = &s->next->rollout;
+    char strategy[ROLLOUT_HASH_LEN + 1];
+    rollout_strategy_hash(s->plan, strategy);
+    if (rollout->source[0] || !str_eq(strategy, rollout->strategy)) {
+        return;
+    }
+    rollout_order_hash(s->plan, rollout->order);
+    rollout_source_hash(s->plan, rollout->source);
+    for (size_t i = 0; i < s->plan->database_count && !rollout->catch_up; i++) {
+        struct database_status *database = &s->next->databases[i];
+        database->begun = database->member >= 0 && database->member <= rollout->wave_index;
+    }
+}
+
+/* The commit is gone from the repository, or was never whole. */
+static bool commit_lost(const struct step *s)
+{
+    const char *reason = s->commit->fetch_failure.reason;
+    return s->commit->fetch == FETCH_FAILED && (step_class_of(reason) != REASON_CLASS_RETRY ||
+                                                str_eq(reason, REASON_REVISION_NOT_FOUND));
+}
+
+/* Every member of the present first wave has left the plan: who would prove the files? */
+static bool first_wave_lost(const struct step *s)
+{
+    int32_t at = s->next->rollout.wave_index;
+    bool left = false;
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        left = left || s->next->databases[i].member == at;
+    }
+    return canary_on(s) && at <= s->next->rollout.lead && !left && s->plan->database_count > 0;
+}
+
+/* The name of an entry that came while the roll-out is on and has begun before; NULL: none. */
+static const char *who_is_back(struct step *s)
+{
+    const char *name = NULL;
+    bool any = false;
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        const struct database_status *database = &s->next->databases[i];
+        any = any || (database->member < 0 && !database->begun && !database->verified[0]);
+    }
+    if (!any || !canary_on(s)) {
+        return NULL;
+    }
+    struct rollout_files files;
+    struct rollout_standing *standings = standings_make(s);
+    rollout_files_make(standings, s->plan->database_count, &files);
+    for (size_t i = 0; i < s->plan->database_count && !name; i++) {
+        bool new = s->next->databases[i].member < 0 && !s->next->databases[i].begun;
+        if (new &&has_begun(s, i, &files, &standings[i])) {
+            name = s->plan->databases[i].name;
+        }
+    }
+    rollout_files_done(&files);
+    free(standings);
+    return name;
+}
+
+static bool withdrawn(const struct step *s)
+{
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        if (s->seen->databases[i].withdrawn) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The newest commit against the roll-out's. Owned text: it takes over. NULL: it does not, is queued, or
+ * is the roll-out's as well because no migration tree changed. */
+static char *newer_commit(struct step *s, bool source_same)
+{
+    struct rollout_status *rollout = &s->next->rollout;
+    const struct commit_view *newest = &s->seen->source.newest;
+    bool failed = rollout->phase == PHASE_FAILED;
+    if (s->commit == newest || newest->commit[0] == '\0' || newest->fetch != FETCH_DONE) {
+        return NULL;
+    }
+    if (withdrawn(s)) {
+        return mem_printf("commit %.12s takes back or changes pending files", newest->commit);
+    }
+    if (newest->rewrite == REWRITE_CHANGED) {
+        return NULL;
+    }
+    enum fit fit = inputs_fit(s, true);
+    if (fit == FIT_SAME) {
+        set_commit(rollout, newest);
+        rollout_source_hash(s->plan, rollout->source);
+        s->again = true;
+        return NULL;
+    }
+    if (fit == FIT_CHANGED && !source_same) {
+        return mem_strdup("source edited");
+    }
+    if (fit == FIT_CHANGED &&
+        (rollout_may_supersede(rollout->supersessions, failed) || commit_lost(s))) {
+        return mem_printf("newer commit %.12s", newest->commit);
+    }
+    queue_commit(s, newest->commit);
+    return NULL;
+}
+
+/* A catch-up has done what it may: others have files that no finished roll-out has verified. */
+static bool catch_up_done(const struct step *s)
+{
+    bool others = false;
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        bool pending = judged_pending(&s->judged[i]);
+        if (s->judged[i].member == 0 &&
+            (pending || judged_live(&s->judged[i]) || s->judged[i].kind == J_STALE)) {
+            return false;
+        }
+        others = others || (s->judged[i].member != 0 && pending);
+    }
+    return others && s->next->rollout.catch_up;
+}
+
+/* Why the roll-out must begin anew; NULL: it goes on. Owned. */
+static char *why_anew(struct step *s)
+{
+    bool source_same = source_fits(s);
+    if (!order_fits(s)) {
+        return mem_strdup("strategy edited");
+    }
+    if (inputs_fit(s, false) == FIT_CHANGED) {
+        return mem_strdup(source_same ? "migrations edited" : "source edited");
+    }
+    if (first_wave_lost(s)) {
+        return mem_printf("wave %s has lost its databases",
+                          s->waves.items[s->next->rollout.wave_index].name);
+    }
+    const char *back = who_is_back(s);
+    if (back) {
+        return mem_printf("database %s has begun before", back);
+    }
+    char *newer = newer_commit(s, source_same);
+    if (newer) {
+        return newer;
+    }
+    return catch_up_done(s) ? mem_strdup("others have files that are not verified yet") : NULL;
+}
+
+/* ---- coming to rest, beginning anew ------------------------------------------------------------ */
+
+/* Nothing runs, and what ran has been looked at. */
+static bool at_rest(struct step *s)
+{
+    bool rest = true;
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        if (step_may_delete(&s->seen->databases[i].job)) {
+            step_want(s, EFFECT_DELETE_JOB, i);
+        }
+        rest = rest && !judged_live(&s->judged[i]) && s->judged[i].kind != J_STALE;
+    }
+    return rest && s->out->effect != EFFECT_RECORD_FAILURE;
+}
+
+/* The next roll-out, not frozen yet: it is when every database has been compared with its tree. What
+ * databases say outlives it (applied files, soak by their clocks, the time before which no soak counts),
+ * and so does who has begun; nothing else does. */
+static void begin_anew(struct step *s, const char *why)
+{
+    struct rollout_status *rollout = &s->next->rollout;
+    const struct commit_view *newest = &s->seen->source.newest;
+    bool failed = rollout->phase == PHASE_FAILED;
+    bool other = newest->commit[0] && !str_eq(newest->commit, rollout->commit);
+    int32_t supersessions =
+        other ? rollout_supersede(rollout->supersessions, failed, rollout->wave_index)
+              : rollout->supersessions;
+    if (newest->commit[0]) {
+        set_commit(rollout, newest);
+    }
+    rollout->digest[0] = rollout->order[0] = '\0';
+    rollout_source_hash(s->plan, rollout->source);
+    rollout->started_ms = s->seen->now_ms - s->seen->now_ms % 1000;
+    rollout->wave_index = rollout->lead = 0;
+    set_text(&rollout->wave, NULL);
+    set_text(&rollout->restarted, mem_strdup(why));
+    rollout->phase = PHASE_APPLYING;
+    rollout->supersessions = supersessions;
+    rollout->elapsed_ms = 0;
+    rollout->catch_up = false;
+    for (size_t i = 0; i < s->next->database_count; i++) {
+        s->next->databases[i].member = -1;
+    }
+    gates_reset(s);
+    s->again = true;
+}
+
+/* After an edit of the source nothing starts for the old one, whose commit nobody wants any more. */
+static void say_new_source(struct step *s)
+{
+    const struct commit_view *newest = &s->seen->source.newest;
+    const struct failure *failure =
+        newest->commit[0] ? &newest->fetch_failure : &s->seen->source.poll;
+    const char *reason = step_reason(failure->reason, REASON_SOURCE_FETCH_FAILED);
+    if (failure->reason && step_class_of(reason) == REASON_CLASS_RETRY) {
+        say_outage(s, reason, failure->message, STEP_FAILED_INSPECTIONS, s->next->outage_ms);
+    } else if (failure->reason) {
+        step_say(s, SAY_STALLED, reason, mem_strdup(failure->message));
+    } else {
+        step_say(s, SAY_PROGRESS, REASON_PROGRESSING,
+                 mem_strdup("source edited: reading the new one"));
+    }
+}
+
+/* An empty newcomer takes part in a catch-up, and stays in it when it is empty no longer. */
+static void join_catch_up(struct step *s)
+{
+    for (size_t i = 0; i < s->plan->database_count && s->next->rollout.catch_up; i++) {
+        struct database_status *database = &s->next->databases[i];
+        const struct database_view *view = &s->seen->databases[i];
+        if (database->member < 0 && view->known && view->empty && view->inputs[0]) {
+            database->member = s->judged[i].member = s->waves.member[i] = 0;
+            (void)snprintf(database->tree, sizeof database->tree, "%s", view->inputs);
+        }
+    }
+}
+
+static bool check_frozen(struct step *s)
+{
+    const struct commit_view *newest = &s->seen->source.newest;
+    take_old_rollout(s);
+    join_catch_up(s);
+    AUTO(free_auto) char *why = why_anew(s);
+    if (why) {
+        step_say(s, SAY_PROGRESS, REASON_PROGRESSING,
+                 mem_printf("%s: the roll-out begins anew once running Jobs have ended", why));
+        if (at_rest(s)) {
+            begin_anew(s, why);
+        }
+        return true;
+    }
+    if (!source_fits(s) && newest->fetch != FETCH_DONE) {
+        say_new_source(s);
+        return true;
+    }
+    rollout_source_hash(s->plan, s->next->rollout.source);
+    rollout_strategy_hash(s->plan, s->next->rollout.strategy);
+    return false;
+}
+
+/* Begun anew, and not frozen: nothing is lost with its commit. */
+static bool check_unfrozen(struct step *s)
+{
+    const struct commit_view *newest = &s->seen->source.newest;
+    if (s->commit != newest && newest->fetch == FETCH_DONE) {
+        set_commit(&s->next->rollout, newest);
+        rollout_source_hash(s->plan, s->next->rollout.source);
+        s->again = true;
+        step_say(s, SAY_PROGRESS, REASON_PROGRESSING,
+                 mem_printf("newer commit %.12s", newest->commit));
+        return true;
+    }
+    if (!source_fits(s) && newest->fetch != FETCH_DONE) {
+        say_new_source(s);
+        return true;
+    }
+    return false;
+}
+
+bool begin_check(struct step *s)
+{
+    const struct rollout_status *rollout = &s->next->rollout;
+    queue_commit(s, "");
+    if (!rollout->present) {
+        return false;
+    }
+    return rollout->digest[0] ? check_frozen(s) : check_unfrozen(s);
+}
+
+/* ---- a start ----------------------------------------------------------------------------------- */
+
+/* Nothing to run, or only what a finished roll-out had, or on a database that has nothing to lose. */
+static bool may_catch_up(const struct step *s, size_t index)
+{
+    const struct database_view *view = &s->seen->databases[index];
+    const char *verified = s->next->databases[index].verified;
+    return s->judged[index].pending == 0 || view->empty ||
+           (verified[0] && str_eq(verified, view->inputs));
+}
+
+/* No waves: no roll-out is there, not even a failed one, and nobody gets what is not verified. */
+static bool is_catch_up(const struct step *s)
+{
+    bool files = false;
+    if (s->next->rollout.present) {
+        return false;
+    }
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        files = files || (judged_pending(&s->judged[i]) && s->judged[i].pending > 0);
+        if (judged_pending(&s->judged[i]) && !may_catch_up(s, i)) {
+            return false;
+        }
+    }
+    return !files || s->next->last_applied_commit[0] != '\0';
+}
+
+static bool is_silent(const struct step *s, size_t index)
+{
+    return s->judged[index].kind == J_UNREACHABLE;
+}
+
+/* Those who have begun, or else the first wave, must answer: who would prove the files? One that has been
+ * silent for spec.timeout does not hold the others. True: nobody is waited for. */
+static bool first_answer(struct step *s, const struct tally *tally)
+{
+    size_t begun = 0, answering = 0, awaited = 0;
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        begun += s->next->databases[i].begun;
+    }
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        if (begun > 0 ? s->next->databases[i].begun : s->judged[i].member == 0) {
+            answering += !is_silent(s, i);
+            awaited += is_silent(s, i) && !s->judged[i].timed_out;
+        }
+    }
+    if (answering > 0 && (awaited == 0 || begun > 0)) {
+        return true;
+    }
+    if (!say_trouble(s, begun > 0 ? INT32_MAX : 0, false)) {
+        say_failures(s, tally); /* silent for longer than spec.timeout */
+    }
+    return false;
+}
+
+static void freeze_digest(struct step *s)
+{
+    AUTO(free_auto)
+    struct rollout_entry *entries = mem_array(s->plan->database_count, sizeof *entries);
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        const struct database_view *view = &s->seen->databases[i];
+        entries[i] = (struct rollout_entry){
+            .reachable = view->inspection == INSPECTION_OK,
+            .head = view->head,
+            .oids = view->oids,
+            .plan = view->plan,
+        };
+    }
+    rollout_digest(s->plan, entries, s->next->rollout.digest);
+    memcpy(s->next->plan_digest, s->next->rollout.digest, sizeof s->next->plan_digest);
+}
+
+/* The waves of this roll-out; where the first one would be empty databases only, those. */
+static void arrange(struct step *s, struct rollout_standing *standings)
+{
+    size_t count = s->plan->database_count, first = 0;
+    AUTO(free_auto) enum rollout_take *take = mem_array(count, sizeof *take);
+    for (size_t i = 0; i < count; i++) {
+        take[i] = is_silent(s, i)      ? ROLLOUT_TAKE_LAST
+                  : standings[i].empty ? ROLLOUT_TAKE_BY_NAME
+                                       : ROLLOUT_TAKE_ANY;
+    }
+    rollout_waves_done(&s->waves);
+    rollout_waves_make(s->plan, take, &s->waves);
+    s->next->rollout.lead = rollout_first(s->plan, standings, &s->waves);
+    for (size_t i = 0; i < count; i++) {
+        first += s->waves.member[i] == 0;
+    }
+    if (first == 0) {
+        rollout_waves_done(&s->waves);
+        rollout_waves_make(s->plan, NULL, &s->waves);
+        s->next->rollout.lead = 0;
+    }
+}
+
+/* In a catch-up; one that does not answer may have other files left. */
+static bool takes_part(const struct step *s, size_t index)
+{
+    const struct database_status *memory = &s->next->databases[index];
+    return judged_pending(&s->judged[index]) || s->judged[index].kind == J_UP_TO_DATE ||
+           (memory->verified[0] && str_eq(memory->verified, s->seen->databases[index].inputs));
+}
+
+static void freeze_members(struct step *s, struct rollout_standing *standings)
+{
+    struct rollout_status *rollout = &s->next->rollout;
+    rollout->lead = 0;
+    if (!rollout->catch_up) {
+        arrange(s, standings);
+    }
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        struct database_status *database = &s->next->databases[i];
+        database->member = !rollout->catch_up ? s->waves.member[i] : takes_part(s, i) ? 0 : 1;
+        s->judged[i].member = database->member;
+        (void)snprintf(database->tree, sizeof database->tree, "%s", s->seen->databases[i].inputs);
+    }
+}
+
+static void freeze(struct step *s, struct rollout_standing *standings)
+{
+    struct rollout_status *rollout = &s->next->rollout;
+    if (!rollout->present) {
+        rollout->started_ms = s->seen->now_ms - s->seen->now_ms % 1000;
+        rollout->supersessions = 0;
+        rollout->soak_since_ms = 0;
+    }
+    rollout->present = true;
+    set_commit(rollout, s->commit);
+    rollout->wave_index = 0;
+    rollout->phase = PHASE_APPLYING;
+    rollout->elapsed_ms = 0;
+    rollout_order_hash(s->plan, rollout->order);
+    rollout_source_hash(s->plan, rollout->source);
+    rollout_strategy_hash(s->plan, rollout->strategy);
+    freeze_digest(s);
+    freeze_members(s, standings);
+    gates_reset(s);
+    s->again = true;
+}
+
+static void say_start(struct step *s)
+{
+    const struct rollout_status *rollout = &s->next->rollout;
+    const char *why = rollout->restarted;
+    char *text = mem_printf("%s%sroll-out of %.12s %s", why ? why : "", why ? ": " : "",
+                            rollout->commit, why ? "begins anew" : "starts");
+    step_event(s, false, REASON_PROGRESSING, mem_strdup(text));
+    step_say(s, SAY_PROGRESS, REASON_PROGRESSING, text);
+}
+
+void begin_rollout(struct step *s, const struct tally *tally)
+{
+    step_waves(s);
+    s->next->rollout.catch_up = is_catch_up(s);
+    bool canary = !s->next->rollout.catch_up && s->plan->strategy == STRATEGY_CANARY;
+    char *problem = canary ? rollout_empty_wave(s->plan) : NULL;
+    if (problem) {
+        step_say(s, SAY_STALLED, REASON_INVALID_SPEC, problem);
+        return;
+    }
+    AUTO(free_auto) struct rollout_standing *standings = standings_make(s);
+    if (canary) {
+        recall_begun(s, standings);
+        if (!first_answer(s, tally)) {
+            return;
+        }
+    }
+    freeze(s, standings);
+    say_start(s);
+}
+
+bool begin_serves_again(const struct step *s)
+{
+    bool begun = false;
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        const struct database_status *database = &s->next->databases[i];
+        if (database->tree[0] && !str_eq(database->tree, s->seen->databases[i].inputs)) {
+            return false; /* other files: those that were on are not wanted any more */
+        }
+        begun = begun || database->begun;
+    }
+    return begun && s->next->rollout.present;
+}
