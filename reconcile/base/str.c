@@ -166,31 +166,36 @@ char *str_printable(const char *text, size_t length)
     return out;
 }
 
-/* Edit distance, capped: more than 2 is "not similar". */
+#define SIMILAR_MAX 40
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Edit distance, where two letters the other way round are one edit; long texts are never similar. */
 static size_t distance(const char *a, const char *b)
 {
-    size_t n = strlen(a);
-    size_t m = strlen(b);
-    if (n > 40 || m > 40) {
-        return 99;
+    size_t n = strlen(a), m = strlen(b);
+    size_t rows[3][SIMILAR_MAX + 1]; /* the present one and the two before it */
+    if (n > SIMILAR_MAX || m > SIMILAR_MAX) {
+        return SIZE_MAX;
     }
-    size_t row[41];
-    for (size_t j = 0; j <= m; j++) {
-        row[j] = j;
-    }
-    for (size_t i = 1; i <= n; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
+    for (size_t i = 0; i <= n; i++) {
+        size_t *now = rows[i % 3], *before = rows[(i + 2) % 3], *earlier = rows[(i + 1) % 3];
+        now[0] = i;
         for (size_t j = 1; j <= m; j++) {
-            size_t above = row[j];
-            size_t best = diagonal + (a[i - 1] != b[j - 1]);
-            best = above + 1 < best ? above + 1 : best;
-            best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
-            row[j] = best;
-            diagonal = above;
+            if (i == 0) {
+                now[j] = j;
+                continue;
+            }
+            now[j] = least(least(before[j], now[j - 1]) + 1, before[j - 1] + (a[i - 1] != b[j - 1]));
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+                now[j] = least(now[j], earlier[j - 2] + 1);
+            }
         }
     }
-    return row[m];
+    return rows[n % 3][m];
 }
 
 bool str_similar(const char *wrong, const char *right)

@@ -19,3 +19,5 @@ sluice_test(step_events_test
   SOURCES unit/step_events_test.c unit/step_world.c unit/step_checks.c LINK sluice_step)
 sluice_test(step_corners_test
   SOURCES unit/step_corners_test.c unit/step_world.c unit/step_checks.c LINK sluice_step TIMEOUT 120)
+sluice_test(step_order_test
+  SOURCES unit/step_order_test.c unit/step_world.c unit/step_checks.c LINK sluice_step TIMEOUT 120)

@@ -92,6 +92,7 @@ struct world {
     struct err *spec_error;
     int64_t deleting_ms;
     /* the controller */
+    int options; /* spec.migrations, as a number */
     struct status status, stored;
     bool dirty;
     int newest; /* commit known by the newest poll; -1: none */

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who goes first: those who have begun, then one for everything that many databases get. */
+#include <stdio.h>
+#include "reconcile/base/mem.h"
+#include "reconcile/base/str.h"
+#include "reconcile/rollout/rollout.h"
+#include "rows.h"
+
+#define MOST 8
+#define FILES 10
+
+/* One database: "b" has begun, "e" is empty, "x" is refused, "?" does not answer; then the files it has,
+ * "/", those it has pending, and the letter of its set of trees: "b12/3T". */
+struct first_row {
+    const char *rule;
+    const char *databases[MOST];
+    const char *named; /* letters of the first wave's names; "": it selects `count` */
+    int count;
+    const char *waves; /* "a|b|cd", members by letter in the order of waves */
+    int lead;
+};
+
+static const struct first_row rows[] = {
+    { "nobody has begun: the selection", { "1/2T", "1/2T", "1/2T" }, "a", 0, "a|bc", 0 },
+    { "who has begun goes first", { "1/2T", "b1/2T", "1/2T" }, "a", 0, "b|a|c", 1 },
+    { "the selection itself has begun", { "b12/T", "1/2T", "1/2T" }, "a", 0, "a|bc", 0 },
+    { "the fewest files left", { "b1/23T", "b12/3T", "1/23T" }, "a", 0, "b|a|c", 1 },
+    { "everybody who has none left", { "b12/T", "b12/T", "1/2T" }, "a", 0, "ab|c", 0 },
+    { "no more than the first wave selects while files are left",
+      { "b1/2T", "b1/2T", "b1/2T", "1/2T" },
+      "",
+      1,
+      NULL,
+      -1 },
+    { "selected ones first", { "b1/2T", "b1/2T", "b1/2T" }, "b", 0, "b|ac", 0 },
+    { "as many as the first wave selects",
+      { "1/2T", "b1/2T", "b1/2T", "b1/2T" },
+      "ab",
+      0,
+      "bc|a|d",
+      1 },
+    { "of one that failed nobody knows what is left", { "bx1/T", "b1/2T", "1/2T" }, "a", 0, "b|a|c",
+      1 },
+    { "one that failed alone goes first", { "bx1/T", "1/2T", "1/2T" }, "a", 0, "a|b|c", 1 },
+    { "one that does not answer does not go first", { "1/2T", "b?", "b1/2T" }, "a", 0, "c|a|b", 1 },
+    { "a first wave without a pending file proves nothing: one more",
+      { "1/T", "1/2U", "1/2U" },
+      "a",
+      0,
+      "a|b|c",
+      1 },
+    { "it has run what others have pending: that is proof",
+      { "12/T", "1/2T", "1/2T" },
+      "a",
+      0,
+      "a|bc",
+      0 },
+    { "nothing is pending anywhere", { "1/T", "1/T" }, "a", 0, "a|b", 0 },
+    { "only an empty one has files: it proves nothing for nobody",
+      { "1/T", "e/1T" },
+      "a",
+      0,
+      "a|b",
+      0 },
+    { "own trees: each file is for one database",
+      { "/1T", "/2U", "/3V", "/4W" },
+      "a",
+      0,
+      "a|bcd",
+      0 },
+    { "two groups: each is proven by one",
+      { "/1T", "/1T", "/2U", "/2U" },
+      "a",
+      0,
+      "a|c|bd",
+      1 },
+    { "three groups: their provers need not wait for each other",
+      { "/1T", "/1T", "/2U", "/2U", "/3V", "/3V" },
+      "a",
+      0,
+      "a|ce|bdf",
+      1 },
+    { "provers that share what is not proven yet go one after the other",
+      { "/1T", "/24U", "/24U", "/34V", "/34V" },
+      "a",
+      0,
+      "a|b|d|ce",
+      2 },
+    { "a shared file beside own ones is proven by the first wave",
+      { "/19T", "/29U", "/39V" },
+      "a",
+      0,
+      "a|bc",
+      0 },
+    { "one tree, other files of it each: they stand for each other",
+      { "1/T", "2/1U", "1/2U" },
+      "a",
+      0,
+      "a|b|c",
+      1 },
+    { "as many as the first wave selects need no proof",
+      { "/1T", "/1T", "/2U", "/2U" },
+      "ab",
+      0,
+      "ab|cd",
+      0 },
+    { "an empty prover proves nothing", { "/1T", "e/2U", "/2U", "/2U" }, "a", 0, "a|c|bd", 1 },
+};
+
+static struct migration files[FILES];
+static char scripts[FILES][8];
+
+struct fleet {
+    struct mplan plan;
+    struct mplan_database databases[MOST];
+    struct mplan_wave wave;
+    char names[MOST][2];
+    char *first[MOST];
+    struct plan plans[MOST];
+    struct plan_entry entries[MOST][2 * FILES];
+    struct action actions[MOST][FILES];
+    char inputs[MOST][2];
+    struct rollout_standing standings[MOST];
+};
+
+static const struct migration *file_of(char digit)
+{
+    int i = digit - '0';
+    (void)snprintf(scripts[i], sizeof scripts[i], "V%d", i);
+    files[i].script = scripts[i];
+    files[i].sha256[0] = (uint8_t)i;
+    return &files[i];
+}
+
+static void fill_standing(struct fleet *f, size_t i, const char *text)
+{
+    struct rollout_standing *s = &f->standings[i];
+    struct plan *plan = &f->plans[i];
+    plan->entries = f->entries[i];
+    plan->actions = f->actions[i];
+    s->plan = plan;
+    s->inputs = f->inputs[i];
+    bool pending = false;
+    for (const char *p = text; *p; p++) {
+        s->begun |= *p == 'b';
+        s->empty |= *p == 'e';
+        s->refused |= *p == 'x';
+        pending |= *p == '/';
+        if (*p == '?') {
+            s->plan = NULL;
+        } else if (*p >= 'A' && *p <= 'Z') {
+            f->inputs[i][0] = *p;
+        } else if (*p >= '0' && *p <= '9') {
+            plan->entries[plan->entry_count++] =
+                (struct plan_entry){ .state = pending ? STATE_PENDING : STATE_SUCCESS,
+                                     .file = file_of(*p) };
+            if (pending) {
+                plan->actions[plan->action_count++] = (struct action){ .file = file_of(*p) };
+            }
+        }
+    }
+}
+
+static void fleet_init(struct fleet *f, const struct first_row *row)
+{
+    static char uid[] = "u", first[] = "first";
+    *f = (struct fleet){ .plan = { .uid = uid, .strategy = STRATEGY_CANARY } };
+    for (size_t i = 0; i < MOST && row->databases[i]; i++) {
+        f->names[i][0] = (char)('a' + (int)i);
+        f->databases[i].name = f->names[i];
+        f->first[i] = f->names[i];
+        fill_standing(f, i, row->databases[i]);
+        f->plan.database_count++;
+    }
+    f->wave = (struct mplan_wave){ .name = first, .select = SELECT_COUNT, .amount = row->count };
+    if (row->named[0]) {
+        f->wave.select = SELECT_NAMES;
+        f->wave.names = (struct strlist){ .items = f->first, .count = strlen(row->named) };
+        for (size_t i = 0; row->named[i]; i++) {
+            f->first[i] = f->names[row->named[i] - 'a'];
+        }
+    }
+    f->plan.databases = f->databases;
+    f->plan.waves = &f->wave;
+    f->plan.wave_count = 1;
+}
+
+static void waves_text(const struct rollout_waves *waves, char out[64])
+{
+    size_t at = 0;
+    for (size_t w = 0; w < waves->count; w++) {
+        at += (size_t)snprintf(out + at, 64 - at, "%s", w ? "|" : "");
+        for (size_t i = 0; i < waves->database_count; i++) {
+            if (waves->member[i] == (int32_t)w) {
+                out[at++] = (char)('a' + (int)i);
+                out[at] = '\0';
+            }
+        }
+    }
+}
+
+static void take_of(const struct fleet *f, enum rollout_take take[MOST])
+{
+    for (size_t i = 0; i < f->plan.database_count; i++) {
+        take[i] = !f->standings[i].plan  ? ROLLOUT_TAKE_LAST
+                  : f->standings[i].empty ? ROLLOUT_TAKE_BY_NAME
+                                          : ROLLOUT_TAKE_ANY;
+    }
+}
+
+Test(rollout_first, who_goes_first)
+{
+    for (size_t r = 0; r < ROWS(rows); r++) {
+        static struct fleet f;
+        struct rollout_waves waves;
+        enum rollout_take take[MOST];
+        char got[64] = "";
+        fleet_init(&f, &rows[r]);
+        take_of(&f, take);
+        rollout_waves_make(&f.plan, take, &waves);
+        int32_t lead = rollout_first(&f.plan, f.standings, &waves);
+        waves_text(&waves, got);
+        if (rows[r].waves) {
+            check_text(rows[r].rule, got, rows[r].waves);
+            cr_expect(lead == rows[r].lead, "%s: lead %d", rows[r].rule, lead);
+        } else {
+            cr_expect(strcspn(got, "|") == 1, "%s: %s", rows[r].rule, got);
+        }
+        for (int32_t w = 0; w <= lead; w++) {
+            check_text(rows[r].rule, waves.items[w].name, "first");
+        }
+        rollout_waves_done(&waves);
+    }
+}
+
+Test(rollout_first, all_at_once_and_nobody)
+{
+    static struct fleet f;
+    struct rollout_waves waves;
+    fleet_init(&f, &rows[1]);
+    f.plan.strategy = STRATEGY_ALL_AT_ONCE;
+    rollout_waves_make(&f.plan, NULL, &waves);
+    cr_expect(rollout_first(&f.plan, f.standings, &waves) == 0 && waves.count == 1, "AllAtOnce");
+    rollout_waves_done(&waves);
+    f.plan.database_count = 0;
+    f.plan.strategy = STRATEGY_CANARY;
+    rollout_waves_make(&f.plan, NULL, &waves);
+    cr_expect(rollout_first(&f.plan, f.standings, &waves) == 0, "nobody");
+    rollout_waves_lead(&waves, 3);
+    rollout_waves_done(&waves);
+}
+
+Test(rollout_first, files_left)
+{
+    struct plan plan = { .action_count = 3 };
+    struct rollout_standing s = { .plan = &plan, .inputs = "" };
+    cr_expect(rollout_left(&s) == 3, "actions");
+    static char waits[] = "billing/2";
+    plan.waits_for = waits;
+    cr_expect(rollout_left(&s) == 4, "and what waits");
+    s.refused = true;
+    cr_expect(rollout_left(&s) == INT64_MAX, "refused: not known");
+    s = (struct rollout_standing){ .inputs = "" };
+    cr_expect(rollout_left(&s) == INT64_MAX, "no plan: not known");
+}
+
+/* ---- a wave that selects nothing --------------------------------------------------------------- */
+
+struct empty_row {
+    const char *rule;
+    int select, amount;
+    const char *key, *value, *name;
+    const char *labels[3]; /* "tier=canary" of each database */
+    bool allow_empty;
+    const char *want; /* a piece of the message; NULL: it is fine */
+};
+
+static const struct empty_row empties[] = {
+    { "a label that exists", SELECT_LABELS, 0, "tier", "canary", NULL,
+      { "tier=canary", "", "" }, false, NULL },
+    { "a slip in the key", SELECT_LABELS, 0, "teir", "canary", NULL, { "tier=canary", "", "" },
+      false,
+      "wave second selects none of 3 databases: no label teir; did you mean tier; correct "
+      "strategy.waves[1].select, or say allowEmpty: true" },
+    { "a slip in the value", SELECT_LABELS, 0, "tier", "canray", NULL,
+      { "tier=canary", "tier=rest", "" }, false,
+      "no database has tier=canray; did you mean canary; correct" },
+    { "another value", SELECT_LABELS, 0, "tier", "blue", NULL, { "tier=canary", "tier=rest", "" },
+      false, "no database has tier=blue; there are canary, rest; correct" },
+    { "another key", SELECT_LABELS, 0, "region", "eu", NULL, { "tier=canary", "", "" }, false,
+      "no label region; there is tier; correct" },
+    { "no labels at all", SELECT_LABELS, 0, "tier", "canary", NULL, { "", "", "" }, false,
+      "no label tier; the databases have no labels; correct" },
+    { "taken by an earlier wave", SELECT_LABELS, 0, "tier", "x", NULL, { "", "", "tier=x" }, false,
+      "those that it selects are in earlier waves" },
+    { "a name that is not there", SELECT_NAMES, 0, NULL, NULL, "z", { "", "", "" }, false,
+      "there is no database z" },
+    { "a name of an earlier wave", SELECT_NAMES, 0, NULL, NULL, "c", { "", "", "" }, false,
+      "those that it names are in earlier waves" },
+    { "a count", SELECT_COUNT, 2, NULL, NULL, NULL, { "", "", "" }, false, NULL },
+    { "it says that it may", SELECT_LABELS, 0, "teir", "canary", NULL, { "", "", "" }, true, NULL },
+};
+
+static struct kv label_of(char text[16], const char *label)
+{
+    (void)snprintf(text, 16, "%s", label);
+    char *value = strchr(text, '=');
+    *value = '\0';
+    return (struct kv){ text, value + 1 };
+}
+
+Test(rollout_first, a_wave_that_selects_nothing)
+{
+    for (size_t r = 0; r < ROWS(empties); r++) {
+        const struct empty_row *row = &empties[r];
+        static char first[] = "first", second[] = "second", c[] = "c", name[2];
+        static char names[3][2] = { "a", "b", "c" };
+        char texts[3][16], *third[] = { c }, *wanted[] = { name };
+        struct kv labels[3], want = { (char *)(uintptr_t)row->key, (char *)(uintptr_t)row->value };
+        struct mplan_database databases[3] = { { .name = names[0] }, { .name = names[1] },
+                                               { .name = names[2] } };
+        for (size_t i = 0; i < 3; i++) {
+            if (row->labels[i][0]) {
+                labels[i] = label_of(texts[i], row->labels[i]);
+                databases[i].labels = (struct kvlist){ .items = &labels[i], .count = 1 };
+            }
+        }
+        (void)snprintf(name, sizeof name, "%s", row->name ? row->name : "");
+        struct mplan_wave waves[2] = {
+            { .name = first, .select = SELECT_NAMES, .names = { .items = third, .count = 1 } },
+            { .name = second, .select = (unsigned)row->select, .amount = row->amount,
+              .allow_empty = row->allow_empty, .names = { .items = wanted, .count = 1 },
+              .labels = { .items = &want, .count = 1 } },
+        };
+        const struct mplan plan = { .strategy = STRATEGY_CANARY, .databases = databases,
+                                    .database_count = 3, .waves = waves, .wave_count = 2 };
+        char *got = rollout_empty_wave(&plan);
+        cr_expect(row->want ? got && strstr(got, row->want) : !got, "%s: %s", row->rule,
+                  got ? got : "fine");
+        free(got);
+    }
+}
+
+Test(rollout_first, the_first_wave_may_never_be_empty)
+{
+    static char first[] = "first", a[] = "a", z[] = "z";
+    char *names[] = { z };
+    struct mplan_database database = { .name = a };
+    struct mplan_wave wave = { .name = first, .select = SELECT_NAMES,
+                               .names = { .items = names, .count = 1 } };
+    const struct mplan plan = { .strategy = STRATEGY_CANARY, .databases = &database,
+                                .database_count = 1, .waves = &wave, .wave_count = 1 };
+    char *got = rollout_empty_wave(&plan);
+    check_text("the first", got,
+               "wave first selects none of 1 databases: there is no database z; correct "
+               "strategy.waves[0].select");
+    free(got);
+}
