@@ -405,6 +405,17 @@ static void view_facts(struct controller *c, struct cell *cell, size_t index, in
     }
 }
 
+/* Why the last Job did not start is of interest until a younger one has started. */
+static void forget_unstarted(struct database_cell *d, const struct job_view *job,
+                             int64_t now_mono_ms)
+{
+    bool started = job->phase == JOB_RUNNING || job->phase == JOB_ENDED;
+    bool younger = job->age_ms < now_mono_ms - d->create.mono_ms;
+    if (started && younger && str_eq(d->create.reason, REASON_RUNNER_NOT_STARTED)) {
+        note_clear(&d->create);
+    }
+}
+
 static void observe_database(struct controller *c, struct cell *cell, size_t index,
                              int64_t now_mono_ms, struct observation *o, struct trees *trees)
 {
@@ -416,6 +427,7 @@ static void observe_database(struct controller *c, struct cell *cell, size_t ind
     view->inspection = d->state;
     view->inspecting = d->inspecting;
     view->busy = d->busy;
+    forget_unstarted(d, &view->job, now_mono_ms);
     note_view(&d->failure, now_mono_ms, &view->failure);
     note_view(&d->create, now_mono_ms, &view->create);
     note_view(&d->record, now_mono_ms, &view->record);

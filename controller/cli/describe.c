@@ -70,6 +70,12 @@ static void print_rollout(const struct status *status)
     printf("Roll-out:\n  commit %s, wave %s, %s, started %s\n",
            r->revision ? r->revision : r->commit, r->wave ? r->wave : "-",
            rollout_phase_text(r->phase), started);
+    if (r->restarted) {
+        printf("  began anew: %s\n", r->restarted);
+    }
+    if (status->queued_commit[0]) {
+        printf("  queued: %.12s, rolled out when this one has ended\n", status->queued_commit);
+    }
 }
 
 static void print_databases(const struct status *status)
@@ -87,6 +93,9 @@ static void print_databases(const struct status *status)
                d->version ? d->version : "-");
         if (d->wave) {
             printf("  wave %s", d->wave);
+        }
+        if (d->begun) {
+            printf("  has begun");
         }
         if (d->job) {
             printf("  job %s", d->job);

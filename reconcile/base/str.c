@@ -189,7 +189,8 @@ static size_t distance(const char *a, const char *b)
                 now[j] = j;
                 continue;
             }
-            now[j] = least(least(before[j], now[j - 1]) + 1, before[j - 1] + (a[i - 1] != b[j - 1]));
+            now[j] =
+                least(least(before[j], now[j - 1]) + 1, before[j - 1] + (a[i - 1] != b[j - 1]));
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
                 now[j] = least(now[j], earlier[j - 2] + 1);
             }

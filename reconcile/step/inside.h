@@ -27,7 +27,8 @@ struct judged {
     enum ownership ownership;
     bool consistent;  /* J_UNREACHABLE: its newest success said up to date */
     bool timed_out;   /* J_UNREACHABLE for longer than spec.timeout: counts as failed */
-    bool starts_late; /* J_LIVE: RunnerNotStarted */
+    bool waiting;     /* J_LIVE: its Job has not started */
+    bool starts_late; /* waiting for longer than execution.startTimeout: RunnerNotStarted */
     bool unrecorded;  /* J_FAILED: the database does not know of it yet */
     int32_t member;   /* wave */
 };

@@ -27,15 +27,36 @@ static void set(struct judged *judged, enum judged_kind kind, const char *reason
     judged->message = mem_strdup(message);
 }
 
-static void judge_live_job(const struct step *s, const struct job_view *job, struct judged *judged)
+#define STARTS_SOON_MS 3000 /* a pod that needs longer is worth a word */
+
+/* What a Job that has not started waits for: said within seconds, and still while it is tried again. */
+static void judge_waiting_job(struct step *s, const struct database_view *view,
+                              struct judged *judged)
 {
-    set(judged, J_LIVE, NULL, NULL);
-    if (job->phase == JOB_WAITING && job->age_ms >= s->plan->start_timeout_ms) {
+    const struct job_view *job = &view->job;
+    const char *why = job->waiting ? job->waiting : "";
+    bool tried = str_eq(view->create.reason, REASON_RUNNER_NOT_STARTED);
+    judged->waiting = true;
+    if (job->age_ms >= s->plan->start_timeout_ms) {
         judged->starts_late = true;
         judged->reason = REASON_RUNNER_NOT_STARTED;
+        judged->message = mem_printf("Job %s has not started within execution.startTimeout%s%s",
+                                     job->name, why[0] ? ": " : "", why);
+    } else if (job->age_ms >= STARTS_SOON_MS || (tried && why[0])) {
         judged->message =
-            mem_printf("Job %s has not started within execution.startTimeout%s%s", job->name,
-                       job->waiting ? ": " : "", job->waiting ? job->waiting : "");
+            mem_printf("Job %s has not started%s%s", job->name, why[0] ? ": " : "", why);
+    } else if (tried) {
+        judged->message = mem_strdup(view->create.message);
+    } else {
+        step_wake(s, STARTS_SOON_MS - job->age_ms);
+    }
+}
+
+static void judge_live_job(struct step *s, const struct database_view *view, struct judged *judged)
+{
+    set(judged, J_LIVE, NULL, NULL);
+    if (view->job.phase == JOB_WAITING) {
+        judge_waiting_job(s, view, judged);
     }
 }
 
@@ -126,7 +147,7 @@ static void judge_database(struct step *s, size_t index)
     const struct database_view *view = &s->seen->databases[index];
     struct judged *judged = &s->judged[index];
     if (view->job.phase == JOB_WAITING || view->job.phase == JOB_RUNNING) {
-        judge_live_job(s, &view->job, judged);
+        judge_live_job(s, view, judged);
     } else if (is_stale(view)) {
         set(judged, J_STALE, NULL, NULL);
     } else if (view->inspection == INSPECTION_NONE) {

@@ -269,21 +269,27 @@ static void delete_unstarted(struct step *s)
 static void say_applying(struct step *s)
 {
     int32_t wave = s->next->rollout.wave_index;
-    size_t of = 0, done = 0, live = 0;
+    const char *why = s->next->rollout.restarted;
+    size_t of = 0, done = 0, live = 0, waits = s->plan->database_count;
     for (size_t i = 0; i < s->plan->database_count; i++) {
-        if (s->judged[i].member == wave) {
+        const struct judged *judged = &s->judged[i];
+        if (judged->member == wave) {
             of++;
-            done += s->judged[i].kind == J_UP_TO_DATE;
-            live += judged_live(&s->judged[i]);
+            done += judged->kind == J_UP_TO_DATE;
+            live += judged_live(judged) && !judged->waiting;
+            waits = judged->waiting && judged->message && waits > i ? i : waits;
         }
     }
-    if (!say_trouble(s, wave, false)) {
-        const char *why = s->next->rollout.restarted;
-        step_say(s, SAY_PROGRESS, REASON_PROGRESSING,
-                 mem_printf("%s%s%.12s: wave %s: %zu of %zu databases up to date, %zu running",
-                            why ? why : "", why ? ": " : "", s->next->rollout.commit,
-                            s->waves.items[wave].name, done, of, live));
+    if (say_trouble(s, wave, false)) {
+        return;
     }
+    AUTO(free_auto)
+    char *line = waits < s->plan->database_count ? report_database_line(s, waits) : NULL;
+    step_say(s, SAY_PROGRESS, REASON_PROGRESSING,
+             mem_printf("%s%s%.12s: wave %s: %zu of %zu databases up to date, %zu running%s%s",
+                        why ? why : "", why ? ": " : "", s->next->rollout.commit,
+                        s->waves.items[wave].name, done, of, live, line ? "; " : "",
+                        line ? line : ""));
 }
 
 static void pass_wave(struct step *s, const struct tally *tally)

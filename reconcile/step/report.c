@@ -33,6 +33,7 @@ static enum database_state state_of(const struct step *s, size_t index)
     case J_BACKOFF:
         return DATABASE_PENDING;
     case J_LIVE:
+        return s->judged[index].waiting ? DATABASE_PENDING : DATABASE_RUNNING;
     case J_STALE:
         return DATABASE_RUNNING;
     case J_UNREACHABLE:

@@ -158,19 +158,25 @@ struct similar_row {
     bool want;
 };
 static const struct similar_row similars[] = {
-    { "tier", "tier", true },        { "teir", "tier", true },
-    { "tire", "tier", true },        { "tear", "tier", false },
-    { "TIER", "tier", true },        { "path", "paths", true },
-    { "databse", "database", true }, { "dtaabsae", "database", true },
-    { "zone", "tier", false },       { "", "tier", false },
-    { "ab", "ba", true },            { "abcdefghijklmnopqrstuvwxyzabcdefghijklmno",
-                                       "bbcdefghijklmnopqrstuvwxyzabcdefghijklmno", false },
+    { "tier", "tier", true },
+    { "teir", "tier", true },
+    { "tire", "tier", true },
+    { "tear", "tier", false },
+    { "TIER", "tier", true },
+    { "path", "paths", true },
+    { "databse", "database", true },
+    { "dtaabsae", "database", true },
+    { "zone", "tier", false },
+    { "", "tier", false },
+    { "ab", "ba", true },
+    { "abcdefghijklmnopqrstuvwxyzabcdefghijklmno", "bbcdefghijklmnopqrstuvwxyzabcdefghijklmno",
+      false },
 };
 
 Test(str, what_could_be_a_slip)
 {
     for (size_t i = 0; i < ROWS(similars); i++) {
-        cr_expect(str_similar(similars[i].wrong, similars[i].right) == similars[i].want, "%s for %s",
-                  similars[i].wrong, similars[i].right);
+        cr_expect(str_similar(similars[i].wrong, similars[i].right) == similars[i].want,
+                  "%s for %s", similars[i].wrong, similars[i].right);
     }
 }

@@ -39,7 +39,11 @@ static const struct first_row rows[] = {
       0,
       "bc|a|d",
       1 },
-    { "of one that failed nobody knows what is left", { "bx1/T", "b1/2T", "1/2T" }, "a", 0, "b|a|c",
+    { "of one that failed nobody knows what is left",
+      { "bx1/T", "b1/2T", "1/2T" },
+      "a",
+      0,
+      "b|a|c",
       1 },
     { "one that failed alone goes first", { "bx1/T", "1/2T", "1/2T" }, "a", 0, "a|b|c", 1 },
     { "one that does not answer does not go first", { "1/2T", "b?", "b1/2T" }, "a", 0, "c|a|b", 1 },
@@ -68,12 +72,7 @@ static const struct first_row rows[] = {
       0,
       "a|bcd",
       0 },
-    { "two groups: each is proven by one",
-      { "/1T", "/1T", "/2U", "/2U" },
-      "a",
-      0,
-      "a|c|bd",
-      1 },
+    { "two groups: each is proven by one", { "/1T", "/1T", "/2U", "/2U" }, "a", 0, "a|c|bd", 1 },
     { "three groups: their provers need not wait for each other",
       { "/1T", "/1T", "/2U", "/2U", "/3V", "/3V" },
       "a",
@@ -202,7 +201,7 @@ static void waves_text(const struct rollout_waves *waves, char out[64])
 static void take_of(const struct fleet *f, enum rollout_take take[MOST])
 {
     for (size_t i = 0; i < f->plan.database_count; i++) {
-        take[i] = !f->standings[i].plan  ? ROLLOUT_TAKE_LAST
+        take[i] = !f->standings[i].plan   ? ROLLOUT_TAKE_LAST
                   : f->standings[i].empty ? ROLLOUT_TAKE_BY_NAME
                                           : ROLLOUT_TAKE_ANY;
     }
@@ -276,26 +275,87 @@ struct empty_row {
 };
 
 static const struct empty_row empties[] = {
-    { "a label that exists", SELECT_LABELS, 0, "tier", "canary", NULL,
-      { "tier=canary", "", "" }, false, NULL },
-    { "a slip in the key", SELECT_LABELS, 0, "teir", "canary", NULL, { "tier=canary", "", "" },
+    { "a label that exists",
+      SELECT_LABELS,
+      0,
+      "tier",
+      "canary",
+      NULL,
+      { "tier=canary", "", "" },
+      false,
+      NULL },
+    { "a slip in the key",
+      SELECT_LABELS,
+      0,
+      "teir",
+      "canary",
+      NULL,
+      { "tier=canary", "", "" },
       false,
       "wave second selects none of 3 databases: no label teir; did you mean tier; correct "
       "strategy.waves[1].select, or say allowEmpty: true" },
-    { "a slip in the value", SELECT_LABELS, 0, "tier", "canray", NULL,
-      { "tier=canary", "tier=rest", "" }, false,
+    { "a slip in the value",
+      SELECT_LABELS,
+      0,
+      "tier",
+      "canray",
+      NULL,
+      { "tier=canary", "tier=rest", "" },
+      false,
       "no database has tier=canray; did you mean canary; correct" },
-    { "another value", SELECT_LABELS, 0, "tier", "blue", NULL, { "tier=canary", "tier=rest", "" },
-      false, "no database has tier=blue; there are canary, rest; correct" },
-    { "another key", SELECT_LABELS, 0, "region", "eu", NULL, { "tier=canary", "", "" }, false,
+    { "another value",
+      SELECT_LABELS,
+      0,
+      "tier",
+      "blue",
+      NULL,
+      { "tier=canary", "tier=rest", "" },
+      false,
+      "no database has tier=blue; there are canary, rest; correct" },
+    { "another key",
+      SELECT_LABELS,
+      0,
+      "region",
+      "eu",
+      NULL,
+      { "tier=canary", "", "" },
+      false,
       "no label region; there is tier; correct" },
-    { "no labels at all", SELECT_LABELS, 0, "tier", "canary", NULL, { "", "", "" }, false,
+    { "no labels at all",
+      SELECT_LABELS,
+      0,
+      "tier",
+      "canary",
+      NULL,
+      { "", "", "" },
+      false,
       "no label tier; the databases have no labels; correct" },
-    { "taken by an earlier wave", SELECT_LABELS, 0, "tier", "x", NULL, { "", "", "tier=x" }, false,
+    { "taken by an earlier wave",
+      SELECT_LABELS,
+      0,
+      "tier",
+      "x",
+      NULL,
+      { "", "", "tier=x" },
+      false,
       "those that it selects are in earlier waves" },
-    { "a name that is not there", SELECT_NAMES, 0, NULL, NULL, "z", { "", "", "" }, false,
+    { "a name that is not there",
+      SELECT_NAMES,
+      0,
+      NULL,
+      NULL,
+      "z",
+      { "", "", "" },
+      false,
       "there is no database z" },
-    { "a name of an earlier wave", SELECT_NAMES, 0, NULL, NULL, "c", { "", "", "" }, false,
+    { "a name of an earlier wave",
+      SELECT_NAMES,
+      0,
+      NULL,
+      NULL,
+      "c",
+      { "", "", "" },
+      false,
       "those that it names are in earlier waves" },
     { "a count", SELECT_COUNT, 2, NULL, NULL, NULL, { "", "", "" }, false, NULL },
     { "it says that it may", SELECT_LABELS, 0, "teir", "canary", NULL, { "", "", "" }, true, NULL },
@@ -317,7 +377,8 @@ Test(rollout_first, a_wave_that_selects_nothing)
         static char names[3][2] = { "a", "b", "c" };
         char texts[3][16], *third[] = { c }, *wanted[] = { name };
         struct kv labels[3], want = { (char *)(uintptr_t)row->key, (char *)(uintptr_t)row->value };
-        struct mplan_database databases[3] = { { .name = names[0] }, { .name = names[1] },
+        struct mplan_database databases[3] = { { .name = names[0] },
+                                               { .name = names[1] },
                                                { .name = names[2] } };
         for (size_t i = 0; i < 3; i++) {
             if (row->labels[i][0]) {
@@ -328,12 +389,18 @@ Test(rollout_first, a_wave_that_selects_nothing)
         (void)snprintf(name, sizeof name, "%s", row->name ? row->name : "");
         struct mplan_wave waves[2] = {
             { .name = first, .select = SELECT_NAMES, .names = { .items = third, .count = 1 } },
-            { .name = second, .select = (unsigned)row->select, .amount = row->amount,
-              .allow_empty = row->allow_empty, .names = { .items = wanted, .count = 1 },
+            { .name = second,
+              .select = (unsigned)row->select,
+              .amount = row->amount,
+              .allow_empty = row->allow_empty,
+              .names = { .items = wanted, .count = 1 },
               .labels = { .items = &want, .count = 1 } },
         };
-        const struct mplan plan = { .strategy = STRATEGY_CANARY, .databases = databases,
-                                    .database_count = 3, .waves = waves, .wave_count = 2 };
+        const struct mplan plan = { .strategy = STRATEGY_CANARY,
+                                    .databases = databases,
+                                    .database_count = 3,
+                                    .waves = waves,
+                                    .wave_count = 2 };
         char *got = rollout_empty_wave(&plan);
         cr_expect(row->want ? got && strstr(got, row->want) : !got, "%s: %s", row->rule,
                   got ? got : "fine");
@@ -346,10 +413,14 @@ Test(rollout_first, the_first_wave_may_never_be_empty)
     static char first[] = "first", a[] = "a", z[] = "z";
     char *names[] = { z };
     struct mplan_database database = { .name = a };
-    struct mplan_wave wave = { .name = first, .select = SELECT_NAMES,
+    struct mplan_wave wave = { .name = first,
+                               .select = SELECT_NAMES,
                                .names = { .items = names, .count = 1 } };
-    const struct mplan plan = { .strategy = STRATEGY_CANARY, .databases = &database,
-                                .database_count = 1, .waves = &wave, .wave_count = 1 };
+    const struct mplan plan = { .strategy = STRATEGY_CANARY,
+                                .databases = &database,
+                                .database_count = 1,
+                                .waves = &wave,
+                                .wave_count = 1 };
     char *got = rollout_empty_wave(&plan);
     check_text("the first", got,
                "wave first selects none of 1 databases: there is no database z; correct "

@@ -238,6 +238,38 @@ static void not_started(struct world *w, const char *rule)
     want_number(rule, "attempts", w->databases[0].highest_attempt, 2);
 }
 
+/* Said within seconds, not only after startTimeout, and still said while it is tried again. */
+static void waits_to_start(struct world *w, const char *rule)
+{
+    world_push(w, 1, false);
+    for (int i = 0; i < 1000 && w->databases[0].job.phase != JOB_WAITING; i++) {
+        world_pass(w, 5);
+    }
+    w->databases[0].job.next_ms = INT64_MAX;
+    w->databases[0].job.waiting = "Unschedulable: 0/3 nodes are available";
+    world_pass(w, 2000);
+    cr_expect(!w->status.databases[0].message, "%s: a pod may need a moment", rule);
+    world_pass(w, 2000);
+    want_number(rule, "state", w->status.databases[0].state, DATABASE_PENDING);
+    want_message(w, rule, CONDITION_READY,
+                 "0 running; canary/orders: Job shop-orders-1 has not started: "
+                 "Unschedulable: 0/3 nodes are available");
+    w->databases[0].view.create =
+        (struct failure){ REASON_RUNNER_NOT_STARTED, "Job shop-orders-1 did not start", 0, 1 };
+    w->create_kept = true;
+    w->databases[0].create_ms = w->mono_ms;
+    w->databases[0].job = (struct world_job){ 0 };
+    w->look_again = true;
+    world_settle(w, 20000); /* retryInterval */
+    want(w, rule, CONDITION_READY, "False RunnerNotStarted");
+    for (int i = 0; i < 10000 && w->databases[0].job.phase != JOB_WAITING; i++) {
+        world_pass(w, 5);
+    }
+    w->databases[0].job.next_ms = INT64_MAX;
+    world_pass(w, 500);
+    want_message(w, rule, CONDITION_READY, "Job shop-orders-1 did not start");
+}
+
 /* Until its pods are gone it is there, and asking again and again would not make that faster. */
 static void not_started_is_deleted_once(struct world *w, const char *rule)
 {
@@ -716,6 +748,7 @@ static const struct scene scenes[] = {
     { "success is what the database says, whatever the Job said", 1,
       job_says_failed_database_says_done },
     { "a Job that has not started within startTimeout is deleted and reported", 1, not_started },
+    { "a Job that has not started is Pending with its reason within seconds", 1, waits_to_start },
     { "at most one create per back-off", 1, create_fails },
     { "a Job that is being deleted is not deleted again", 1, not_started_is_deleted_once },
     { "a Job that waits gives way to one of the present spec", 1, made_from_another_spec },

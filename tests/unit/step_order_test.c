@@ -343,8 +343,8 @@ static void back_again(struct world *w, const char *rule)
     edit(w);
     world_settle(w, 60000);
     want_message(w, rule, CONDITION_READY, "database stock has begun before");
-    want_number(rule, "files of the others",
-                w->databases[0].applied + w->databases[1].applied <= 1, 1);
+    want_number(rule, "files of the others", w->databases[0].applied + w->databases[1].applied <= 1,
+                1);
     world_pass(w, 3 * HOUR_MS);
     want_applied(w, rule, "orders:1 billing:1 stock:1");
 }

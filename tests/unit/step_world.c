@@ -647,7 +647,7 @@ static void create_job(struct world *w, const struct decision *decision, size_t 
     (void)snprintf(d->job.name, sizeof d->job.name, "shop-%s-%lld", w->entries[index].name,
                    (long long)job->attempt);
     d->highest_attempt = job->attempt;
-    d->view.create = (struct failure){ 0 };
+    d->view.create = w->create_kept ? d->view.create : (struct failure){ 0 };
     d->view.record = (struct failure){ 0 };
     d->failed_attempt = 0;
     check_wave_order(w, index);

@@ -117,6 +117,7 @@ struct world {
     int faults;          /* how many may still happen */
     bool weather;        /* outages come and go */
     bool refuse_records; /* no record effect succeeds */
+    bool create_kept;    /* why a Job could not be created is remembered beside the next one */
     const struct strlist *covered;
     bool cured; /* files that failed succeed now: the cause was elsewhere */
     int crashes, decisions;
