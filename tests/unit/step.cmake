@@ -13,7 +13,7 @@ sluice_test(step_rollout_test
 sluice_test(step_database_test
   SOURCES unit/step_database_test.c unit/step_world.c unit/step_checks.c LINK sluice_step TIMEOUT 120)
 sluice_test(step_walk_test
-  SOURCES unit/step_walk_test.c unit/step_checks.c LINK sluice_step TIMEOUT 600)
+  SOURCES unit/step_walk_test.c unit/step_view.c unit/step_checks.c LINK sluice_step TIMEOUT 600)
 sluice_test(step_observe_test SOURCES unit/step_observe_test.c LINK sluice_step)
 sluice_test(step_events_test
   SOURCES unit/step_events_test.c unit/step_world.c unit/step_checks.c LINK sluice_step)
@@ -21,3 +21,5 @@ sluice_test(step_corners_test
   SOURCES unit/step_corners_test.c unit/step_world.c unit/step_checks.c LINK sluice_step TIMEOUT 120)
 sluice_test(step_order_test
   SOURCES unit/step_order_test.c unit/step_world.c unit/step_checks.c LINK sluice_step TIMEOUT 120)
+sluice_test(step_order_walk_test
+  SOURCES unit/step_order_walk_test.c unit/step_view.c unit/step_checks.c LINK sluice_step TIMEOUT 600)
