@@ -51,6 +51,7 @@ char *rollout_empty_wave(const struct mplan *plan);
 struct rollout_standing { /* where one database stands when a roll-out starts; pointers borrowed */
     const struct plan *plan; /* its states and actions; NULL: not known */
     const char *inputs;      /* rollout_inputs_hash; never NULL */
+    bool silent;             /* it does not answer */
     bool refused;            /* its plan has an error: what is left is not known */
     bool empty;              /* no history, and no table but ours */
     bool begun;              /* it has got files that no finished roll-out has verified */
@@ -74,10 +75,12 @@ bool rollout_files_applied(const struct rollout_files *files,
 
 /* Rearranges `waves`, of rollout_waves_make(), so that who has begun goes first and everything that many
  * databases get is proven by one: the first wave is those who have begun with the fewest files left
- * (while these have some, no more than the first wave selects, selected ones first), else the selection;
- * where it proves nothing of what others have pending, one more wave each follows with the same soak and
- * gates. Returns how many waves more than one come with those of the first: what
- * rollout_waves_lead() puts there. */
+ * (while these have some, no more than the first wave selects, selected ones first), else the selection.
+ * More waves with the same soak and gates follow for those who have begun and have what others are to
+ * get, and where nobody so far proves that. At no time has a file, or something of a set of trees, been
+ * given to more databases than the first wave selects before one that has it all is proven. Returns how
+ * many waves more than one come with the soak and gates of the first: what rollout_waves_lead() puts
+ * there. */
 int32_t rollout_first(const struct mplan *plan, const struct rollout_standing *standings,
                       struct rollout_waves *waves);
 

@@ -50,10 +50,11 @@ static struct rollout_standing *standings_make(const struct step *s)
     struct rollout_standing *standings = mem_array(count, sizeof *standings);
     for (size_t i = 0; i < count; i++) {
         const struct database_view *view = &s->seen->databases[i];
-        bool answers = s->judged[i].kind != J_UNREACHABLE;
+        bool silent = s->judged[i].kind == J_UNREACHABLE;
         standings[i] = (struct rollout_standing){
-            .plan = answers ? view->plan : NULL,
+            .plan = silent ? NULL : view->plan,
             .inputs = view->inputs,
+            .silent = silent,
             .refused = view->plan_error != NULL || s->judged[i].kind == J_REFUSED,
             .empty = view->known && view->empty,
             .begun = s->next->databases[i].begun,
@@ -158,15 +159,32 @@ static bool commit_lost(const struct step *s)
                                                 str_eq(reason, REASON_REVISION_NOT_FOUND));
 }
 
-/* Every member of the present first wave has left the plan: who would prove the files? */
-static bool first_wave_lost(const struct step *s)
+/* Did it belong to a first wave that has not passed? */
+static bool was_first(const struct step *s, const struct database_status *database)
 {
-    int32_t at = s->next->rollout.wave_index;
-    bool left = false;
-    for (size_t i = 0; i < s->plan->database_count; i++) {
-        left = left || s->next->databases[i].member == at;
+    const struct rollout_status *rollout = &s->next->rollout;
+    return canary_on(s) && rollout->digest[0] && database->member >= rollout->wave_index &&
+           database->member <= rollout->lead;
+}
+
+static void want_anew(struct step *s, char *why)
+{
+    s->next->rollout.order[0] = '\0'; /* remembered until running Jobs have ended */
+    set_text(&s->next->rollout.restarted, why);
+}
+
+/* A member of a first wave that leaves the plan takes with it what it was to prove. Its entry in the
+ * status goes now, also while suspended. */
+void begin_note_left(struct step *s)
+{
+    for (size_t i = 0; i < s->old->database_count; i++) {
+        const struct database_status *before = &s->old->databases[i];
+        bool same = i < s->next->database_count && str_eq(s->next->databases[i].name, before->name);
+        if (!same && was_first(s, before) && !status_database(s->next, before->name)) {
+            want_anew(s, mem_printf("database %s has left", before->name));
+            return;
+        }
     }
-    return canary_on(s) && at <= s->next->rollout.lead && !left && s->plan->database_count > 0;
 }
 
 /* The name of an entry that came while the roll-out is on and has begun before; NULL: none. */
@@ -257,16 +275,14 @@ static bool catch_up_done(const struct step *s)
 /* Why the roll-out must begin anew; NULL: it goes on. Owned. */
 static char *why_anew(struct step *s)
 {
+    const struct rollout_status *rollout = &s->next->rollout;
     bool source_same = source_fits(s);
     if (!order_fits(s)) {
-        return mem_strdup("strategy edited");
+        bool known = rollout->order[0] == '\0' && rollout->restarted;
+        return mem_strdup(known ? rollout->restarted : "strategy edited");
     }
     if (inputs_fit(s, false) == FIT_CHANGED) {
         return mem_strdup(source_same ? "migrations edited" : "source edited");
-    }
-    if (first_wave_lost(s)) {
-        return mem_printf("wave %s has lost its databases",
-                          s->waves.items[s->next->rollout.wave_index].name);
     }
     const char *back = who_is_back(s);
     if (back) {
@@ -365,6 +381,7 @@ static bool check_frozen(struct step *s)
     if (why) {
         step_say(s, SAY_PROGRESS, REASON_PROGRESSING,
                  mem_printf("%s: the roll-out begins anew once running Jobs have ended", why));
+        want_anew(s, mem_strdup(why));
         if (at_rest(s)) {
             begin_anew(s, why);
         }

@@ -262,6 +262,10 @@ void step_waves(struct step *s)
         return;
     }
     rollout_waves_make(s->plan, NULL, &s->waves);
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        int32_t own = s->waves.member[i];
+        s->judged[i].own = own > 0 && !rollout->catch_up ? own + rollout->lead : own;
+    }
     if (frozen && s->waves.count > 0 && !rollout->catch_up) {
         int32_t most = (int32_t)s->plan->database_count; /* a status may come from anybody */
         rollout_waves_lead(&s->waves, rollout->lead < most ? rollout->lead : most);
@@ -276,6 +280,14 @@ void step_waves(struct step *s)
     }
 }
 
+/* The spec's later waves have their soak and gates, though all of their databases went first. */
+bool step_in_wave(const struct step *s, size_t index, int32_t wave)
+{
+    const struct judged *judged = &s->judged[index];
+    int32_t lead = s->next->rollout.lead;
+    return judged->member == wave || (wave > lead && judged->member <= lead && judged->own == wave);
+}
+
 /* ---- the order --------------------------------------------------------------------------------- */
 
 static void decide_plan(struct step *s)
@@ -283,6 +295,7 @@ static void decide_plan(struct step *s)
     sync_databases(s);
     s->judged = mem_array(s->plan->database_count, sizeof *s->judged);
     if (s->next->rollout.present) {
+        begin_note_left(s);
         step_waves(s);
     }
     requests_before(s);

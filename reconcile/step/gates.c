@@ -74,6 +74,7 @@ static void soak_add(const struct step *s, size_t index, int64_t soak_ms, struct
     soak->left_ms = left > soak->left_ms ? left : soak->left_ms;
     if (from > 0) {
         int64_t over = now - from - soak_ms;
+        over = left == 0 && over < 0 ? 0 : over; /* a clock that is behind its newest row */
         soak->over_ms = over < soak->over_ms ? over : soak->over_ms;
         soak->until_ms = from + soak_ms > soak->until_ms ? from + soak_ms : soak->until_ms;
     }
@@ -83,7 +84,7 @@ static struct soak soak_make(const struct step *s, int32_t wave)
 {
     struct soak soak = { .over_ms = INT64_MAX };
     for (size_t i = 0; i < s->plan->database_count; i++) {
-        if (s->judged[i].member == wave && s->judged[i].kind == J_UP_TO_DATE) {
+        if (step_in_wave(s, i, wave) && s->judged[i].kind == J_UP_TO_DATE) {
             soak_add(s, i, s->waves.items[wave].soak_ms, &soak);
         }
     }
@@ -146,7 +147,7 @@ static void take_answer(const struct gate_view *view, int64_t over_ms, struct ga
 
 static bool gate_asks(const struct step *s, const struct mplan_gate *gate, size_t index)
 {
-    return s->judged[index].member == s->next->rollout.wave_index &&
+    return step_in_wave(s, index, s->next->rollout.wave_index) &&
            s->judged[index].kind == J_UP_TO_DATE &&
            gate_applies(gate, s->seen->databases[index].engine);
 }

@@ -31,6 +31,7 @@ struct judged {
     bool starts_late; /* waiting for longer than execution.startTimeout: RunnerNotStarted */
     bool unrecorded;  /* J_FAILED: the database does not know of it yet */
     int32_t member;   /* wave */
+    int32_t own; /* the wave that the spec selects it for; where it went first, it serves both */
 };
 
 enum say { /* the one summary that Ready, Reconciling and Stalled show */
@@ -88,6 +89,8 @@ bool step_may_delete(const struct job_view *job); /* it has not started, and is 
 const char *step_annotation(const struct mplan *plan, const char *key); /* NULL: none or empty */
 /* Fills waves and every judged.member, once. */
 void step_waves(struct step *s);
+/* Does the wave soak on this database, and do its gates ask it? */
+bool step_in_wave(const struct step *s, size_t index, int32_t wave);
 /* What the last status says of this database; NULL: nothing. */
 const struct database_status *step_before(const struct step *s, size_t index);
 bool step_ready_before(const struct step *s); /* the last status said Ready of this spec */
@@ -125,6 +128,7 @@ bool begin_check(struct step *s);
 void begin_rollout(struct step *s, const struct tally *tally);
 /* Nothing is pending, but a roll-out that began anew with the same files owes its soak and gates. */
 bool begin_serves_again(const struct step *s);
+void begin_note_left(struct step *s);          /* entries that the spec does not have any more */
 void begin_mark(struct step *s, size_t index); /* it is given a Job */
 void begin_note_end(struct step *s);           /* every database is up to date */
 

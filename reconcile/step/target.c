@@ -11,6 +11,20 @@ static bool id_matches(const char *text, size_t length, const char *target)
     return (whole || start) && strlen(target) >= length && memcmp(text, target, length) == 0;
 }
 
+/* Does the annotation name this entry, whatever target it gives? */
+static bool is_named(const char *text, const char *name)
+{
+    while (*text) {
+        text += strspn(text, ", ");
+        size_t key = strcspn(text, "=, ");
+        if (text[key] == '=' && key == strlen(name) && memcmp(text, name, key) == 0) {
+            return true;
+        }
+        text += strcspn(text, ", ");
+    }
+    return false;
+}
+
 /* sluice.dev/accept-target: <database>=<target id>[,…], acted on once. */
 static bool accepted(const struct step *s, size_t index)
 {
@@ -148,7 +162,11 @@ void accept_finish(struct step *s)
     }
     bool any = false, all = true;
     for (size_t i = 0; i < s->plan->database_count; i++) {
-        if (s->seen->databases[i].inspection == INSPECTION_OK && accepted(s, i)) {
+        bool looked_at = s->seen->databases[i].inspection == INSPECTION_OK;
+        if (!looked_at && is_named(text, s->plan->databases[i].name)) {
+            return; /* it may still be what was accepted */
+        }
+        if (looked_at && accepted(s, i)) {
             any = true;
             all &= !is_foreign(s->seen->databases[i].owner);
         }

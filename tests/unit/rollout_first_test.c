@@ -103,6 +103,24 @@ static const struct first_row rows[] = {
       0,
       "ab|cd",
       0 },
+    { "who has begun and has what others are to get goes before them",
+      { "/7T", "b1/U", "b7/8V" },
+      "a",
+      0,
+      "b|c|a|",
+      2 },
+    { "nobody gets what one that has begun has and has not proven",
+      { "b7/12T", "b/7U", "1/7V" },
+      "b",
+      0,
+      "a|b|c",
+      1 },
+    { "two that each lack what the other has: somebody must begin",
+      { "b1/2T", "b2/1U", "/12V" },
+      "c",
+      0,
+      "a|b|c|",
+      2 },
     { "an empty prover proves nothing", { "/1T", "e/2U", "/2U", "/2U" }, "a", 0, "a|c|bd", 1 },
 };
 
@@ -147,6 +165,7 @@ static void fill_standing(struct fleet *f, size_t i, const char *text)
         pending |= *p == '/';
         if (*p == '?') {
             s->plan = NULL;
+            s->silent = true;
         } else if (*p >= 'A' && *p <= 'Z') {
             f->inputs[i][0] = *p;
         } else if (*p >= '0' && *p <= '9') {

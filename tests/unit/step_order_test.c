@@ -278,9 +278,78 @@ static void canary_removed_by_count(struct world *w, const char *rule)
     leave(w, canary);
     world_settle(w, 60000);
     want_number(rule, "files on both", w->databases[0].applied + w->databases[1].applied, 1);
-    want_message(w, rule, CONDITION_WAITING, "wave first has lost its databases");
+    want_message(w, rule, CONDITION_WAITING, " has left: wave first soaks again");
     world_pass(w, HOUR_MS + 60000);
     want_number(rule, "files in the end", w->databases[0].applied + w->databases[1].applied, 2);
+}
+
+/* Two in the first wave; one of them leaves before it has passed. */
+static void member_left(struct world *w, const char *rule)
+{
+    careful(w);
+    w->waves[0].select = SELECT_COUNT;
+    w->waves[0].amount = 2;
+    world_push(w, 1, false);
+    world_settle(w, 60000);
+    int sum = 0;
+    size_t member = w->count;
+    for (size_t i = 0; i < w->count; i++) {
+        sum += w->databases[i].applied;
+        member = w->databases[i].applied && member == w->count ? i : member;
+    }
+    want_number(rule, "files", sum, 2);
+    w->plan.suspend = true; /* also while suspended */
+    edit(w);
+    world_pass(w, 1000);
+    leave(w, member);
+    world_pass(w, 1000);
+    w->plan.suspend = false;
+    edit(w);
+    world_settle(w, 60000);
+    want_message(w, rule, CONDITION_WAITING, " has left: wave first soaks again");
+    world_pass(w, HOUR_MS + 60000);
+    want_applied(w, rule, w->entries[0].name[0] == 'o' ? "orders:1 stock:1" : "billing:1 stock:1");
+}
+
+/* A second wave that soaks for long: begun anew, all of it goes first, and still owes its own soak. */
+static void second_wave_went_first(struct world *w, const char *rule)
+{
+    static char second[] = "second", billing[] = "billing";
+    static char *names[] = { billing };
+    careful(w);
+    w->waves[0].soak_ms = 0;
+    w->waves[1] = (struct mplan_wave){ .name = second, .soak_ms = 3 * HOUR_MS };
+    select_name(&w->waves[1], names);
+    w->plan.wave_count = 2;
+    world_push(w, 1, false);
+    world_settle(w, HOUR_MS);
+    want_applied(w, rule, "orders:1 billing:1 stock:0");
+    w->waves[0].soak_ms = 60000;
+    edit(w);
+    world_pass(w, HOUR_MS);
+    want_applied(w, rule, "orders:1 billing:1 stock:0");
+    want_message(w, rule, CONDITION_WAITING, "wave second soaks again until ");
+    world_pass(w, 2 * HOUR_MS);
+    want_applied(w, rule, "orders:1 billing:1 stock:1");
+}
+
+static void failed_and_edited(struct world *w, const char *rule)
+{
+    careful(w);
+    w->waves[0].soak_ms = 0;
+    w->plan.max_failures = 2;
+    settle_with(w, 1);
+    w->databases[0].fails = 2;
+    world_push(w, 1, false);
+    world_settle(w, 60000);
+    want(w, rule, CONDITION_STALLED, "True CanaryFailed");
+    static char billing[] = "billing";
+    static char *names[] = { billing };
+    select_name(&w->waves[0], names);
+    edit(w);
+    world_settle(w, 600000);
+    want(w, rule, CONDITION_STALLED, "True CanaryFailed");
+    want_applied(w, rule, "orders:1 billing:1 stock:1"); /* nobody takes its place */
 }
 
 static void rename_all(struct world *w)
@@ -687,6 +756,9 @@ static const struct scene scenes[] = {
     { "edit of the source: nothing starts for the old one", 3, nothing_for_the_old_source },
     { "the canary removed: another one, with soak and gates", 3, canary_removed },
     { "the canary removed, the strategy as it was", 3, canary_removed_by_count },
+    { "a member of the first wave removed, also while suspended: anew", 3, member_left },
+    { "a later wave whose databases went first still soaks", 3, second_wave_went_first },
+    { "a canary that failed is not replaced by an edit", 3, failed_and_edited },
     { "entries renamed while suspended", 3, renamed_while_suspended },
     { "entries renamed, another one selected", 3, renamed_and_another_first },
     { "a database that had begun is back: anew", 3, back_again },
