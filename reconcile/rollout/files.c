@@ -19,7 +19,7 @@ static uint64_t mix(uint64_t hash, const void *bytes, size_t length)
 uint64_t file_id(const struct migration *file)
 {
     uint64_t hash = mix(MIX_START, file->sha256, sizeof file->sha256);
-    return mix(hash, file->script, file->script ? strlen(file->script) : 0);
+    return mix(hash, file->script, strlen(file->script));
 }
 
 /* Databases of one set of trees stand for each other, whichever of its files each of them lacks. */

@@ -106,15 +106,15 @@ static void count_got(struct first *f)
     }
 }
 
-/* It gets nothing that as many as may go first have got before anybody has proven it. Its own share of
- * its set of trees does not count against it. */
+/* It gets nothing that as many as may go first have got before anybody has proven it. Of a set of trees
+ * of which it has got something already it may get more. */
 static bool may_go(const struct first *f, size_t index)
 {
     size_t count = has_files_left(f, index) ? f->standings[index].plan->action_count : 0;
     for (size_t k = 0; count > 0 && k <= count; k++) {
         size_t at = pending_at(f, index, k);
-        size_t own = k == count && got_some(f, index);
-        if (at != SIZE_MAX && !f->proven[at] && f->got[at] - own >= f->most) {
+        bool more = k == count && got_some(f, index);
+        if (at != SIZE_MAX && !more && !f->proven[at] && f->got[at] >= f->most) {
             return false;
         }
     }

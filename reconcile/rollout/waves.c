@@ -187,7 +187,7 @@ void rollout_waves_make(const struct mplan *plan, const enum rollout_take *take,
 void rollout_waves_lead(struct rollout_waves *waves, int32_t lead)
 {
     size_t more = (size_t)lead;
-    if (lead <= 0 || waves->count == 0) {
+    if (lead <= 0) {
         return;
     }
     struct rollout_wave *items = mem_array(waves->count + more + 1, sizeof *items);

@@ -77,7 +77,7 @@ static bool has_begun(const struct step *s, size_t index, const struct rollout_f
     if (memory->begun || memory->verified[0] || !standing->plan || standing->empty) {
         return memory->begun;
     }
-    bool ours = s->commit->commit[0] && str_eq(view->newest_commit, s->commit->commit);
+    bool ours = view->newest_commit[0] && str_eq(view->newest_commit, s->commit->commit);
     return ours || rollout_files_applied(files, standing);
 }
 

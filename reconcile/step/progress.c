@@ -277,7 +277,8 @@ static void say_applying(struct step *s)
             of++;
             done += judged->kind == J_UP_TO_DATE;
             live += judged_live(judged) && !judged->waiting;
-            waits = judged->waiting && judged->message && waits > i ? i : waits;
+            bool first = judged->waiting && judged->message && waits == s->plan->database_count;
+            waits = first ? i : waits;
         }
     }
     if (say_trouble(s, wave, false)) {

@@ -10,7 +10,8 @@
 #define FILES 10
 
 /* One database: "b" has begun, "e" is empty, "x" is refused, "?" does not answer; then the files it has,
- * "/", those it has pending, and the letter of its set of trees: "b12/3T". */
+ * "/", those it has pending, and the letter of its set of trees: "b12/3T". "o": what follows was applied
+ * out of order; "m": a row whose file is missing. */
 struct first_row {
     const char *rule;
     const char *databases[MOST];
@@ -121,6 +122,51 @@ static const struct first_row rows[] = {
       0,
       "a|b|c|",
       2 },
+    { "of two with the same number left the one that may go",
+      { "b/7U", "b7/1T", "1/7V" },
+      "c",
+      0,
+      "b|c|a",
+      1 },
+    { "and it may be the first of the two",
+      { "/79T", "b1/U", "b9/8W", "b7/56V" },
+      "a",
+      0,
+      "b|c|d|a|",
+      3 },
+    { "of a set of trees that several have begun, each may get more",
+      { "/6789T", "b67/89T", "b678/9T", "b678/9T", "b1/U" },
+      "a",
+      0,
+      "e|c|a|bd",
+      2 },
+    { "as many as the first wave selects may have what is not proven",
+      { "b1/T", "b7/8V", "/7U", "/7W", "/7X" },
+      "cd",
+      0,
+      "a|c|d|be",
+      2 },
+    { "one that failed and has what others are to get holds them",
+      { "/7T", "b1/U", "bx7/V" },
+      "a",
+      0,
+      "b|c|a|",
+      2 },
+    { "of two that are due the one with fewer files left",
+      { "/79T", "b1/U", "b7/56V", "b9/8W" },
+      "a",
+      0,
+      "b|d|c|a|",
+      3 },
+    { "neither of two may get what the other has",
+      { "/7T", "b1/U", "b7/9V", "b9/7W" },
+      "a",
+      0,
+      "b|a|cd",
+      1 },
+    { "the spec's first wave before the others", { "1/2T", "b1/U", "1/2V" }, "c", 0, "b|c|a", 1 },
+    { "one prover is enough", { "/1T", "/1T", "/7U", "/7U", "/7U" }, "ab", 0, "ab|c|de", 1 },
+    { "applied out of order is applied", { "o2m/T", "1/2T", "1/2T" }, "a", 0, "a|bc", 0 },
     { "an empty prover proves nothing", { "/1T", "e/2U", "/2U", "/2U" }, "a", 0, "a|c|bd", 1 },
 };
 
@@ -157,11 +203,13 @@ static void fill_standing(struct fleet *f, size_t i, const char *text)
     plan->actions = f->actions[i];
     s->plan = plan;
     s->inputs = f->inputs[i];
-    bool pending = false;
+    bool pending = false, late = false;
     for (const char *p = text; *p; p++) {
         s->begun |= *p == 'b';
         s->empty |= *p == 'e';
         s->refused |= *p == 'x';
+        late |= *p == 'o';
+        plan->entry_count += *p == 'm';
         pending |= *p == '/';
         if (*p == '?') {
             s->plan = NULL;
@@ -170,7 +218,9 @@ static void fill_standing(struct fleet *f, size_t i, const char *text)
             f->inputs[i][0] = *p;
         } else if (*p >= '0' && *p <= '9') {
             plan->entries[plan->entry_count++] =
-                (struct plan_entry){ .state = pending ? STATE_PENDING : STATE_SUCCESS,
+                (struct plan_entry){ .state = pending ? STATE_PENDING
+                                              : late  ? STATE_OUT_OF_ORDER
+                                                      : STATE_SUCCESS,
                                      .file = file_of(*p) };
             if (pending) {
                 plan->actions[plan->action_count++] = (struct action){ .file = file_of(*p) };
@@ -377,46 +427,102 @@ static const struct empty_row empties[] = {
       false,
       "those that it names are in earlier waves" },
     { "a count", SELECT_COUNT, 2, NULL, NULL, NULL, { "", "", "" }, false, NULL },
+    { "none has both labels",
+      SELECT_LABELS,
+      0,
+      "tier",
+      "canary",
+      NULL,
+      { "tier=canary", "zone=eu", "tier=canary" },
+      false,
+      "no database has all of these labels" },
+    { "many keys",
+      SELECT_LABELS,
+      0,
+      "region",
+      "eu",
+      NULL,
+      { "a=1,b=1,c=1", "d=1,e=1,f=1", "a=1" },
+      false,
+      "no label region; there is a, b, c, d, e; correct" },
+    { "one value of many databases",
+      SELECT_LABELS,
+      0,
+      "tier",
+      "blue",
+      NULL,
+      { "tier=canary", "tier=canary", "" },
+      false,
+      "no database has tier=blue; there are canary; " },
+    { "nothing left for a count",
+      SELECT_COUNT,
+      1,
+      NULL,
+      NULL,
+      "all",
+      { "", "", "" },
+      false,
+      "wave second selects none of 3 databases: all of them are in earlier waves; correct" },
     { "it says that it may", SELECT_LABELS, 0, "teir", "canary", NULL, { "", "", "" }, true, NULL },
 };
 
-static struct kv label_of(char text[16], const char *label)
+#define LABELS 3
+
+struct empty_fleet {
+    struct mplan_database databases[3];
+    char names[3][2];
+    char texts[3][32];
+    struct kv labels[3][LABELS];
+};
+
+/* "a=1,b=2" */
+static void label(struct empty_fleet *f, size_t i, const char *text_)
 {
-    (void)snprintf(text, 16, "%s", label);
-    char *value = strchr(text, '=');
-    *value = '\0';
-    return (struct kv){ text, value + 1 };
+    struct kvlist *labels = &f->databases[i].labels;
+    (void)snprintf(f->texts[i], sizeof f->texts[i], "%s", text_);
+    *labels = (struct kvlist){ .items = f->labels[i] };
+    for (char *at = f->texts[i]; at && *at;) {
+        char *next = strchr(at, ','), *value = strchr(at, '=');
+        if (next) {
+            *next++ = '\0';
+        }
+        *value = '\0';
+        f->labels[i][labels->count++] = (struct kv){ at, value + 1 };
+        at = next;
+    }
 }
 
 Test(rollout_first, a_wave_that_selects_nothing)
 {
     for (size_t r = 0; r < ROWS(empties); r++) {
         const struct empty_row *row = &empties[r];
-        static char first[] = "first", second[] = "second", c[] = "c", name[2];
-        static char names[3][2] = { "a", "b", "c" };
-        char texts[3][16], *third[] = { c }, *wanted[] = { name };
-        struct kv labels[3], want = { (char *)(uintptr_t)row->key, (char *)(uintptr_t)row->value };
-        struct mplan_database databases[3] = { { .name = names[0] },
-                                               { .name = names[1] },
-                                               { .name = names[2] } };
+        static char first[] = "first", second[] = "second", a[] = "a", b[] = "b", c[] = "c";
+        static char zone[] = "zone", eu[] = "eu";
+        static struct empty_fleet f;
+        char name[8];
+        char *taken[] = { c, a, b }, *wanted[] = { name };
+        bool all = str_eq(row->name, "all");
+        struct kv want[] = { { (char *)(uintptr_t)row->key, (char *)(uintptr_t)row->value },
+                             { zone, eu } };
         for (size_t i = 0; i < 3; i++) {
-            if (row->labels[i][0]) {
-                labels[i] = label_of(texts[i], row->labels[i]);
-                databases[i].labels = (struct kvlist){ .items = &labels[i], .count = 1 };
-            }
+            f.names[i][0] = (char)('a' + (int)i);
+            f.databases[i].name = f.names[i];
+            label(&f, i, row->labels[i]);
         }
         (void)snprintf(name, sizeof name, "%s", row->name ? row->name : "");
         struct mplan_wave waves[2] = {
-            { .name = first, .select = SELECT_NAMES, .names = { .items = third, .count = 1 } },
+            { .name = first,
+              .select = SELECT_NAMES,
+              .names = { .items = taken, .count = all ? 3 : 1 } },
             { .name = second,
               .select = (unsigned)row->select,
               .amount = row->amount,
               .allow_empty = row->allow_empty,
               .names = { .items = wanted, .count = 1 },
-              .labels = { .items = &want, .count = 1 } },
+              .labels = { .items = want, .count = str_eq(row->labels[1], "zone=eu") ? 2 : 1 } },
         };
         const struct mplan plan = { .strategy = STRATEGY_CANARY,
-                                    .databases = databases,
+                                    .databases = f.databases,
                                     .database_count = 3,
                                     .waves = waves,
                                     .wave_count = 2 };
@@ -424,6 +530,43 @@ Test(rollout_first, a_wave_that_selects_nothing)
         cr_expect(row->want ? got && strstr(got, row->want) : !got, "%s: %s", row->rule,
                   got ? got : "fine");
         free(got);
+    }
+}
+
+/* An empty one is not what a label looks for, and one that does not answer is not what a name means. */
+Test(rollout_first, how_a_wave_may_take_a_database)
+{
+    static const struct {
+        const char *rule;
+        int select;
+        enum rollout_take take;
+        int32_t member;
+    } takes[] = {
+        { "by label", SELECT_LABELS, ROLLOUT_TAKE_ANY, 0 },
+        { "an empty one by label", SELECT_LABELS, ROLLOUT_TAKE_BY_NAME, 1 },
+        { "an empty one by name", SELECT_NAMES, ROLLOUT_TAKE_BY_NAME, 0 },
+        { "a silent one by name", SELECT_NAMES, ROLLOUT_TAKE_LAST, 1 },
+        { "an empty one by count", SELECT_COUNT, ROLLOUT_TAKE_BY_NAME, 1 },
+    };
+    for (size_t r = 0; r < ROWS(takes); r++) {
+        static char first[] = "first", a[] = "a", tier[] = "tier", canary[] = "canary";
+        struct kv have = { tier, canary };
+        char *names[] = { a };
+        struct mplan_database database = { .name = a, .labels = { .items = &have, .count = 1 } };
+        struct mplan_wave wave = { .name = first,
+                                   .select = (unsigned)takes[r].select,
+                                   .amount = 1,
+                                   .names = { .items = names, .count = 1 },
+                                   .labels = { .items = &have, .count = 1 } };
+        const struct mplan plan = { .strategy = STRATEGY_CANARY,
+                                    .databases = &database,
+                                    .database_count = 1,
+                                    .waves = &wave,
+                                    .wave_count = 1 };
+        struct rollout_waves waves;
+        rollout_waves_make(&plan, &takes[r].take, &waves);
+        cr_expect(waves.member[0] == takes[r].member, "%s: %d", takes[r].rule, waves.member[0]);
+        rollout_waves_done(&waves);
     }
 }
 

@@ -268,6 +268,37 @@ static void waits_to_start(struct world *w, const char *rule)
     w->databases[0].job.next_ms = INT64_MAX;
     world_pass(w, 500);
     want_message(w, rule, CONDITION_READY, "Job shop-orders-1 did not start");
+    w->databases[0].job.waiting = "ImagePullBackOff";
+    w->databases[0].job.created_ms = w->mono_ms;
+    w->look_again = true;
+    world_pass(w, 500);
+    want_message(w, rule, CONDITION_READY, "Job shop-orders-2 has not started: ImagePullBackOff");
+}
+
+static void many_wait_to_start(struct world *w, const char *rule)
+{
+    w->plan.strategy = STRATEGY_ALL_AT_ONCE;
+    world_push(w, 1, false);
+    for (int i = 0; i < 1000 && w->databases[1].job.phase != JOB_WAITING; i++) {
+        world_pass(w, 5);
+    }
+    w->databases[0].job.next_ms = w->databases[1].job.next_ms = INT64_MAX;
+    world_pass(w, 4000);
+    want_message(w, rule, CONDITION_READY,
+                 "0 running; all/orders: Job shop-orders-1 has not started");
+}
+
+/* Several are accepted at once: those that nobody has looked at yet stay accepted. */
+static void accept_waits_for_looks(struct world *w, const char *rule)
+{
+    world_push(w, 1, false);
+    world_settle(w, 60000);
+    world_annotate(w, ANNOTATION_ACCEPT, "orders,audit=x orderz=none,orders=none,billing=none");
+    w->databases[0].view.inspection = INSPECTION_NONE;
+    struct decision d;
+    world_decide(w, &d);
+    cr_expect(!d.status.last_handled_accept, "%s: handled before it was looked at", rule);
+    decision_done(&d);
 }
 
 /* Until its pods are gone it is there, and asking again and again would not make that faster. */
@@ -749,6 +780,8 @@ static const struct scene scenes[] = {
       job_says_failed_database_says_done },
     { "a Job that has not started within startTimeout is deleted and reported", 1, not_started },
     { "a Job that has not started is Pending with its reason within seconds", 1, waits_to_start },
+    { "of many that have not started the first is told", 2, many_wait_to_start },
+    { "accept-target waits for every entry that it names", 2, accept_waits_for_looks },
     { "at most one create per back-off", 1, create_fails },
     { "a Job that is being deleted is not deleted again", 1, not_started_is_deleted_once },
     { "a Job that waits gives way to one of the present spec", 1, made_from_another_spec },

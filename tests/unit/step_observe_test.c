@@ -147,9 +147,10 @@ Test(step_observe, an_empty_database_and_the_commit_of_its_newest_row, .init = s
 {
     struct journal_row rows[] = { { .git_commit = text("aa"), .finished_ms = 5 },
                                   { .git_commit = text("bb"), .finished_ms = 9 },
+                                  { .git_commit = text(""), .finished_ms = 7 },
                                   { .git_commit = NULL, .finished_ms = 7 } };
     struct history_row applied = { .success = true, .rank = 1 };
-    struct inspection inspection = { .journal = { .rows = rows, .count = 3 },
+    struct inspection inspection = { .journal = { .rows = rows, .count = 4 },
                                      .history = { .schema_empty = true } };
     struct database_view view = { 0 };
     step_observe(&inspection, &plan, 0, "c1", &view);

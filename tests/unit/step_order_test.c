@@ -248,6 +248,18 @@ static void leave(struct world *w, size_t index)
 
 /* ---- databases come and go --------------------------------------------------------------------- */
 
+static void list_reordered(struct world *w, const char *rule)
+{
+    in_the_soak(w);
+    leave(w, 0);
+    w->count = ++w->plan.database_count; /* orders is the last of the list now */
+    world_settle(w, 60000);
+    cr_expect(!w->status.rollout.restarted, "%s: it began anew", rule);
+    want_applied(w, rule, "billing:1 stock:1 orders:2");
+    world_pass(w, HOUR_MS);
+    want_applied(w, rule, "billing:2 stock:2 orders:2");
+}
+
 static void canary_removed(struct world *w, const char *rule)
 {
     static char first[] = "first";
@@ -717,6 +729,7 @@ static void upgrade(struct world *w, const char *rule)
         w->stored.databases[i].verified[0] = '\0';
         w->stored.databases[i].begun = false;
     }
+    w->stored.databases[2].member = -1; /* it came later */
     int64_t started = rollout->started_ms;
     world_crash(w);
     world_settle(w, 60000);
@@ -754,6 +767,7 @@ static const struct scene scenes[] = {
       other_canary },
     { "maxFailures never covers the first wave", 3, failure_in_first_wave },
     { "edit of the source: nothing starts for the old one", 3, nothing_for_the_old_source },
+    { "the list in another order: nothing changes", 3, list_reordered },
     { "the canary removed: another one, with soak and gates", 3, canary_removed },
     { "the canary removed, the strategy as it was", 3, canary_removed_by_count },
     { "a member of the first wave removed, also while suspended: anew", 3, member_left },

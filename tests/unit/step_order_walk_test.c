@@ -7,10 +7,10 @@
 #define OTHER "9999222233334444"
 
 enum {
-    STANDS = 7, /* a database */
+    STANDS = 8, /* a database */
     MARKS = 4,  /* what is remembered of it */
-    FROZEN = 8, /* the roll-out */
-    EDITS = 8
+    FROZEN = 9, /* the roll-out */
+    EDITS = 11
 };
 
 static const struct migration *file(void)
@@ -52,6 +52,9 @@ static void set_stand(struct view *v, size_t i, int stand)
     case 6:
         fail_with(v, i, REASON_MIGRATION_FAILED);
         break;
+    case 7:
+        set_look(v, i, 0);
+        break;
     default:
         break;
     }
@@ -75,14 +78,15 @@ static void set_frozen(struct view *v, int frozen)
     r->lead = frozen == 3 || frozen == 4;
     r->wave_index = frozen == 4;
     r->restarted = strdup("strategy edited");
-    for (size_t i = 0; i < v->status.database_count && frozen == 5; i++) {
+    for (size_t i = 0; i < v->status.database_count && (frozen == 5 || frozen == 8); i++) {
         v->status.databases[i].member = -1; /* all of them came later */
     }
 }
 
 /* NEVER, READY and a catch-up have nothing frozen of their own. */
-static const enum memory memories[FROZEN] = { READY,      FIRST_WAVE, SOAKING,  FIRST_WAVE,
-                                              FIRST_WAVE, FIRST_WAVE, UNFROZEN, CATCH_UP };
+static const enum memory memories[FROZEN] = { READY,      FIRST_WAVE, SOAKING,
+                                              FIRST_WAVE, FIRST_WAVE, FIRST_WAVE,
+                                              UNFROZEN,   CATCH_UP,   CATCH_UP };
 
 static void set_edit(struct view *v, int edit)
 {
@@ -99,12 +103,19 @@ static void set_edit(struct view *v, int edit)
         memcpy(r->source, "another source 1", 17);
         v->seen.source.rollout = *newest;
         memset(newest, 0, sizeof *newest);
+        v->databases[0].inputs[0] = '\0'; /* its paths are not there yet */
         break;
+    case 10: /* source, of which the same commit has other files */
+        memcpy(r->source, "another source 1", 17);
+        /* fall through */
     case 4: /* migrations */
         for (size_t i = 0; i < 2; i++) {
             memcpy(v->databases[i].inputs, OTHER, 17);
         }
         break;
+    case 9: /* source, of which the newest commit has other files */
+        memcpy(r->source, "another source 1", 17);
+        /* fall through */
     case 5: /* a newer commit with more files */
     case 6: /* that takes back what is pending */
         v->seen.source.rollout = *newest;
@@ -116,6 +127,10 @@ static void set_edit(struct view *v, int edit)
         break;
     case 7:
         v->plan.suspend = true;
+        break;
+    case 8: /* an entry has left the plan, another one came */
+        free(v->status.databases[0].name);
+        v->status.databases[0].name = strdup("gone");
         break;
     default:
         break;
@@ -144,7 +159,7 @@ static void check_jobs(const struct view *v, long number, long *jobs)
     for (size_t i = 0; i < d.status.database_count && d.status.rollout.present; i++) {
         const struct database_status *before =
             status_database(&v->status, d.status.databases[i].name);
-        cr_expect(before && str_eq(d.status.databases[i].verified, before->verified),
+        cr_expect(!before || str_eq(d.status.databases[i].verified, before->verified),
                   "%ld: verified changes before the end", number);
     }
     decision_done(&d);
