@@ -43,55 +43,6 @@ void begin_note_end(struct step *s)
     }
 }
 
-/* One a database; owned. Where all are empty none proves less than another. */
-static struct rollout_standing *standings_make(const struct step *s)
-{
-    size_t count = s->plan->database_count, full = 0;
-    struct rollout_standing *standings = mem_array(count, sizeof *standings);
-    for (size_t i = 0; i < count; i++) {
-        const struct database_view *view = &s->seen->databases[i];
-        bool silent = s->judged[i].kind == J_UNREACHABLE;
-        standings[i] = (struct rollout_standing){
-            .plan = silent ? NULL : view->plan,
-            .inputs = view->inputs,
-            .silent = silent,
-            .refused = view->plan_error != NULL || s->judged[i].kind == J_REFUSED,
-            .empty = view->known && view->empty,
-            .begun = s->next->databases[i].begun,
-        };
-        full += !standings[i].empty;
-    }
-    for (size_t i = 0; i < count && full == 0; i++) {
-        standings[i].empty = false;
-    }
-    return standings;
-}
-
-/* An entry that nobody remembers (status lost, renamed, back again) has begun if its newest journal row
- * is of the wanted commit, or if it has what another one lacks. */
-static bool has_begun(const struct step *s, size_t index, const struct rollout_files *files,
-                      const struct rollout_standing *standing)
-{
-    const struct database_status *memory = &s->next->databases[index];
-    const struct database_view *view = &s->seen->databases[index];
-    if (memory->begun || memory->verified[0] || !standing->plan || standing->empty) {
-        return memory->begun;
-    }
-    bool ours = view->newest_commit[0] && str_eq(view->newest_commit, s->commit->commit);
-    return ours || rollout_files_applied(files, standing);
-}
-
-static void recall_begun(struct step *s, struct rollout_standing *standings)
-{
-    struct rollout_files files;
-    rollout_files_make(standings, s->plan->database_count, &files);
-    for (size_t i = 0; i < s->plan->database_count; i++) {
-        standings[i].begun = has_begun(s, i, &files, &standings[i]);
-        s->next->databases[i].begun = standings[i].begun;
-    }
-    rollout_files_done(&files);
-}
-
 /* ---- what is on does not fit any more ---------------------------------------------------------- */
 
 enum fit {
@@ -200,11 +151,11 @@ static const char *who_is_back(struct step *s)
         return NULL;
     }
     struct rollout_files files;
-    struct rollout_standing *standings = standings_make(s);
+    struct rollout_standing *standings = standing_make(s);
     rollout_files_make(standings, s->plan->database_count, &files);
     for (size_t i = 0; i < s->plan->database_count && !name; i++) {
         bool new = s->next->databases[i].member < 0 && !s->next->databases[i].begun;
-        if (new &&has_begun(s, i, &files, &standings[i])) {
+        if (new &&standing_has_begun(s, i, &files, &standings[i])) {
             name = s->plan->databases[i].name;
         }
     }
@@ -585,9 +536,9 @@ void begin_rollout(struct step *s, const struct tally *tally)
         step_say(s, SAY_STALLED, REASON_INVALID_SPEC, problem);
         return;
     }
-    AUTO(free_auto) struct rollout_standing *standings = standings_make(s);
+    AUTO(free_auto) struct rollout_standing *standings = standing_make(s);
     if (canary) {
-        recall_begun(s, standings);
+        standing_recall(s, standings);
         if (!first_answer(s, tally)) {
             return;
         }

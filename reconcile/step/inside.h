@@ -132,6 +132,17 @@ void begin_note_left(struct step *s);          /* entries that the spec does not
 void begin_mark(struct step *s, size_t index); /* it is given a Job */
 void begin_note_end(struct step *s);           /* every database is up to date */
 
+/* ---- standing.c -------------------------------------------------------------------------------- */
+
+/* One a database; owned. Where all are empty none proves less than another. */
+struct rollout_standing *standing_make(const struct step *s);
+/* An entry that nobody remembers (status lost, renamed, back again) has begun if its newest journal row
+ * is of the wanted commit, or if it has what another one lacks. */
+bool standing_has_begun(const struct step *s, size_t index, const struct rollout_files *files,
+                        const struct rollout_standing *standing);
+/* Marks those in standings and status. */
+void standing_recall(struct step *s, struct rollout_standing *standings);
+
 /* ---- source.c ---------------------------------------------------------------------------------- */
 
 /* Fetches and revisions. True: the roll-out that is on must come to rest first (begin.c). */

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where each database stands when a roll-out starts: what it has left, and whether it has begun. */
+#include "reconcile/step/inside.h"
+
+struct rollout_standing *standing_make(const struct step *s)
+{
+    size_t count = s->plan->database_count, full = 0;
+    struct rollout_standing *standings = mem_array(count, sizeof *standings);
+    for (size_t i = 0; i < count; i++) {
+        const struct database_view *view = &s->seen->databases[i];
+        bool silent = s->judged[i].kind == J_UNREACHABLE;
+        standings[i] = (struct rollout_standing){
+            .plan = silent ? NULL : view->plan,
+            .inputs = view->inputs,
+            .silent = silent,
+            .refused = view->plan_error != NULL || s->judged[i].kind == J_REFUSED,
+            .empty = view->known && view->empty,
+            .begun = s->next->databases[i].begun,
+        };
+        full += !standings[i].empty;
+    }
+    for (size_t i = 0; i < count && full == 0; i++) {
+        standings[i].empty = false;
+    }
+    return standings;
+}
+
+bool standing_has_begun(const struct step *s, size_t index, const struct rollout_files *files,
+                        const struct rollout_standing *standing)
+{
+    const struct database_status *memory = &s->next->databases[index];
+    const struct database_view *view = &s->seen->databases[index];
+    if (memory->begun || memory->verified[0] || !standing->plan || standing->empty) {
+        return memory->begun;
+    }
+    bool ours = view->newest_commit[0] && str_eq(view->newest_commit, s->commit->commit);
+    return ours || rollout_files_applied(files, standing);
+}
+
+void standing_recall(struct step *s, struct rollout_standing *standings)
+{
+    struct rollout_files files;
+    rollout_files_make(standings, s->plan->database_count, &files);
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        standings[i].begun = standing_has_begun(s, i, &files, &standings[i]);
+        s->next->databases[i].begun = standings[i].begun;
+    }
+    rollout_files_done(&files);
+}
