@@ -39,7 +39,7 @@ void begin_note_end(struct step *s)
         (void)snprintf(database->verified, sizeof database->verified, "%s", inputs);
         (void)snprintf(database->tree, sizeof database->tree, "%s", inputs);
         database->begun = false;
-        database->member = -1;
+        database->member = database->own = -1;
     }
 }
 
@@ -251,7 +251,7 @@ static char *why_anew(struct step *s)
 /* Nothing runs, and what ran has been looked at. */
 static bool at_rest(struct step *s)
 {
-    bool rest = true;
+    bool rest = s->seen->stray_jobs == 0;
     for (size_t i = 0; i < s->plan->database_count; i++) {
         if (step_may_delete(&s->seen->databases[i].job)) {
             step_want(s, EFFECT_DELETE_JOB, i);
@@ -287,7 +287,7 @@ static void begin_anew(struct step *s, const char *why)
     rollout->elapsed_ms = 0;
     rollout->catch_up = false;
     for (size_t i = 0; i < s->next->database_count; i++) {
-        s->next->databases[i].member = -1;
+        s->next->databases[i].member = s->next->databases[i].own = -1;
     }
     gates_reset(s);
     s->again = true;
@@ -422,7 +422,7 @@ static bool first_answer(struct step *s, const struct tally *tally)
             awaited += is_silent(s, i) && !s->judged[i].timed_out;
         }
     }
-    if (answering > 0 && (awaited == 0 || begun > 0)) {
+    if (answering > 0 && awaited == 0) {
         return true;
     }
     if (!say_trouble(s, begun > 0 ? INT32_MAX : 0, false)) {
@@ -448,11 +448,22 @@ static void freeze_digest(struct step *s)
     memcpy(s->next->plan_digest, s->next->rollout.digest, sizeof s->next->plan_digest);
 }
 
+/* Those who go first serve the wave, too, that the spec selects them for. */
+static void note_own(struct step *s, const int32_t *selected)
+{
+    int32_t lead = s->next->rollout.lead;
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        bool ahead = s->waves.member[i] <= lead && selected[i] > 0;
+        s->next->databases[i].own = ahead ? selected[i] + lead : -1;
+    }
+}
+
 /* The waves of this roll-out; where the first one would be empty databases only, those. */
 static void arrange(struct step *s, struct rollout_standing *standings)
 {
     size_t count = s->plan->database_count, first = 0;
     AUTO(free_auto) enum rollout_take *take = mem_array(count, sizeof *take);
+    AUTO(free_auto) int32_t *selected = mem_array(count, sizeof *selected);
     for (size_t i = 0; i < count; i++) {
         take[i] = is_silent(s, i)      ? ROLLOUT_TAKE_LAST
                   : standings[i].empty ? ROLLOUT_TAKE_BY_NAME
@@ -460,10 +471,12 @@ static void arrange(struct step *s, struct rollout_standing *standings)
     }
     rollout_waves_done(&s->waves);
     rollout_waves_make(s->plan, take, &s->waves);
+    memcpy(selected, s->waves.member, count * sizeof *selected);
     s->next->rollout.lead = rollout_first(s->plan, standings, &s->waves);
     for (size_t i = 0; i < count; i++) {
         first += s->waves.member[i] == 0;
     }
+    note_own(s, selected);
     if (first == 0) {
         rollout_waves_done(&s->waves);
         rollout_waves_make(s->plan, NULL, &s->waves);
@@ -500,7 +513,6 @@ static void freeze(struct step *s, struct rollout_standing *standings)
     if (!rollout->present) {
         rollout->started_ms = s->seen->now_ms - s->seen->now_ms % 1000;
         rollout->supersessions = 0;
-        rollout->soak_since_ms = 0;
     }
     rollout->present = true;
     set_commit(rollout, s->commit);
@@ -528,9 +540,11 @@ static void say_start(struct step *s)
 
 void begin_rollout(struct step *s, const struct tally *tally)
 {
+    struct rollout_status *rollout = &s->next->rollout;
     step_waves(s);
-    s->next->rollout.catch_up = is_catch_up(s);
-    bool canary = !s->next->rollout.catch_up && s->plan->strategy == STRATEGY_CANARY;
+    rollout->soak_since_ms = rollout->present ? rollout->soak_since_ms : 0;
+    rollout->catch_up = is_catch_up(s);
+    bool canary = !rollout->catch_up && s->plan->strategy == STRATEGY_CANARY;
     char *problem = canary ? rollout_empty_wave(s->plan) : NULL;
     if (problem) {
         step_say(s, SAY_STALLED, REASON_INVALID_SPEC, problem);

@@ -191,7 +191,7 @@ static void sync_databases(struct step *s)
     struct database_status *fresh = mem_array(count, sizeof *fresh);
     for (size_t i = 0; i < count; i++) {
         const struct database_status *before = step_before(s, i);
-        fresh[i].member = -1;
+        fresh[i].member = fresh[i].own = -1;
         if (before) {
             fresh[i] = *before;
         }
@@ -262,10 +262,6 @@ void step_waves(struct step *s)
         return;
     }
     rollout_waves_make(s->plan, NULL, &s->waves);
-    for (size_t i = 0; i < s->plan->database_count; i++) {
-        int32_t own = s->waves.member[i];
-        s->judged[i].own = own > 0 && !rollout->catch_up ? own + rollout->lead : own;
-    }
     if (frozen && s->waves.count > 0 && !rollout->catch_up) {
         int32_t most = (int32_t)s->plan->database_count; /* a status may come from anybody */
         rollout_waves_lead(&s->waves, rollout->lead < most ? rollout->lead : most);
@@ -280,15 +276,32 @@ void step_waves(struct step *s)
     }
 }
 
+void step_soak_from_now(struct step *s, size_t index)
+{
+    const struct database_view *view = &s->seen->databases[index];
+    int64_t now = view->now_ms + view->age_ms;
+    int64_t *since = &s->next->rollout.soak_since_ms;
+    *since = now > *since ? now : *since;
+}
+
 /* The spec's later waves have their soak and gates, though all of their databases went first. */
 bool step_in_wave(const struct step *s, size_t index, int32_t wave)
 {
-    const struct judged *judged = &s->judged[index];
-    int32_t lead = s->next->rollout.lead;
-    return judged->member == wave || (wave > lead && judged->member <= lead && judged->own == wave);
+    return s->judged[index].member == wave || s->next->databases[index].own == wave;
 }
 
 /* ---- the order --------------------------------------------------------------------------------- */
+
+/* Rows of another tool tell of no time that could be trusted: a soak counts from when they were found,
+ * also while suspended. */
+static void note_by_hand(struct step *s)
+{
+    for (size_t i = 0; i < s->plan->database_count && s->next->rollout.present; i++) {
+        if (s->judged[i].by_hand) {
+            step_soak_from_now(s, i);
+        }
+    }
+}
 
 static void decide_plan(struct step *s)
 {
@@ -300,6 +313,7 @@ static void decide_plan(struct step *s)
     }
     requests_before(s);
     judge_databases(s);
+    note_by_hand(s);
     requests_after(s);
     if (s->suspended) {
         decide_suspended(s);

@@ -29,9 +29,9 @@ struct judged {
     bool timed_out;   /* J_UNREACHABLE for longer than spec.timeout: counts as failed */
     bool waiting;     /* J_LIVE: its Job has not started */
     bool starts_late; /* waiting for longer than execution.startTimeout: RunnerNotStarted */
+    bool by_hand;     /* it has new history rows that no journal row goes with */
     bool unrecorded;  /* J_FAILED: the database does not know of it yet */
     int32_t member;   /* wave */
-    int32_t own; /* the wave that the spec selects it for; where it went first, it serves both */
 };
 
 enum say { /* the one summary that Ready, Reconciling and Stalled show */
@@ -89,6 +89,8 @@ bool step_may_delete(const struct job_view *job); /* it has not started, and is 
 const char *step_annotation(const struct mplan *plan, const char *key); /* NULL: none or empty */
 /* Fills waves and every judged.member, once. */
 void step_waves(struct step *s);
+/* No soak of the present wave counts before what this database's clock says now. */
+void step_soak_from_now(struct step *s, size_t index);
 /* Does the wave soak on this database, and do its gates ask it? */
 bool step_in_wave(const struct step *s, size_t index, int32_t wave);
 /* What the last status says of this database; NULL: nothing. */

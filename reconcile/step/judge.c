@@ -60,13 +60,15 @@ static void judge_live_job(struct step *s, const struct database_view *view, str
     }
 }
 
-/* Its Job ended, and nothing newer than that end has been heard, good or bad. */
+/* Its Job, or one of an entry that is gone and may have been it, ended, and nothing newer than that end
+ * has been heard, good or bad. */
 static bool is_stale(const struct database_view *view)
 {
-    bool heard = view->inspection == INSPECTION_OK
-                     ? view->after_job
-                     : view->inspection == INSPECTION_FAILED &&
-                           view->failure.age_ms <= view->job.ended_age_ms;
+    if (view->inspection == INSPECTION_OK) {
+        return !view->after_job;
+    }
+    bool heard =
+        view->inspection == INSPECTION_FAILED && view->failure.age_ms <= view->job.ended_age_ms;
     return view->job.phase == JOB_ENDED && !heard;
 }
 

@@ -5,7 +5,7 @@
 /* The first wave must answer; others may join late. True: every database has been compared. */
 static bool all_compared(struct step *s)
 {
-    bool wait = false;
+    bool wait = s->seen->stray_jobs > 0; /* of an entry that may have another name now */
     for (size_t i = 0; i < s->plan->database_count; i++) {
         enum judged_kind kind = s->judged[i].kind;
         wait = wait || kind == J_UNKNOWN || kind == J_STALE || kind == J_LIVE;
@@ -121,20 +121,20 @@ static void decide_idle(struct step *s)
 
 /* ---- a roll-out is on -------------------------------------------------------------------------- */
 
-/* Files that were run by hand on a member of the present wave soak from when they were found: nobody
- * knows when they were run, and no roll-out has verified them. */
-static void note_by_hand(struct step *s)
+/* A member of the present wave that has everything without a Job and without having been verified soaks
+ * from when it was found so. */
+static void note_unknown_files(struct step *s)
 {
-    struct rollout_status *rollout = &s->next->rollout;
+    const struct rollout_status *rollout = &s->next->rollout;
     for (size_t i = 0; i < s->plan->database_count && canary_on(s); i++) {
         struct database_status *database = &s->next->databases[i];
         const struct database_view *view = &s->seen->databases[i];
         bool complete =
             s->judged[i].member == rollout->wave_index && s->judged[i].kind == J_UP_TO_DATE;
-        if (complete && !database->begun && !str_eq(database->verified, view->inputs)) {
-            int64_t now = view->now_ms + view->age_ms;
+        bool unknown = !database->begun && !str_eq(database->verified, view->inputs);
+        if (complete && unknown) {
             database->begun = true;
-            rollout->soak_since_ms = now > rollout->soak_since_ms ? now : rollout->soak_since_ms;
+            step_soak_from_now(s, i);
         }
     }
 }
@@ -322,6 +322,7 @@ static void decide_wave(struct step *s)
     struct rollout_status *rollout = &s->next->rollout;
     int32_t wave = rollout->wave_index;
     rollout->phase = PHASE_APPLYING;
+    note_unknown_files(s);
     if (say_stop(s, &tally)) {
         return;
     }
@@ -330,7 +331,6 @@ static void decide_wave(struct step *s)
         say_applying(s);
         return;
     }
-    note_by_hand(s);
     if (wave_verify(s)) {
         pass_wave(s, &tally);
     }

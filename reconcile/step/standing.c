@@ -42,7 +42,12 @@ void standing_recall(struct step *s, struct rollout_standing *standings)
     struct rollout_files files;
     rollout_files_make(standings, s->plan->database_count, &files);
     for (size_t i = 0; i < s->plan->database_count; i++) {
+        const struct database_view *view = &s->seen->databases[i];
         standings[i].begun = standing_has_begun(s, i, &files, &standings[i]);
+        bool found = standings[i].begun && !s->next->databases[i].begun;
+        if (found && !str_eq(view->newest_commit, s->commit->commit)) {
+            step_soak_from_now(s, i); /* nobody knows when it got what it has */
+        }
         s->next->databases[i].begun = standings[i].begun;
     }
     rollout_files_done(&files);

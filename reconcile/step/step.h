@@ -96,8 +96,10 @@ struct database_view { /* same index as plan->databases */
         busy; /* a create or record effect is under way; after a record effect: until the next look */
     /* Facts of the newest successful inspection of this process; `known` false: none. */
     bool known;
-    int64_t age_ms;  /* since it was made */
-    bool after_job;  /* it began after the newest Job's end was seen (true without a Job) */
+    int64_t age_ms; /* since it was made */
+    bool
+        after_job; /* it began after the end of its newest Job was seen, and of those of entries that
+                        are gone (true without one) */
     char target[37]; /* "": no lease row */
     enum owner_relation owner;
     char owner_label[400]; /* for people: "shop/other, database orders"; "": none */

@@ -595,6 +595,49 @@ static void by_hand(struct world *w, const char *rule)
     want_soak_from(w, rule, found, 2 * HOUR_MS);
 }
 
+/* It has begun, so only its rows tell. */
+static void by_hand_while_suspended(struct world *w, const char *rule)
+{
+    careful(w);
+    w->waves[0].soak_ms = 0;
+    settle_with(w, 1);
+    w->waves[0].soak_ms = HOUR_MS;
+    w->databases[0].fails = 2;
+    edit(w);
+    int commit = world_push(w, 1, false);
+    world_settle(w, 60000);
+    want(w, rule, CONDITION_STALLED, "True CanaryFailed");
+    world_pass(w, 2 * HOUR_MS);
+    w->plan.suspend = true;
+    edit(w);
+    world_run_by_hand(w, 0, commit);
+    w->databases[0].failed_version = 0;
+    world_pass(w, 10000);
+    int64_t found = w->mono_ms;
+    w->databases[0].next_look_ms = w->mono_ms;
+    world_pass(w, 10000);
+    w->plan.suspend = false;
+    edit(w);
+    world_settle(w, 60000);
+    want_applied(w, rule, "orders:2 billing:1 stock:1");
+    want(w, rule, CONDITION_WAITING, "True Soaking");
+    want_soak_from(w, rule, found, HOUR_MS);
+}
+
+static void stray_job(struct world *w, const char *rule)
+{
+    in_the_soak(w);
+    w->stray_jobs = 1; /* of an entry that was renamed while it ran */
+    w->waves[0].soak_ms = 0;
+    edit(w);
+    world_pass(w, 600000);
+    want_applied(w, rule, "orders:2 billing:1 stock:1");
+    w->stray_jobs = 0;
+    w->look_again = true;
+    world_settle(w, 600000);
+    want_applied(w, rule, "orders:2 billing:2 stock:2");
+}
+
 /* ---- commits ----------------------------------------------------------------------------------- */
 
 static void withdrawn(struct world *w, const char *rule)
@@ -785,6 +828,8 @@ static const struct scene scenes[] = {
     { "an edit while the canary does not answer", 3, unreachable_when_edited },
     { "an edit while the canary's Job cannot start", 3, cannot_start },
     { "files run by hand soak from when they were found", 3, by_hand },
+    { "files run by hand on one that has begun, while suspended", 3, by_hand_while_suspended },
+    { "a Job of an entry that is gone is waited for", 3, stray_job },
     { "a pending file taken back: anew at once", 3, withdrawn },
     { "a pending file taken back ends the queue", 3, withdrawn_ends_the_queue },
     { "a pending file edited after a failure: the same canary goes first", 3, pending_edited },

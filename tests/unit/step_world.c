@@ -367,6 +367,7 @@ void world_observe(struct world *w, struct observed *out)
         .gates = &w->gate_view,
         .gate_count = w->gate_known,
         .resolve = w->resolve,
+        .stray_jobs = w->stray_jobs,
         .resolve_error = w->resolve_error,
         .resolved = w->resolved,
         .status = &w->status,
