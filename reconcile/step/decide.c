@@ -279,7 +279,7 @@ void step_waves(struct step *s)
 void step_soak_from_now(struct step *s, size_t index)
 {
     const struct database_view *view = &s->seen->databases[index];
-    int64_t now = view->now_ms + view->age_ms;
+    int64_t now = step_whole_second(view->now_ms + view->age_ms);
     int64_t *since = &s->next->rollout.soak_since_ms;
     *since = now > *since ? now : *since;
 }

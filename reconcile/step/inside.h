@@ -89,6 +89,11 @@ bool step_may_delete(const struct job_view *job); /* it has not started, and is 
 const char *step_annotation(const struct mplan *plan, const char *key); /* NULL: none or empty */
 /* Fills waves and every judged.member, once. */
 void step_waves(struct step *s);
+/* As a status keeps times; up, so that no soak is shorter for it. */
+static inline int64_t step_whole_second(int64_t ms)
+{
+    return (ms + 999) / 1000 * 1000;
+}
 /* No soak of the present wave counts before what this database's clock says now. */
 void step_soak_from_now(struct step *s, size_t index);
 /* Does the wave soak on this database, and do its gates ask it? */

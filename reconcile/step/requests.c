@@ -53,7 +53,7 @@ static int64_t newest_database_now(const struct step *s)
         int64_t now = view->known ? view->now_ms + view->age_ms : 0;
         newest = now > newest ? now : newest;
     }
-    return newest;
+    return step_whole_second(newest);
 }
 
 /* The present wave once more: its counted time, its soak and its gates. */
@@ -85,6 +85,18 @@ static void handle_retry(struct step *s)
     }
 }
 
+/* An edit that does not touch the gates is no answer to what one of them said; one that does begins the
+ * roll-out anew (begin.c). */
+static bool gate_said_no(const struct step *s)
+{
+    for (size_t i = 0; i < s->next->gate_count; i++) {
+        if (s->next->gates[i].state == GATE_FAILED) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void requests_before(struct step *s)
 {
     if (s->suspended) {
@@ -92,7 +104,7 @@ void requests_before(struct step *s)
     }
     handle_requested(s);
     handle_retry(s);
-    if (!s->spec_same && s->next->rollout.phase == PHASE_FAILED) {
+    if (!s->spec_same && s->next->rollout.phase == PHASE_FAILED && !gate_said_no(s)) {
         repeat_wave(s); /* a new spec may cure what failed */
     }
 }

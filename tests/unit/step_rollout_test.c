@@ -132,6 +132,11 @@ static void gate_new_spec(struct world *w, const char *rule)
     settle_with(w, 1);
     want(w, rule, CONDITION_STALLED, "True GateFailed");
     w->gate_value = true;
+    w->plan.max_parallel = 9;
+    new_spec(w);
+    world_settle(w, 600000);
+    want(w, rule, CONDITION_STALLED, "True GateFailed");
+    w->gate.interval_ms = 20000;
     new_spec(w);
     world_settle(w, 600000);
     want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
@@ -407,7 +412,7 @@ static const struct scene scenes[] = {
     { "gates are judged through the soak and at least once at its end", 2, gate_at_end },
     { "a gate takes count measurements and tolerates failureLimit", 2, gate_limits },
     { "a gate asks the databases of its engine only", 2, gate_other_engine },
-    { "GateFailed is cleared by a new spec", 2, gate_new_spec },
+    { "GateFailed is cleared by an edit of the gate, not by another one", 2, gate_new_spec },
     { "maxParallel at a time", 5, parallel },
     { "a database not reachable at the start joins the last wave when it answers", 3, dead_tenant },
     { "a database unreachable for longer than timeout counts as failed", 3, dead_between },
