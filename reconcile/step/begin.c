@@ -71,18 +71,26 @@ static enum fit inputs_fit(const struct step *s, bool newest)
     return FIT_SAME;
 }
 
+static void hash_spec(struct step *s)
+{
+    rollout_order_hash(s->plan, s->order);
+    rollout_source_hash(s->plan, s->source);
+}
+
 static bool order_fits(const struct step *s)
 {
-    char order[ROLLOUT_HASH_LEN + 1];
-    rollout_order_hash(s->plan, order);
-    return str_eq(order, s->next->rollout.order);
+    return str_eq(s->order, s->next->rollout.order);
 }
 
 static bool source_fits(const struct step *s)
 {
-    char source[ROLLOUT_HASH_LEN + 1];
-    rollout_source_hash(s->plan, source);
-    return str_eq(source, s->next->rollout.source);
+    return str_eq(s->source, s->next->rollout.source);
+}
+
+static void set_hashes(const struct step *s, struct rollout_status *rollout)
+{
+    memcpy(rollout->order, s->order, sizeof rollout->order);
+    memcpy(rollout->source, s->source, sizeof rollout->source);
 }
 
 /* Versions before `order` kept a hash of the whole strategy: while that fits, what they froze goes on. */
@@ -90,12 +98,14 @@ static void take_old_rollout(struct step *s)
 {
     struct rollout_status *rollout = &s->next->rollout;
     char strategy[ROLLOUT_HASH_LEN + 1];
-    rollout_strategy_hash(s->plan, strategy);
-    if (rollout->source[0] || !str_eq(strategy, rollout->strategy)) {
+    if (rollout->source[0]) {
         return;
     }
-    rollout_order_hash(s->plan, rollout->order);
-    rollout_source_hash(s->plan, rollout->source);
+    rollout_strategy_hash(s->plan, strategy);
+    if (!str_eq(strategy, rollout->strategy)) {
+        return;
+    }
+    set_hashes(s, rollout);
     for (size_t i = 0; i < s->plan->database_count && !rollout->catch_up; i++) {
         struct database_status *database = &s->next->databases[i];
         database->begun = database->member >= 0 && database->member <= rollout->wave_index;
@@ -193,7 +203,7 @@ static char *newer_commit(struct step *s, bool source_same)
     enum fit fit = inputs_fit(s, true);
     if (fit == FIT_SAME) {
         set_commit(rollout, newest);
-        rollout_source_hash(s->plan, rollout->source);
+        memcpy(rollout->source, s->source, sizeof rollout->source);
         s->again = true;
         return NULL;
     }
@@ -277,7 +287,7 @@ static void begin_anew(struct step *s, const char *why)
         set_commit(rollout, newest);
     }
     rollout->digest[0] = rollout->order[0] = '\0';
-    rollout_source_hash(s->plan, rollout->source);
+    memcpy(rollout->source, s->source, sizeof rollout->source);
     rollout->started_ms = s->seen->now_ms - s->seen->now_ms % 1000;
     rollout->wave_index = rollout->lead = 0;
     set_text(&rollout->wave, NULL);
@@ -342,8 +352,10 @@ static bool check_frozen(struct step *s)
         say_new_source(s);
         return true;
     }
-    rollout_source_hash(s->plan, s->next->rollout.source);
-    rollout_strategy_hash(s->plan, s->next->rollout.strategy);
+    set_hashes(s, &s->next->rollout);
+    if (!s->spec_same) {
+        rollout_strategy_hash(s->plan, s->next->rollout.strategy);
+    }
     return false;
 }
 
@@ -353,7 +365,7 @@ static bool check_unfrozen(struct step *s)
     const struct commit_view *newest = &s->seen->source.newest;
     if (s->commit != newest && newest->fetch == FETCH_DONE) {
         set_commit(&s->next->rollout, newest);
-        rollout_source_hash(s->plan, s->next->rollout.source);
+        memcpy(s->next->rollout.source, s->source, sizeof s->source);
         s->again = true;
         step_say(s, SAY_PROGRESS, REASON_PROGRESSING,
                  mem_printf("newer commit %.12s", newest->commit));
@@ -373,6 +385,7 @@ bool begin_check(struct step *s)
     if (!rollout->present) {
         return false;
     }
+    hash_spec(s);
     return rollout->digest[0] ? check_frozen(s) : check_unfrozen(s);
 }
 
@@ -519,8 +532,8 @@ static void freeze(struct step *s, struct rollout_standing *standings)
     rollout->wave_index = 0;
     rollout->phase = PHASE_APPLYING;
     rollout->elapsed_ms = 0;
-    rollout_order_hash(s->plan, rollout->order);
-    rollout_source_hash(s->plan, rollout->source);
+    hash_spec(s);
+    set_hashes(s, rollout);
     rollout_strategy_hash(s->plan, rollout->strategy);
     freeze_digest(s);
     freeze_members(s, standings);

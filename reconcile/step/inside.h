@@ -53,8 +53,9 @@ struct step {
     struct rollout_waves waves; /* by step_waves(); always there while a roll-out is on */
     struct judged *judged;      /* plan->database_count of them */
     char retry_token[65];       /* hex */
-    bool retry_new;             /* the annotation differs from the last handled one */
-    bool spec_same;             /* the last status described this spec */
+    char order[ROLLOUT_HASH_LEN + 1], source[ROLLOUT_HASH_LEN + 1]; /* of the spec; begin.c */
+    bool retry_new; /* the annotation differs from the last handled one */
+    bool spec_same; /* the last status described this spec */
     bool suspended;
     const struct commit_view *commit; /* the one that databases are judged against; never NULL */
     int64_t delta_ms; /* monotonic time since the last decision of this process; 0: none */
