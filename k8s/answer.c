@@ -231,11 +231,3 @@ struct err *kube_answer_parse(char *text, size_t length, const char *what, struc
     scrub(text, length);
     return json_parse(text, length, what, out);
 }
-
-int64_t kube_limit_us(int64_t *free_at_us, int64_t now_us)
-{
-    const int64_t one_us = 1000000 / KUBE_QPS;
-    int64_t earliest = now_us - KUBE_BURST * one_us; /* a full bucket holds no more */
-    *free_at_us = (*free_at_us < earliest ? earliest : *free_at_us) + one_us;
-    return *free_at_us > now_us ? *free_at_us - now_us : 0;
-}

@@ -54,7 +54,7 @@ void kube_count(struct kube *kube, const char *method, int code)
 bool kube_take_turn(struct kube *kube, const atomic_bool *cancel)
 {
     (void)pthread_mutex_lock(&kube->lock);
-    int64_t wait_us = kube_limit_us(&kube->free_at_us, clock_mono_ms() * 1000);
+    int64_t wait_us = kube_limit_us(&kube->limit, &kube->free_at_us, clock_mono_ms() * 1000);
     (void)pthread_mutex_unlock(&kube->lock);
     return wait_us < 1000 ||
            transport_sleep(kube->transport, cancel, clock_mono_ms() + wait_us / 1000);

@@ -9,8 +9,6 @@
 #include "k8s/transport.h"
 
 #define KUBE_TIMEOUT_MS 30000
-#define KUBE_QPS 20
-#define KUBE_BURST 40
 
 struct kube_count {
     char method[8];
@@ -26,15 +24,16 @@ struct kube {
     void *hook_payload;
     pthread_mutex_t lock; /* over all below */
     pthread_cond_t idle;
-    int calls;          /* under way */
+    int calls; /* under way */
+    struct kube_limit limit;
     int64_t free_at_us; /* of the limiter, clock_mono_ms() * 1000 */
     struct kube_count *counts;
     size_t count_cap, count_len;
 };
 
 /* For the two kube_open_*() and tests: takes config's contents. */
-struct err *kube_open_config(struct kube_config *config, const char *user_agent, struct kube **out)
-    ERR_MUST_USE;
+struct err *kube_open_config(struct kube_config *config, const struct kube_options *options,
+                             struct kube **out) ERR_MUST_USE;
 
 struct kube_request {
     enum kube_verb verb;
@@ -85,4 +84,4 @@ void kube_body_text(enum kube_verb verb, const struct json *body, struct buf *ou
 struct err *kube_answer_parse(char *text, size_t length, const char *what, struct json **out)
     ERR_MUST_USE;
 /* A token bucket as the time at which it is empty of waiting: returns how long to wait now. */
-int64_t kube_limit_us(int64_t *free_at_us, int64_t now_us);
+int64_t kube_limit_us(const struct kube_limit *limit, int64_t *free_at_us, int64_t now_us);

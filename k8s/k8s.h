@@ -13,11 +13,12 @@ struct k8s_options { /* borrowed for the call, but for hook and payload */
     const char
         *kubeconfig;     /* NULL: the pod's service account in a cluster, else kube.h's default */
     const char *context; /* NULL: current-context */
-    const char *namespace_; /* plans of this one only; NULL: of all */
-    bool all_namespaces;    /* k8s_attach: without it and namespace_, that of the context alone */
-    const char *user_agent; /* "sluice/0.1.0" */
-    const char *cluster_id; /* NULL: the UID of namespace kube-system */
-    const char *instance;   /* who we are, for events: the pod's name; NULL: the host's */
+    const char *namespace_;  /* plans of this one only; NULL: of all */
+    bool all_namespaces;     /* k8s_attach: without it and namespace_, that of the context alone */
+    const char *user_agent;  /* "sluice/0.1.0" */
+    struct kube_limit limit; /* zeroed: the default */
+    const char *cluster_id;  /* NULL: the UID of namespace kube-system */
+    const char *instance;    /* who we are, for events: the pod's name; NULL: the host's */
     struct runner_options runner; /* image is needed by k8s_open */
     kube_hook_fn *hook;           /* of every API call; NULL: none */
     void *hook_payload;

@@ -8,9 +8,12 @@
 #include "reconcile/base/log.h"
 #include "reconcile/base/mem.h"
 
-struct err *kube_open_config(struct kube_config *config, const char *user_agent, struct kube **out)
+struct err *kube_open_config(struct kube_config *config, const struct kube_options *options,
+                             struct kube **out)
 {
+    const char *user_agent = options->user_agent;
     struct kube *kube = mem_alloc(sizeof *kube);
+    kube->limit = options->limit.every_us ? options->limit : KUBE_LIMIT_DEFAULT;
     (void)pthread_mutex_init(&kube->lock, NULL);
     thread_cond_init(&kube->idle);
     kube->user_agent = mem_strdup(user_agent ? user_agent : "sluice");
@@ -32,14 +35,14 @@ struct err *kube_open_in_cluster(const struct kube_options *options, struct kube
 {
     AUTO(kube_config_done) struct kube_config config = { 0 };
     TRY(incluster_load(INCLUSTER_MOUNT, &config));
-    return kube_open_config(&config, options->user_agent, out);
+    return kube_open_config(&config, options, out);
 }
 
 struct err *kube_open_kubeconfig(const struct kube_options *options, struct kube **out)
 {
     AUTO(kube_config_done) struct kube_config config = { 0 };
     TRY(kubeconfig_load(options->kubeconfig, options->context, &config));
-    return kube_open_config(&config, options->user_agent, out);
+    return kube_open_config(&config, options, out);
 }
 
 void kube_close(struct kube *kube)

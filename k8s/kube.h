@@ -13,10 +13,20 @@
 
 struct kube;
 
+/* What we ask of a server at most; watches and the lease do not count. Zeroed: the defaults. */
+struct kube_limit {
+    int64_t every_us; /* microseconds of one request, on average */
+    int64_t burst;    /* so many may go at once after a pause */
+};
+#define KUBE_LIMIT_DEFAULT ((struct kube_limit){ .every_us = 1000000 / 50, .burst = 100 })
+/* --kube-api-qps and --kube-api-burst. Usage when one of them is no rate; NULL and 0: the default. */
+struct err *kube_limit_parse(const char *qps, int64_t burst, struct kube_limit *out) ERR_MUST_USE;
+
 struct kube_options {
     const char *kubeconfig; /* a file; NULL: $KUBECONFIG (a list), else ~/.kube/config */
     const char *context;    /* NULL: current-context */
     const char *user_agent; /* "sluice/1.2.3 (linux/amd64)"; borrowed for the call only */
+    struct kube_limit limit;
 };
 
 /* True in a pod: KUBERNETES_SERVICE_HOST is set and the service account's token is mounted. */

@@ -172,7 +172,8 @@ static struct err *open_kube(const struct k8s_options *options, struct kube **ou
 {
     const struct kube_options how = { .kubeconfig = options->kubeconfig,
                                       .context = options->context,
-                                      .user_agent = options->user_agent };
+                                      .user_agent = options->user_agent,
+                                      .limit = options->limit };
     bool named = options->kubeconfig || options->context;
 
     if (!named && kube_in_cluster()) {

@@ -153,7 +153,7 @@ static void die_here(void *payload, const char *when, const char *call)
 #endif
 
 static struct err *open_platform(const struct cluster_values *values, const struct config *config,
-                                 struct platform *out)
+                                 struct kube_limit limit, struct platform *out)
 {
     const char *image = values->runner_image ? values->runner_image : env("SLUICE_RUNNER_IMAGE");
     const struct k8s_options options = {
@@ -161,6 +161,7 @@ static struct err *open_platform(const struct cluster_values *values, const stru
         .context = values->context,
         .namespace_ = config->namespace_,
         .user_agent = "sluice/" SLUICE_VERSION,
+        .limit = limit,
         .cluster_id = values->cluster_id,
         .instance = env("POD_NAME"),
         .runner = { .image = image, .pull_policy = values->pull_policy },
@@ -182,7 +183,9 @@ struct err *cluster_run(const struct cluster_values *values, struct config *conf
 {
     AUTO(free_auto) char *cache = NULL;
     struct platform platform = { 0 };
+    struct kube_limit limit;
 
+    TRY(kube_limit_parse(values->api_qps, values->api_burst, &limit));
     TRY(make_cache(values, &cache));
     AUTO(free_auto) char *scratch = mem_printf("%s/tmp", cache);
     AUTO(free_auto) char *clones = mem_printf("%s/git", cache);
@@ -195,7 +198,7 @@ struct err *cluster_run(const struct cluster_values *values, struct config *conf
     if (in_cluster(values)) {
         config->bind_host = "0.0.0.0";
     }
-    TRY(open_platform(values, config, &platform));
+    TRY(open_platform(values, config, limit, &platform));
     struct err *failed = elect(values, &platform, config);
     if (failed) {
         platform.ops->close(platform.self);

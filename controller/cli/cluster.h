@@ -10,6 +10,8 @@ struct cluster_values { /* of the command line; NULL and 0: not given */
     const char *kubeconfig, *context, *cluster_id;
     const char *runner_image, *pull_policy;
     const char *cache_dir;
+    const char *api_qps; /* text: it may have a fraction */
+    int64_t api_burst;
     bool elect, no_elect;
     const char *lease_namespace;
     int64_t lease_ms, renew_ms, retry_ms;

@@ -44,6 +44,8 @@ run_expect "gate, too" 9 'ApiUnavailable' far gate plan/shop --min-version 1 --t
 run_expect "or it passes if that is wanted" 0 'on-unreachable=pass' far gate plan/shop --min-version 1 \
     --timeout 1s --on-unreachable pass
 run_expect "a kubeconfig that is not there" 1 'there is no kubeconfig nowhere' "$SLUICE" get --kubeconfig nowhere
+run_expect "a rate that is none" 1 'kube-api-qps: "fast" is not a number' far controller --runner-image x --kube-api-qps fast
+run_expect "a burst that is too large" 1 'kube-api-burst: at most 10000' far controller --runner-image x --kube-api-burst 10001
 run_expect "a folder and a cluster at once" 1 'goes without' far get --standalone "$PLANS"
 
 # ---- before anybody has seen the plan --------------------------------------------------------------

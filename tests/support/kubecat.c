@@ -250,7 +250,7 @@ int main(int argc, char **argv)
     struct err *error =
         mount ? incluster_load(mount, &config) : kube_open_kubeconfig(&options, &kube);
     if (!error && mount) {
-        error = kube_open_config(&config, options.user_agent, &kube);
+        error = kube_open_config(&config, &options, &kube);
     }
     kube_config_done(&config);
     if (error) {

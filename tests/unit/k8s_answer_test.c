@@ -179,19 +179,3 @@ Test(k8s, an_object_of_others_cannot_blind_us)
         cr_expect_str_eq(got, rows[i].out, "%s: %s", rows[i].in, got);
     }
 }
-
-Test(k8s, a_burst_passes_and_then_the_rate_holds)
-{
-    int64_t free_at = 0;
-    int64_t now = 1000000000;
-    for (int i = 0; i < KUBE_BURST; i++) {
-        cr_expect_eq(kube_limit_us(&free_at, now), 0, "call %d", i);
-    }
-    cr_expect_eq(kube_limit_us(&free_at, now), 1000000 / KUBE_QPS);
-    cr_expect_eq(kube_limit_us(&free_at, now), 2 * 1000000 / KUBE_QPS, "who waits is in line");
-    now += 1000000;
-    for (int i = 0; i < KUBE_QPS - 2; i++) {
-        cr_expect_eq(kube_limit_us(&free_at, now), 0, "a second later, call %d", i);
-    }
-    cr_expect_gt(kube_limit_us(&free_at, now), 0);
-}
