@@ -19,12 +19,33 @@
 
 /* ---- create a Job ------------------------------------------------------------------------------- */
 
+/* What was remembered is enough to decide, not to take a database away from somebody: the former owner is
+ * asked for once more, after the decision. One that was made anew meanwhile has another UID and owns the
+ * database only once a Job of it has written the lease: then the owner and the epoch of our assignment are
+ * not those of the lease any more, and the runner goes without a statement. What this look finds is one
+ * that came back with its UID, out of a backup of the cluster, and has not run anything. */
+static struct err *check_owner_gone(struct controller *c, const struct mplan *plan,
+                                    enum ownership ownership, const struct lease *lease,
+                                    int64_t decided_mono_ms)
+{
+    struct owner_key key;
+
+    if (ownership != OWNERSHIP_TAKE_OVER ||
+        !owners_key(lease, plan, c->platform.ops->cluster_id(c->platform.self), &key) ||
+        owners_gone(&c->owners, &c->platform, &key, decided_mono_ms)) {
+        return NULL;
+    }
+    return err_new(ERR_CONFLICT, REASON_ASSIGNMENT_STALE, "plan %s/%s exists again", key.namespace_,
+                   key.name);
+}
+
 struct creation { /* what a Job is made of; held while the cell is not locked */
     struct seen *seen;
     struct trees *trees;
     struct plan actions; /* shallow: its files live in trees */
     char *revision, *digest;
     char retry_token[65];
+    int64_t began_mono_ms; /* the decision was made before */
     bool usable;
 };
 
@@ -117,6 +138,8 @@ static struct err *create(struct controller *c, struct cell *cell, struct snapsh
     TRY(credentials_collect(&c->platform, &snapshot->plan, entry, &credentials));
     TRY(assign_make(&input, &assign));
     TRY(check_again(c, cell, snapshot, entry->name, job->attempt));
+    TRY(check_owner_gone(c, &snapshot->plan, job->ownership, &made->seen->inspection.lease,
+                         made->began_mono_ms));
     job_name(snapshot->plan.name, snapshot->plan.uid, entry->name, job->attempt, name);
     const struct job_spec spec = { .name = name,
                                    .plan = &snapshot->plan,
@@ -141,7 +164,7 @@ static struct err *create(struct controller *c, struct cell *cell, struct snapsh
 static bool create_job(struct controller *c, struct cell *cell, struct snapshot *snapshot,
                        const struct decision *decision, size_t at, int64_t *leave_ms)
 {
-    AUTO(creation_done) struct creation made = { 0 };
+    AUTO(creation_done) struct creation made = { .began_mono_ms = clock_mono_ms() };
     const char *name = snapshot->plan.databases[decision->databases[at]].name;
 
     pthread_mutex_lock(&cell->lock);

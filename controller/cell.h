@@ -105,7 +105,8 @@ struct selection {
 struct cell {
     char *key, *namespace_, *name;
     atomic_int refs;
-    pthread_mutex_t lock; /* over everything below */
+    atomic_bool waits_for_owner; /* a database belongs to another plan that exists */
+    pthread_mutex_t lock;        /* over everything below */
     bool gone;
     char uid[37];
     struct snapshot *snapshot;

@@ -222,6 +222,7 @@ static void stop(struct controller *c)
     strlist_done(&c->problems);
     pthread_mutex_destroy(&c->problems_lock);
     pthread_mutex_destroy(&c->fetches.lock);
+    owners_done(&c->owners);
     cancel_done(&c->cancel);
 }
 
@@ -233,6 +234,7 @@ struct err *controller_run(const struct config *config, struct platform platform
     cells_init(&c.cells);
     pthread_mutex_init(&c.problems_lock, NULL);
     pthread_mutex_init(&c.fetches.lock, NULL);
+    owners_init(&c.owners);
     make_parts(&c);
     struct err *failed = servers_start(&c);
     if (!failed && await_lead(&c)) {

@@ -8,6 +8,7 @@
 #include "controller/config.h"
 #include "controller/http.h"
 #include "controller/metrics.h"
+#include "controller/owners.h"
 #include "controller/polls.h"
 #include "controller/pool.h"
 #include "controller/queue.h"
@@ -29,6 +30,7 @@ struct controller {
     struct polls *polls;
     struct pool *pool; /* databases and fetches */
     struct fetches fetches;
+    struct owners owners;
     struct cancel cancel; /* set once, when we go down */
     atomic_bool synced;   /* every plan has been listed once */
     struct http_server *servers[3];

@@ -36,6 +36,15 @@ static void wake(struct pass *p, int64_t after_ms)
 
 /* ---- the object --------------------------------------------------------------------------------- */
 
+static void wake_waiting(void *payload, struct cell *cell)
+{
+    struct controller *c = payload;
+
+    if (atomic_load(&cell->waits_for_owner)) {
+        queue_add(c->plans, cell->key);
+    }
+}
+
 static void plan_gone(struct controller *c, struct cell *cell)
 {
     pthread_mutex_lock(&cell->lock);
@@ -45,6 +54,8 @@ static void plan_gone(struct controller *c, struct cell *cell)
     metrics_forget_plan(c->metrics, cell->namespace_, cell->name);
     queue_forget(c->plans, cell->key);
     cells_drop(&c->cells, cell);
+    owners_forget(&c->owners, cell->namespace_, cell->name);
+    cells_each(&c->cells, wake_waiting, c);
 }
 
 /* Cell locked. */
@@ -241,6 +252,46 @@ static bool write_status(struct pass *p)
     return stored;
 }
 
+/* ---- former owners ------------------------------------------------------------------------------- */
+
+#define OWNER_ROUNDS 4 /* a look that ends while we ask may name one more */
+
+/* Cell locked. */
+static void gather_owners(const struct pass *p, struct owner_list *out)
+{
+    const struct cell *cell = p->cell;
+    const char *cluster_id = p->c->platform.ops->cluster_id(p->c->platform.self);
+    struct owner_key key;
+
+    for (size_t i = 0; i < cell->database_count; i++) {
+        const struct seen *seen = cell->databases[i].seen;
+        if (seen && owners_key(&seen->inspection.lease, &cell->snapshot->plan, cluster_id, &key)) {
+            owner_list_add(out, &p->c->owners, &key, p->now_mono_ms);
+        }
+    }
+}
+
+/* A thousand databases of a plan that was renamed name one former owner: it is asked for once, and nobody
+ * waits for the answer with the cell locked. Cell locked; unlocks while it asks. */
+static void ask_for_owners(struct pass *p)
+{
+    for (int round = 0; round < OWNER_ROUNDS; round++) {
+        AUTO(owner_list_done) struct owner_list list = { 0 };
+        gather_owners(p, &list);
+        if (list.count == 0) {
+            return;
+        }
+        pthread_mutex_unlock(&p->cell->lock);
+        for (size_t i = 0; i < list.count; i++) {
+            const struct owner_key key = { .namespace_ = list.items[i].namespace_,
+                                           .name = list.items[i].name,
+                                           .uid = list.items[i].uid };
+            (void)owners_gone(&p->c->owners, &p->c->platform, &key, p->now_mono_ms);
+        }
+        pthread_mutex_lock(&p->cell->lock);
+    }
+}
+
 /* ---- the pass -------------------------------------------------------------------------------------- */
 
 static void report_ended(struct pass *p)
@@ -261,6 +312,17 @@ static void report_ended(struct pass *p)
 }
 
 /* Cell locked. */
+static void note_waiting(struct pass *p)
+{
+    bool waits = false;
+
+    for (size_t i = 0; i < p->cell->database_count && !p->cell->snapshot->error; i++) {
+        waits = waits || p->o.views[i].owner == OWNER_OTHER_PLAN;
+    }
+    atomic_store(&p->cell->waits_for_owner, waits);
+}
+
+/* Cell locked. */
 static bool decide(struct pass *p)
 {
     struct cell *cell = p->cell;
@@ -269,6 +331,7 @@ static bool decide(struct pass *p)
     report_ended(p);
     observe(p->c, cell, p->now_mono_ms, &p->o);
     cell->jobs_listed = true;
+    note_waiting(p);
     failpoint("jobs_listed");
     step_decide(&p->o.seen, &p->decision);
     failpoint("decided");
@@ -296,6 +359,7 @@ static int64_t run_pass(struct controller *c, struct cell *cell, const struct js
     pthread_mutex_lock(&cell->lock);
     note_clear(&cell->read_failure);
     take_object(cell, object);
+    ask_for_owners(&p);
     bool write = decide(&p);
     pthread_mutex_unlock(&cell->lock);
     bool stored = !write || write_status(&p);

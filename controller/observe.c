@@ -274,23 +274,20 @@ struct trees *observe_trees(struct cell *cell, const char *commit)
 
 /* ---- databases ---------------------------------------------------------------------------------- */
 
-/* A plan that is no more lets its databases be taken over; one that cannot be asked still exists. */
-static void check_owner(struct controller *c, const struct inspection *seen,
-                        struct database_view *view)
+/* A plan that is no more lets its databases be taken over. What nobody has said yet counts as existing:
+ * the drive loop asks before it gathers. */
+static void check_owner(struct controller *c, const struct cell *cell, const struct lease *lease,
+                        int64_t now_mono_ms, struct database_view *view)
 {
-    const struct lease *lease = &seen->lease;
-    AUTO(json_free_auto) struct json *object = NULL;
+    struct owner_key key;
+    bool gone = false;
 
-    if (view->owner != OWNER_OTHER_PLAN || !lease->owner_namespace || !lease->owner_name) {
-        return;
-    }
-    struct err *failed = c->platform.ops->read_plan(c->platform.self, lease->owner_namespace,
-                                                    lease->owner_name, &object);
-    const char *uid = json_get_string(json_get(object, "metadata"), "uid");
-    if (failed ? str_eq(failed->reason, REASON_NOT_FOUND) : !str_eq(uid, lease->owner_plan_uid)) {
+    if (view->owner == OWNER_OTHER_PLAN &&
+        owners_key(lease, &cell->snapshot->plan, c->platform.ops->cluster_id(c->platform.self),
+                   &key) &&
+        owners_recall(&c->owners, &key, now_mono_ms, &gone) && gone) {
         view->owner = OWNER_GONE;
     }
-    err_free(failed);
 }
 
 static const struct strlist *oids_of(const struct cell *cell, const struct trees *trees,
@@ -395,7 +392,7 @@ static void view_facts(struct controller *c, struct cell *cell, size_t index, in
     }
     step_observe(&d->seen->inspection, &cell->snapshot->plan, index,
                  c->platform.ops->cluster_id(c->platform.self), view);
-    check_owner(c, &d->seen->inspection, view);
+    check_owner(c, cell, &d->seen->inspection.lease, now_mono_ms, view);
     view->age_ms = now_mono_ms - d->seen->ended_mono_ms;
     if (view->job.phase == JOB_ENDED) {
         int64_t ended_mono_ms = now_mono_ms - view->job.ended_age_ms;
