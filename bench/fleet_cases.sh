@@ -241,7 +241,7 @@ db_sql pg fleet 'create table told (place text, version int); grant insert on to
 repo_new shop
 mkdir -p "$SERVERS_DIR/shop/sql"
 kubectl apply --server-side -k "$SLUICE_SOURCE/crds" >/dev/null
-kubectl wait --for=condition=Established --timeout=30s crd/migrationplans.sluice.dev >/dev/null
+within 30 condition_true crd/migrationplans.sluice.dev Established
 namespace $NS
 kubectl create configmap ca -n $NS --from-file=ca.crt="$SLUICE_TEST_CA" >/dev/null
 kubectl create secret generic hook -n $NS --from-literal=token=$token >/dev/null

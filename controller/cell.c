@@ -163,7 +163,9 @@ static void databases_done(struct cell *cell)
         database_done(&cell->databases[i]);
     }
     free(cell->databases);
+    free(cell->by_name);
     cell->databases = NULL;
+    cell->by_name = NULL;
     cell->database_count = 0;
 }
 
@@ -196,19 +198,33 @@ void cell_reset(struct cell *cell)
     free(cell->ended);
     cell->ended = NULL;
     cell->ended_count = 0;
-    cell->ended_cap = 0;
     free(cell->logged);
     cell->logged = NULL;
 }
 
+static int compare_names(const void *a, const void *b)
+{
+    const struct database_name *x = a, *y = b;
+
+    return strcmp(x->name, y->name);
+}
+
+size_t cell_database_index(const struct cell *cell, const char *name)
+{
+    const struct database_name key = { .name = name };
+    const struct database_name *found =
+        name && cell->by_name
+            ? bsearch(&key, cell->by_name, cell->database_count, sizeof key, compare_names)
+            : NULL;
+
+    return found ? found->index : SIZE_MAX;
+}
+
 struct database_cell *cell_database(struct cell *cell, const char *name)
 {
-    for (size_t i = 0; i < cell->database_count; i++) {
-        if (str_eq(cell->databases[i].name, name)) {
-            return &cell->databases[i];
-        }
-    }
-    return NULL;
+    size_t index = cell_database_index(cell, name);
+
+    return index == SIZE_MAX ? NULL : &cell->databases[index];
 }
 
 struct gate_cell *cell_gate(struct cell *cell, const char *wave, const char *name)
@@ -225,21 +241,45 @@ struct gate_cell *cell_gate(struct cell *cell, const char *wave, const char *nam
     return gate;
 }
 
-int64_t cell_ended_since(struct cell *cell, const char *job, int64_t now_mono_ms)
+static int compare_ended(const void *a, const void *b)
 {
-    for (size_t i = 0; i < cell->ended_count; i++) {
-        if (str_eq(cell->ended[i].name, job)) {
-            cell->ended[i].present = true;
-            return cell->ended[i].mono_ms;
+    const struct ended_job *x = a, *y = b;
+
+    return strcmp(x->name, y->name);
+}
+
+bool cell_ended_since(const struct cell *cell, const char *job, int64_t *mono_ms)
+{
+    struct ended_job key;
+
+    snprintf(key.name, sizeof key.name, "%s", job);
+    const struct ended_job *found =
+        cell->ended_count ? bsearch(&key, cell->ended, cell->ended_count, sizeof key, compare_ended)
+                          : NULL;
+    if (found) {
+        *mono_ms = found->mono_ms;
+    }
+    return found != NULL;
+}
+
+void cell_note_ended(struct cell *cell, const struct job_list *jobs, int64_t now_mono_ms)
+{
+    struct ended_job *fresh = mem_array(jobs->count + 1, sizeof *fresh);
+    size_t count = 0;
+
+    for (size_t i = 0; i < jobs->count; i++) {
+        const struct job *job = &jobs->items[i];
+        if (job->phase == JOB_ENDED) {
+            struct ended_job *ended = &fresh[count++];
+            snprintf(ended->name, sizeof ended->name, "%s", job->name);
+            ended->mono_ms = now_mono_ms;
+            (void)cell_ended_since(cell, job->name, &ended->mono_ms);
         }
     }
-    cell->ended =
-        mem_grow(cell->ended, &cell->ended_cap, cell->ended_count + 1, sizeof *cell->ended);
-    struct ended_job *ended = &cell->ended[cell->ended_count++];
-    snprintf(ended->name, sizeof ended->name, "%s", job);
-    ended->mono_ms = now_mono_ms;
-    ended->present = true;
-    return now_mono_ms;
+    qsort(fresh, count, sizeof *fresh, compare_ended);
+    free(cell->ended);
+    cell->ended = fresh;
+    cell->ended_count = count;
 }
 
 /* Where an entry is: whatever of it changes, facts of the old place say nothing about the new one. */
@@ -277,6 +317,11 @@ static void sync_databases(struct cell *cell, const struct mplan *plan)
     databases_done(cell);
     cell->databases = fresh;
     cell->database_count = plan->database_count;
+    cell->by_name = mem_array(plan->database_count + 1, sizeof *cell->by_name);
+    for (size_t i = 0; i < plan->database_count; i++) {
+        cell->by_name[i] = (struct database_name){ .name = fresh[i].name, .index = i };
+    }
+    qsort(cell->by_name, plan->database_count, sizeof *cell->by_name, compare_names);
 }
 
 /* What a commit is of. The Secret's content is the polls' business. */

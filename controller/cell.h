@@ -90,7 +90,11 @@ struct gate_cell {
 struct ended_job { /* when this process first saw that it had ended */
     char name[JOB_NAME_MAX + 1];
     int64_t mono_ms;
-    bool present; /* in the newest list */
+};
+
+struct database_name {
+    const char *name; /* the database's */
+    size_t index;
 };
 
 /* What a databaseSelector finds (select.c). */
@@ -124,12 +128,13 @@ struct cell {
     /* databases, in the spec's order */
     struct database_cell *databases;
     size_t database_count;
-    int inspections;        /* under way */
+    struct database_name *by_name; /* sorted */
+    int inspections;               /* under way */
     struct strlist secrets; /* "Secret/name" or "ConfigMap/name" that changed since the last pass */
     struct gate_cell *gates;
     size_t gate_count, gate_cap;
-    struct ended_job *ended;
-    size_t ended_count, ended_cap;
+    struct ended_job *ended; /* of the newest list, sorted by name */
+    size_t ended_count;
     bool jobs_listed;         /* once in this process: what ends from now on is news */
     int64_t deleting_mono_ms; /* 0: not deleting */
     char *retry;              /* the retry annotation that was seen last; NULL: none */
@@ -163,8 +168,12 @@ char *cell_key(const char *namespace_, const char *name); /* "ns/name"; owned */
 void cell_reset(struct cell *cell); /* another object of that name: forget everything */
 void cell_take_snapshot(struct cell *cell, struct snapshot *snapshot);    /* takes the reference */
 struct database_cell *cell_database(struct cell *cell, const char *name); /* NULL: none */
+size_t cell_database_index(const struct cell *cell, const char *name);    /* SIZE_MAX: none */
 struct gate_cell *cell_gate(struct cell *cell, const char *wave, const char *name); /* made */
-int64_t cell_ended_since(struct cell *cell, const char *job, int64_t now_mono_ms);
+/* When this process first saw that a Job had ended; false: it did not yet. */
+bool cell_ended_since(const struct cell *cell, const char *job, int64_t *mono_ms);
+/* Ended Jobs of a new list; the others are forgotten. */
+void cell_note_ended(struct cell *cell, const struct job_list *jobs, int64_t now_mono_ms);
 void slot_clear(struct fetch_slot *slot);
 
 void selection_done(struct selection *selection);

@@ -300,10 +300,8 @@ static void report_ended(struct pass *p)
 
     for (size_t i = 0; i < p->o.jobs.count; i++) {
         const struct job *job = &p->o.jobs.items[i];
-        bool known = false;
-        for (size_t k = 0; k < cell->ended_count && !known; k++) {
-            known = str_eq(cell->ended[k].name, job->name);
-        }
+        int64_t since_ms = 0;
+        bool known = cell_ended_since(cell, job->name, &since_ms);
         /* After a start what ended before is old news, but for the metrics of this process too. */
         if (job->phase == JOB_ENDED && !known && cell->jobs_listed) {
             report_job(p->c, cell, job);

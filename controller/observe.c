@@ -25,41 +25,43 @@ static bool job_before(const struct job *a, const struct job *b)
     return a->attempt > b->attempt;
 }
 
+/* Entries by their Jobs: which one to look at, and how often it was tried. */
 static void observe_jobs(struct cell *cell, int64_t now_mono_ms, struct observation *o)
 {
-    for (size_t i = 0; i < cell->ended_count; i++) {
-        cell->ended[i].present = false;
+    size_t *index_of = mem_array(o->jobs.count + 1, sizeof *index_of);
+
+    cell_note_ended(cell, &o->jobs, now_mono_ms);
+    for (size_t i = 0; i < o->jobs.count; i++) {
+        const struct job *job = &o->jobs.items[i];
+        size_t index = cell->snapshot->error ? SIZE_MAX /* no entries then */
+                                             : cell_database_index(cell, job->database);
+        index_of[i] = index;
+        if (index == SIZE_MAX) {
+            o->seen.stray_jobs += job_live(job) ? 1 : 0;
+            continue;
+        }
+        if (o->job_of[index] == SIZE_MAX || job_before(job, &o->jobs.items[o->job_of[index]])) {
+            o->job_of[index] = i;
+        }
+        struct job_view *view = &o->views[index].job;
+        view->attempt = job->attempt > view->attempt ? job->attempt : view->attempt;
     }
     for (size_t i = 0; i < o->jobs.count; i++) {
         const struct job *job = &o->jobs.items[i];
-        size_t index = cell->snapshot->error ? cell->database_count : 0; /* no entries then */
-        if (job->phase == JOB_ENDED) {
-            (void)cell_ended_since(cell, job->name, now_mono_ms);
-        }
-        while (index < cell->database_count &&
-               !str_eq(cell->databases[index].name, job->database)) {
-            index++;
-        }
-        if (index == cell->database_count) {
-            o->seen.stray_jobs += job_live(job) ? 1 : 0;
-        } else if (o->job_of[index] == SIZE_MAX ||
-                   job_before(job, &o->jobs.items[o->job_of[index]])) {
-            o->job_of[index] = i;
+        if (index_of[i] != SIZE_MAX && job->phase == JOB_ENDED) {
+            const struct job *shown = &o->jobs.items[o->job_of[index_of[i]]];
+            o->views[index_of[i]].job.tries +=
+                str_eq(job->commit, shown->commit) && str_eq(job->retry_token, shown->retry_token);
         }
     }
-    size_t kept = 0;
-    for (size_t i = 0; i < cell->ended_count; i++) {
-        if (cell->ended[i].present) {
-            cell->ended[kept++] = cell->ended[i];
-        }
-    }
-    cell->ended_count = kept;
+    free(index_of);
 }
 
 static void view_job(struct cell *cell, size_t index, int64_t now_mono_ms,
                      const struct observation *o, struct job_view *out)
 {
-    *out = (struct job_view){ .phase = JOB_NONE };
+    int64_t ended_ms = now_mono_ms;
+
     if (o->job_of[index] == SIZE_MAX) {
         return;
     }
@@ -72,20 +74,14 @@ static void view_job(struct cell *cell, size_t index, int64_t now_mono_ms,
         .waiting = job->waiting,
         .retry_token = job->retry_token,
         .age_ms = clock_utc_ms() - job->created_ms,
-        .result = job->phase == JOB_ENDED && job->has_result ? &job->result : NULL
+        .result = job->phase == JOB_ENDED && job->has_result ? &job->result : NULL,
+        .attempt = out->attempt,
+        .tries = out->tries
     };
     memcpy(out->commit, job->commit, sizeof out->commit);
     if (job->phase == JOB_ENDED) {
-        out->ended_age_ms = now_mono_ms - cell_ended_since(cell, job->name, now_mono_ms);
-    }
-    for (size_t i = 0; i < o->jobs.count; i++) {
-        const struct job *other = &o->jobs.items[i];
-        if (!str_eq(other->database, job->database)) {
-            continue;
-        }
-        out->attempt = other->attempt > out->attempt ? other->attempt : out->attempt;
-        out->tries += other->phase == JOB_ENDED && str_eq(other->commit, job->commit) &&
-                      str_eq(other->retry_token, job->retry_token);
+        (void)cell_ended_since(cell, job->name, &ended_ms);
+        out->ended_age_ms = now_mono_ms - ended_ms;
     }
 }
 

@@ -14,8 +14,11 @@ struct informer_spec {
     const char *path;           /* collection, without query: /apis/batch/v1/namespaces/shop/jobs */
     const char *label_selector; /* NULL: all */
     const char *field_selector; /* NULL: all */
-    /* Keeps what is needed of an object and frees the rest; NULL: keep all. Takes and returns ownership. */
-    struct json *(*trim)(struct json *object);
+    /* A state of an object, in order and before any reader can know that the store has reached it. Takes
+     * it and gives back what the store is to keep of it; NULL: all. Must not block. */
+    struct json *(*keep)(void *payload, struct json *object);
+    /* The other end of keep, or NULL: the object is no more. Its last state, or what the store kept. */
+    void (*drop)(void *payload, const struct json *object);
     /* After the store has changed, on the informer's thread, without its lock; `gone`: deleted, object is
      * the last known one. Also for what the first list finds. Must not block. */
     void (*changed)(void *payload, const struct json *object, bool gone);

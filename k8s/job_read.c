@@ -128,12 +128,22 @@ static char *say(const char *reason, const char *message)
     return mem_printf("%s%s%s", reason ? reason : "", reason && words[0] ? ": " : "", words);
 }
 
-static char *waiting_container(const struct json *list)
+/* What every pod goes through says nothing of one that stays there. */
+static bool is_passing(const struct json *waiting)
+{
+    const char *reason = json_get_string(waiting, "reason");
+
+    return !json_get_string(waiting, "message") &&
+           (str_eq(reason, "ContainerCreating") || str_eq(reason, "PodInitializing"));
+}
+
+static char *waiting_container(const struct json *list, bool *unexplained)
 {
     for (const struct json *c = json_first(list); c; c = json_next(c)) {
         const struct json *waiting = json_get(json_get(c, "state"), "waiting");
         const char *reason = json_get_string(waiting, "reason");
         if (waiting && reason) {
+            *unexplained = is_passing(waiting);
             return say(reason, json_get_string(waiting, "message"));
         }
     }
@@ -141,7 +151,7 @@ static char *waiting_container(const struct json *list)
 }
 
 /* Why a pod has not started, in the words of whoever holds it up. */
-static char *waiting_pod(const struct json *pod)
+static char *waiting_pod(const struct json *pod, bool *unexplained)
 {
     const struct json *status = json_get(pod, "status");
     const struct json *scheduled = condition(pod, "PodScheduled");
@@ -150,11 +160,12 @@ static char *waiting_pod(const struct json *pod)
     if (scheduled && !is_true(scheduled) && json_get_string(scheduled, "reason")) {
         return say(json_get_string(scheduled, "reason"), json_get_string(scheduled, "message"));
     }
-    found = waiting_container(json_get(status, "initContainerStatuses"));
-    found = found ? found : waiting_container(json_get(status, "containerStatuses"));
+    found = waiting_container(json_get(status, "initContainerStatuses"), unexplained);
+    found = found ? found : waiting_container(json_get(status, "containerStatuses"), unexplained);
     if (!found && json_get_string(status, "reason")) {
         found = say(json_get_string(status, "reason"), json_get_string(status, "message"));
     }
+    *unexplained = *unexplained || !found;
     return found ? found : mem_strdup("its pod has no node yet");
 }
 
@@ -288,11 +299,19 @@ static void read_pods(const struct json *job, const struct json *pods, int64_t n
     out->phase = started > 0 ? JOB_RUNNING : JOB_WAITING;
     if (out->phase == JOB_WAITING) {
         bool suspended = json_bool(json_get(json_get(job, "spec"), "suspend"), false);
+        out->unexplained = !suspended && !shown;
         out->waiting = suspended ? mem_strdup("somebody has suspended the Job: set its spec.suspend"
                                               " to false")
-                       : shown   ? waiting_pod(shown)
+                       : shown   ? waiting_pod(shown, &out->unexplained)
                                  : mem_strdup("no pod was created for it: kubectl describe job says"
                                                 " why");
+    }
+}
+
+void job_read_words(const struct json *pod, struct job *out)
+{
+    if (job_read_terminated(pod)) {
+        read_result(pod, out);
     }
 }
 

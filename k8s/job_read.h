@@ -15,6 +15,9 @@
  * Strings of *out are owned (job_done). */
 bool job_read(const struct json *job, const struct json *pods, int64_t now_ms, struct job *out);
 
+/* The last words of one more pod of a Job that is over: its result, if *out has none. */
+void job_read_words(const struct json *pod, struct job *out);
+
 /* The pieces, for those who must not trust a cache. */
 bool job_read_terminal(const struct json *job); /* Complete=True or Failed=True */
 bool job_read_is_pod_of(const struct json *pod, const struct json *job); /* by the owner's uid */

@@ -57,33 +57,10 @@ static struct err *catch_up(struct k8s *k)
 
 /* ---- look ------------------------------------------------------------------------------------- */
 
-static void take_copy(void *payload, const struct json *object)
-{
-    json_push(payload, json_copy(object));
-}
-
-struct in_namespace {
-    const char *namespace_;
-    struct json *out;
-};
-
-static void take_live(void *payload, const struct json *job)
-{
-    const struct in_namespace *want = payload;
-
-    if (str_eq(k8s_meta(job, "namespace"), want->namespace_) && !job_read_terminal(job)) {
-        json_push(want->out, json_copy(job));
-    }
-}
-
 struct err *k8s_jobs_live(struct k8s *k, const char *namespace_, struct json **out)
 {
-    struct in_namespace want = { .namespace_ = namespace_ };
-
     TRY(catch_up(k));
-    want.out = json_array();
-    informer_each(k->jobs, NULL, NULL, take_live, &want);
-    *out = want.out;
+    *out = job_index_live(k->index, namespace_);
     return NULL;
 }
 
@@ -100,20 +77,10 @@ static void add_job(const struct json *object, const struct json *pods, struct j
 static struct err *list_watched(struct k8s *k, const char *plan_uid, struct job_list *out)
 {
     AUTO(free_auto) char *value = k8s_label_value(plan_uid);
-    AUTO(json_free_auto) struct json *jobs = json_array();
-    AUTO(json_free_auto) struct json *pods = json_array();
-    AUTO(job_list_done) struct job_list made = { 0 };
 
     TRY(catch_up(k));
-    informer_each(k->jobs, LABEL_PLAN_UID, value, take_copy, jobs);
-    informer_each(k->pods, LABEL_PLAN_UID, value, take_copy, pods);
-    for (const struct json *job = json_first(jobs); job; job = json_next(job)) {
-        evidence_add(k, k8s_meta(job, "uid"), pods);
-        TRY(evidence_seek(k, job, pods));
-        add_job(job, pods, &made);
-    }
-    *out = made;
-    made = (struct job_list){ 0 };
+    TRY(evidence_seek(k, value));
+    job_index_list(k->index, value, clock_utc_ms(), out);
     return NULL;
 }
 
@@ -186,12 +153,11 @@ static struct err *check_none_lives(struct k8s *k, const struct job_spec *spec)
         kube_path("/apis/batch/v1/namespaces/%s/jobs?limit=500&labelSelector=%s",
                   spec->plan->namespace_, selector);
     AUTO(json_free_auto) struct json *jobs = NULL;
-    AUTO(json_free_auto) struct json *pods = json_array();
     AUTO(job_list_done) struct job_list list = { 0 };
 
     TRY(k8s_list(k->kube, KUBE_GET, path, &jobs));
-    informer_each(k->pods, LABEL_DATABASE, database, take_copy, pods);
     for (const struct json *job = json_first(jobs); job; job = json_next(job)) {
+        AUTO(json_free_auto) struct json *pods = job_index_pods(k->index, k8s_meta(job, "uid"));
         add_job(job, pods, &list);
     }
     for (size_t i = 0; i < list.count; i++) {

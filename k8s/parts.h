@@ -4,16 +4,12 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include "k8s/informer.h"
+#include "k8s/job_index.h"
 #include "k8s/k8s.h"
 #include "k8s/names.h"
 
 #define RUNNER_SELECTOR LABEL_MANAGED_BY "=" LABEL_MANAGED_BY_VALUE "," LABEL_PART "=" PART_RUNNER
 #define RV_WAIT_MS 10000 /* a watch that is so far behind is no view of the cluster */
-
-struct evidence { /* a pod with the runner's last words, kept although it is gone */
-    char *job_uid;
-    struct json *pod; /* NULL: there was none to be found */
-};
 
 struct written { /* our newest status write of one plan */
     char *uid, *resource_version;
@@ -23,16 +19,15 @@ struct k8s {
     struct kube *kube;
     char *namespace_; /* NULL: all */
     char *cluster_id, *instance, *image, *pull_policy;
-    bool owner; /* the controller's, not a command's */
-    struct informer *plans, *jobs, *pods;
+    bool owner;                           /* the controller's, not a command's */
+    struct informer *plans, *jobs, *pods; /* of Jobs and pods the names alone: */
+    struct job_index *index;
     struct events *events;
 
     pthread_mutex_t lock; /* over everything below */
     platform_changed_fn *changed;
     void *payload;
     char *jobs_floor; /* our newest write of a Job: no look at Jobs may be older; NULL: none */
-    struct evidence *evidence;
-    size_t evidence_count, evidence_cap;
     struct written *written;
     size_t written_count, written_cap;
 
@@ -93,14 +88,18 @@ struct err *k8s_jobs_cancel(void *self, const char *namespace_, const char *name
 struct err *k8s_jobs_live(struct k8s *k, const char *namespace_, struct json **out) ERR_MUST_USE;
 void k8s_jobs_written(struct k8s *k, const char *resource_version); /* NULL is fine */
 
-/* evidence.c */
-void evidence_keep(struct k8s *k, const struct json *pod); /* a pod that is gone */
-/* Adds what is kept of the Job with this uid to `pods`. */
-void evidence_add(struct k8s *k, const char *job_uid, struct json *pods);
-/* The Job is over and no pod of it was seen to end: asks the server, once a Job. */
-struct err *evidence_seek(struct k8s *k, const struct json *job, struct json *pods) ERR_MUST_USE;
-void evidence_forget(struct k8s *k, const char *job_uid);
-void evidence_done(struct k8s *k);
+/* evidence.c: the last words of runners whose pods went before we saw their end. Asks once a Job. */
+struct err *evidence_seek(struct k8s *k, const char *plan_uid) ERR_MUST_USE;
+
+/* watched.c: what is kept of an object that a watch saw. Payload: the platform. */
+struct json *watched_plan(void *payload, struct json *object);
+struct json *watched_job(void *payload, struct json *object);
+struct json *watched_pod(void *payload, struct json *object);
+void watched_job_gone(void *payload, const struct json *last);
+void watched_pod_gone(void *payload, const struct json *last);
+
+/* unstarted.c: asks the cluster's events why Jobs do not start, and tells their plans. */
+void unstarted_look(struct k8s *k);
 
 /* assignments.c */
 struct err *assignments_make(struct k8s *k, const struct job_spec *spec) ERR_MUST_USE;

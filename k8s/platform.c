@@ -101,69 +101,15 @@ static void plan_changed(void *payload, const struct json *object, bool gone)
     k8s_tell(k, PLATFORM_PLAN, k8s_meta(object, "namespace"), k8s_meta(object, "name"));
 }
 
-static void job_changed(void *payload, const struct json *object, bool gone)
+static void attempt_changed(void *payload, const struct json *job_or_pod, bool gone)
 {
     struct k8s *k = payload;
-    const char *plan = job_read_plan(object);
+    const char *plan = job_read_plan(job_or_pod);
 
-    if (gone) {
-        evidence_forget(k, k8s_meta(object, "uid"));
-    }
-    if (gone || job_read_terminal(object)) {
-        sweep_mark(k, k8s_meta(object, "namespace"));
-    }
+    (void)gone;
     if (plan) {
-        k8s_tell(k, PLATFORM_JOB, k8s_meta(object, "namespace"), plan);
+        k8s_tell(k, PLATFORM_JOB, k8s_meta(job_or_pod, "namespace"), plan);
     }
-}
-
-static void pod_changed(void *payload, const struct json *object, bool gone)
-{
-    struct k8s *k = payload;
-    const char *plan = job_read_plan(object);
-
-    if (gone) {
-        evidence_keep(k, object);
-    }
-    if (plan) {
-        k8s_tell(k, PLATFORM_JOB, k8s_meta(object, "namespace"), plan);
-    }
-}
-
-/* ---- what is kept of an object ---------------------------------------------------------------- */
-
-static struct json *trim_metadata(struct json *object)
-{
-    struct json *metadata = json_get_mut(object, "metadata");
-
-    if (metadata) {
-        json_remove(metadata, "managedFields");
-    }
-    return object;
-}
-
-static struct json *trim_job(struct json *object)
-{
-    struct json *spec =
-        json_get_mut(json_get_mut(json_get_mut(object, "spec"), "template"), "spec");
-
-    if (spec) {
-        json_remove(spec, "containers");
-        json_remove(spec, "volumes");
-    }
-    return trim_metadata(object);
-}
-
-static struct json *trim_pod(struct json *object)
-{
-    struct json *spec = json_get_mut(object, "spec");
-
-    if (spec) {
-        json_remove(spec, "containers");
-        json_remove(spec, "volumes");
-        json_remove(spec, "tolerations");
-    }
-    return trim_metadata(object);
 }
 
 /* ---- open and close --------------------------------------------------------------------------- */
@@ -213,7 +159,8 @@ static struct err *k8s_new(const struct k8s_options *options, bool owner, struct
                        .cluster_id = mem_strdup(options->cluster_id),
                        .instance = mem_strdup(options->instance ? options->instance : host),
                        .image = mem_strdup(options->runner.image),
-                       .pull_policy = mem_strdup(options->runner.pull_policy) };
+                       .pull_policy = mem_strdup(options->runner.pull_policy),
+                       .index = job_index_new() };
     pthread_mutex_init(&k->lock, NULL);
     pthread_condattr_init(&clock);
     pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
@@ -247,7 +194,7 @@ static void k8s_close(void *self)
         events_close(k->events, EVENTS_FLUSH_MS);
     }
     kube_close(k->kube);
-    evidence_done(k);
+    job_index_free(k->index);
     for (size_t i = 0; i < k->written_count; i++) {
         free(k->written[i].uid);
         free(k->written[i].resource_version);
@@ -266,19 +213,48 @@ static void k8s_close(void *self)
     free(k);
 }
 
-static struct err *watch_one(struct k8s *k, const char *group, const char *what,
-                             const char *selector, struct json *(*trim)(struct json *object),
-                             void (*changed)(void *payload, const struct json *object, bool gone),
-                             struct informer **out)
+struct collection {
+    const char *group, *name;
+    const char *selector; /* NULL: all */
+    struct json *(*keep)(void *payload, struct json *object);
+    void (*drop)(void *payload, const struct json *last);
+    void (*changed)(void *payload, const struct json *object, bool gone);
+};
+
+static const struct collection plans = {
+    .group = K8S_GROUP_PATH,
+    .name = "migrationplans",
+    .keep = watched_plan,
+    .changed = plan_changed,
+};
+static const struct collection jobs = {
+    .group = "/apis/batch/v1",
+    .name = "jobs",
+    .selector = RUNNER_SELECTOR,
+    .keep = watched_job,
+    .drop = watched_job_gone,
+    .changed = attempt_changed,
+};
+static const struct collection pods = {
+    .group = "/api/v1",
+    .name = "pods",
+    .selector = RUNNER_SELECTOR,
+    .keep = watched_pod,
+    .drop = watched_pod_gone,
+    .changed = attempt_changed,
+};
+
+static struct err *watch_one(struct k8s *k, const struct collection *what, struct informer **out)
 {
     AUTO(free_auto) char *in =
         k->namespace_ ? kube_path("namespaces/%s/", k->namespace_) : mem_strdup("");
-    AUTO(free_auto) char *path = mem_printf("%s/%s%s", group, in, what);
+    AUTO(free_auto) char *path = mem_printf("%s/%s%s", what->group, in, what->name);
     const struct informer_spec spec = { .kube = k->kube,
                                         .path = path,
-                                        .label_selector = selector,
-                                        .trim = trim,
-                                        .changed = changed,
+                                        .label_selector = what->selector,
+                                        .keep = what->keep,
+                                        .drop = what->drop,
+                                        .changed = what->changed,
                                         .payload = k };
 
     return informer_open(&spec, out);
@@ -305,17 +281,15 @@ static struct err *find_cluster_id(struct k8s *k)
 
 static struct err *begin(struct k8s *k, int64_t timeout_ms)
 {
-    const char *plans = "migrationplans";
-
     const struct events_options events = { .kube = k->kube,
                                            .controller = "sluice.dev/controller",
                                            .instance = k->instance };
 
     TRY(find_cluster_id(k));
     TRY(events_open(&events, &k->events));
-    TRY(watch_one(k, K8S_GROUP_PATH, plans, NULL, trim_metadata, plan_changed, &k->plans));
-    TRY(watch_one(k, "/apis/batch/v1", "jobs", RUNNER_SELECTOR, trim_job, job_changed, &k->jobs));
-    TRY(watch_one(k, "/api/v1", "pods", RUNNER_SELECTOR, trim_pod, pod_changed, &k->pods));
+    TRY(watch_one(k, &plans, &k->plans));
+    TRY(watch_one(k, &jobs, &k->jobs));
+    TRY(watch_one(k, &pods, &k->pods));
     TRY(informer_wait_synced(k->plans, timeout_ms));
     TRY(informer_wait_synced(k->jobs, timeout_ms));
     return informer_wait_synced(k->pods, timeout_ms);
@@ -336,9 +310,7 @@ static struct err *k8s_watch(void *self, platform_changed_fn *changed, void *pay
         sweep_start(k);
         return NULL;
     }
-    return k->plans ? NULL
-                    : watch_one(k, K8S_GROUP_PATH, "migrationplans", NULL, trim_metadata,
-                                plan_changed, &k->plans);
+    return k->plans ? NULL : watch_one(k, &plans, &k->plans);
 }
 
 static const char *k8s_cluster_id(void *self)

@@ -12,10 +12,10 @@
 #include "reconcile/base/log.h"
 #include "reconcile/base/mem.h"
 
-#define SETTLE_MS 100                      /* a Job's last events come together */
-#define RETRY_MS 30000                     /* after an error */
-#define EVERY_MS (10 * 60 * 1000)          /* whatever happened */
-#define LINGER_LOOK_MS (JOB_LINGER_MS / 4) /* Jobs whose runner ended though they do not */
+#define SETTLE_MS 1000 /* the Jobs of a fleet end one after the other: one list for many */
+#define RETRY_MS 30000 /* after an error */
+#define EVERY_MS (10 * 60 * 1000) /* whatever happened */
+#define TICK_MS 2000              /* what no event of ours announces is looked for so often */
 
 /* ---- one sweep -------------------------------------------------------------------------------- */
 
@@ -69,16 +69,24 @@ static bool is_ours(const struct json *config_map)
            (str_eq(part, PART_ASSIGNMENT) && str_starts(name, "sluice-assignment-"));
 }
 
+static bool is_mounted(const struct json *config_map, const struct json *jobs)
+{
+    for (const struct json *job = json_first(jobs); job; job = json_next(job)) {
+        if (mounts(job, config_map)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static struct err *sweep_object(struct k8s *k, const struct json *config_map,
                                 const struct json *jobs)
 {
     if (!is_ours(config_map)) {
         return NULL;
     }
-    for (const struct json *job = json_first(jobs); job; job = json_next(job)) {
-        if (mounts(job, config_map)) {
-            return NULL;
-        }
+    if (is_mounted(config_map, jobs)) {
+        return NULL;
     }
     AUTO(free_auto) char *path =
         kube_path("/api/v1/namespaces/%s/configmaps/%s", k8s_meta(config_map, "namespace"),
@@ -96,34 +104,28 @@ static char *collection(const char *group, const char *namespace_, const char *w
     return mem_printf("%s/%s%s?limit=500&%s", group, in, what, query);
 }
 
-/* After every Job the watch does: a Job of ours that it lacks is waited for. All of it, as after a start
- * or a change of leaders, is asked for: who led before us may have made one that we have not heard of. */
-static struct err *live_jobs(struct k8s *k, const char *namespace_, bool all, struct json **out)
+/* Nobody makes a Job while this runs: none can begin to mount the object between the look and its end. */
+static struct err *sweep_one(struct k8s *k, const char *namespace_, const struct json *config_map)
 {
-    if (!all) {
-        return k8s_jobs_live(k, namespace_, out);
-    }
-    AUTO(free_auto) char *path = collection("/apis/batch/v1", namespace_, "jobs", RUNNER_SELECTOR);
-    return k8s_list(k->kube, KUBE_GET, path, out);
+    AUTO(json_free_auto) struct json *jobs = NULL;
+
+    pthread_rwlock_wrlock(&k->assignments);
+    struct err *failed = k8s_jobs_live(k, namespace_, &jobs);
+    failed = failed ? failed : sweep_object(k, config_map, jobs);
+    pthread_rwlock_unlock(&k->assignments);
+    return failed;
 }
 
-static struct err *sweep_locked(struct k8s *k, const char *namespace_, bool all)
+/* One at a time: hundreds of deletions in a row would keep the next Jobs of a roll-out waiting. */
+static struct err *sweep_each(struct k8s *k, const char *namespace_, const struct json *objects)
 {
-    AUTO(free_auto) char *maps =
-        collection("/api/v1", namespace_, "configmaps",
-                   LABEL_MANAGED_BY "=" LABEL_MANAGED_BY_VALUE "," LABEL_PART
-                                    " in (" PART_ASSIGNMENT "," PART_SQL ")");
-    AUTO(json_free_auto) struct json *objects = NULL;
     AUTO(json_free_auto) struct json *jobs = NULL;
     struct err *first = NULL;
 
-    TRY(k8s_list(k->kube, KUBE_GET_METADATA, maps, &objects));
-    if (json_count(objects) == 0) {
-        return NULL;
-    }
-    TRY(live_jobs(k, namespace_, all, &jobs));
+    TRY(k8s_jobs_live(k, namespace_, &jobs));
     for (const struct json *o = json_first(objects); o; o = json_next(o)) {
-        struct err *failed = sweep_object(k, o, jobs);
+        struct err *failed =
+            is_ours(o) && !is_mounted(o, jobs) ? sweep_one(k, namespace_, o) : NULL;
         if (first) {
             err_free(failed); /* the rest may still work; the first one is told */
         } else {
@@ -133,48 +135,51 @@ static struct err *sweep_locked(struct k8s *k, const char *namespace_, bool all)
     return first;
 }
 
+/* After every Job the watch does: a Job of ours that it lacks is waited for. All of it, as after a start
+ * or a change of leaders, is asked for: who led before us may have made one that we have not heard of. */
+static struct err *sweep_all(struct k8s *k, const struct json *objects)
+{
+    AUTO(free_auto) char *path =
+        collection("/apis/batch/v1", k->namespace_, "jobs", RUNNER_SELECTOR);
+    AUTO(json_free_auto) struct json *jobs = NULL;
+    struct err *first = NULL;
+
+    pthread_rwlock_wrlock(&k->assignments);
+    struct err *failed = k8s_list(k->kube, KUBE_GET, path, &jobs);
+    for (const struct json *o = json_first(objects); !failed && o; o = json_next(o)) {
+        struct err *again = sweep_object(k, o, jobs);
+        if (first) {
+            err_free(again);
+        } else {
+            first = again;
+        }
+    }
+    pthread_rwlock_unlock(&k->assignments);
+    return failed ? failed : first;
+}
+
 struct err *sweep_now(struct k8s *k, const char *namespace_)
 {
-    pthread_rwlock_wrlock(&k->assignments);
-    struct err *failed = sweep_locked(k, namespace_ ? namespace_ : k->namespace_, !namespace_);
-    pthread_rwlock_unlock(&k->assignments);
-    return failed;
+    AUTO(free_auto) char *maps =
+        collection("/api/v1", namespace_ ? namespace_ : k->namespace_, "configmaps",
+                   LABEL_MANAGED_BY "=" LABEL_MANAGED_BY_VALUE "," LABEL_PART
+                                    " in (" PART_ASSIGNMENT "," PART_SQL ")");
+    AUTO(json_free_auto) struct json *objects = NULL;
+
+    TRY(k8s_list(k->kube, KUBE_GET_METADATA, maps, &objects));
+    if (json_count(objects) == 0) {
+        return NULL;
+    }
+    return namespace_ ? sweep_each(k, namespace_, objects) : sweep_all(k, objects);
 }
 
 /* ---- Jobs whose end nobody announces ---------------------------------------------------------- */
-
-static void tell_lingering(void *payload, const struct json *pod)
-{
-    struct strlist *out = payload;
-    const char *plan = job_read_plan(pod);
-
-    if (plan && job_read_terminated(pod)) {
-        AUTO(free_auto) char *key = mem_printf("%s/%s", k8s_meta(pod, "namespace"), plan);
-        if (!strlist_has(out, key)) {
-            strlist_add(out, key);
-        }
-    }
-}
-
-static bool is_running(const struct json *pod)
-{
-    const char *phase = json_get_string(json_get(pod, "status"), "phase");
-
-    return str_eq(phase, "Running");
-}
-
-static void note_lingering(void *payload, const struct json *pod)
-{
-    if (is_running(pod)) { /* though its runner has ended: a container beside it goes on */
-        tell_lingering(payload, pod);
-    }
-}
 
 static void look_for_lingering(struct k8s *k)
 {
     AUTO(strlist_done) struct strlist keys = { 0 };
 
-    informer_each(k->pods, NULL, NULL, note_lingering, &keys);
+    job_index_lingering(k->index, &keys);
     for (size_t i = 0; i < keys.count; i++) {
         const char *slash = strchr(keys.items[i], '/');
         AUTO(free_auto) char *namespace_ =
@@ -221,24 +226,37 @@ static bool sweep_dirty(struct k8s *k, struct strlist *dirty)
     return !failed_any;
 }
 
+/* What waits for time, not for an event. */
+static void look_around(struct k8s *k)
+{
+    k8s_tell(k, PLATFORM_PLAN, NULL, NULL); /* a watch may have a problem, or no more */
+    look_for_lingering(k);
+    unstarted_look(k);
+}
+
 static void *sweeper(void *payload)
 {
     struct k8s *k = payload;
     int64_t full_ms = clock_mono_ms() + EVERY_MS;
-    bool well = true;
+    int64_t next_ms = 0; /* no sweep before: the last one failed */
 
     pthread_mutex_lock(&k->lock);
-    while (sleep_ms(k, well ? LINGER_LOOK_MS : RETRY_MS, well) && sleep_ms(k, SETTLE_MS, false)) {
-        struct strlist dirty = k->dirty;
-        k->dirty = (struct strlist){ 0 };
+    while (sleep_ms(k, TICK_MS, clock_mono_ms() >= next_ms) &&
+           sleep_ms(k, k->dirty.count ? SETTLE_MS : 0, false)) {
+        struct strlist dirty = { 0 };
+        if (clock_mono_ms() >= next_ms) {
+            dirty = k->dirty;
+            k->dirty = (struct strlist){ 0 };
+        }
         if (clock_mono_ms() >= full_ms) {
             full_ms = clock_mono_ms() + EVERY_MS;
             strlist_add(&dirty, "");
         }
         pthread_mutex_unlock(&k->lock);
-        k8s_tell(k, PLATFORM_PLAN, NULL, NULL); /* a watch may have a problem, or no more */
-        look_for_lingering(k);
-        well = sweep_dirty(k, &dirty);
+        look_around(k);
+        if (!sweep_dirty(k, &dirty)) {
+            next_ms = clock_mono_ms() + RETRY_MS;
+        }
         strlist_done(&dirty);
         pthread_mutex_lock(&k->lock);
     }

@@ -73,9 +73,30 @@ static bool name_of(const struct json *object, struct named *out)
 }
 
 /* Takes the object. */
-static struct json *trimmed(const struct informer *i, struct json *object)
+static struct json *kept(const struct informer *i, struct json *object)
 {
-    return i->spec.trim ? i->spec.trim(object) : object;
+    return i->spec.keep ? i->spec.keep(i->spec.payload, object) : object;
+}
+
+static void drop(const struct informer *i, const struct json *object)
+{
+    if (i->spec.drop) {
+        i->spec.drop(i->spec.payload, object);
+    }
+}
+
+static const char *uid_of(const struct json *object)
+{
+    return json_get_string(json_get(object, "metadata"), "uid");
+}
+
+/* A name may be used again: the object that had it before is no more. */
+static void drop_replaced(const struct informer *i, const struct json *old,
+                          const struct json *object)
+{
+    if (old && !str_eq(uid_of(old), uid_of(object))) {
+        drop(i, old);
+    }
 }
 
 /* ---- list ------------------------------------------------------------------------------------ */
@@ -101,8 +122,7 @@ static void take_page(struct informer *i, const struct json *list, struct store 
         struct named named = { 0 };
         if (name_of(item, &named)) {
             struct store_item old = { 0 };
-            store_put(into, named.key, named.rv, trimmed(i, item_copy(item, api_version, kind)),
-                      &old);
+            store_put(into, named.key, named.rv, kept(i, item_copy(item, api_version, kind)), &old);
             store_item_done(&old);
         }
     }
@@ -170,8 +190,28 @@ static void compare_stores(struct informer *i, const struct store *old, const st
     }
 }
 
+static const struct json *object_at(const struct store *s, const char *key)
+{
+    const struct store_item *found = store_find(s, key);
+    return found ? found->object : NULL;
+}
+
+/* Of what `from` has, all that `still` lacks is no more. */
+static void drop_missing(const struct informer *i, const struct store *from,
+                         const struct store *still)
+{
+    for (size_t n = 0; i->spec.drop && n < from->count; n++) {
+        const struct json *object = from->items[n].object;
+        const struct json *other = object_at(still, from->items[n].key);
+        if (!other || !str_eq(uid_of(other), uid_of(object))) {
+            drop(i, object);
+        }
+    }
+}
+
 static void replace(struct informer *i, struct store *with, const char *rv)
 {
+    drop_missing(i, &i->store, with);
     (void)pthread_mutex_lock(&i->lock);
     struct store old = i->store;
     i->store = *with;
@@ -191,7 +231,8 @@ static int64_t list(struct informer *i)
     AUTO(free_auto) char *rv = NULL;
     struct err *error = NULL;
     enum reflector_result result = list_pages(i, &fresh, &rv, &error);
-    if (error) {
+    if (error) { /* the pages before told of objects that nobody would take back */
+        drop_missing(i, &fresh, &i->store);
         tell(i, err_wrap(error, "list"));
     } else {
         replace(i, &fresh, rv);
@@ -209,12 +250,13 @@ static void take_object(struct informer *i, const struct json *object)
         return;
     }
     AUTO(free_auto) char *rv = mem_strdup(named.rv);
-    struct json *kept = trimmed(i, json_copy(object));
+    drop_replaced(i, object_at(&i->store, named.key), object);
+    struct json *stored = kept(i, json_copy(object));
     (void)pthread_mutex_lock(&i->lock);
-    store_put(&i->store, named.key, named.rv, kept, &old);
+    store_put(&i->store, named.key, named.rv, stored, &old);
     reach(i, rv);
     (void)pthread_mutex_unlock(&i->lock);
-    announce(i, kept, false);
+    announce(i, stored, false);
     store_item_done(&old);
 }
 
@@ -225,15 +267,14 @@ static void drop_object(struct informer *i, const struct json *object)
     if (!name_of(object, &named)) {
         return;
     }
-    struct json *last = trimmed(i, json_copy(object));
+    drop(i, object);
     (void)pthread_mutex_lock(&i->lock);
     bool known = store_remove(&i->store, named.key, &old);
     reach(i, named.rv);
     (void)pthread_mutex_unlock(&i->lock);
     if (known) {
-        announce(i, last, true);
+        announce(i, object, true);
     }
-    json_free(last);
     store_item_done(&old);
     free(named.key);
     free(named.rv);

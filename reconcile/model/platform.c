@@ -29,6 +29,15 @@ void plan_keys_done(struct plan_keys *keys)
     *keys = (struct plan_keys){ 0 };
 }
 
+void job_copy(const struct job *from, struct job *out)
+{
+    *out = *from;
+    out->database = mem_strdup(from->database);
+    out->ended_by = mem_strdup(from->ended_by);
+    out->waiting = mem_strdup(from->waiting);
+    result_copy(&from->result, &out->result);
+}
+
 void job_done(struct job *job)
 {
     free(job->database);

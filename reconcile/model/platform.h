@@ -50,8 +50,9 @@ struct job { /* one attempt on one database, as the platform sees it; strings ow
     int64_t created_ms; /* UTC */
     bool has_result;    /* a valid result line of this attempt */
     struct result result;
-    char *ended_by; /* "exit code 3", "signal 9"; NULL: not known (the controller was away) */
-    char *waiting;  /* JOB_WAITING: what for, "Unschedulable: ..."; NULL: not known */
+    char *ended_by;   /* "exit code 3", "signal 9"; NULL: not known (the controller was away) */
+    char *waiting;    /* JOB_WAITING: what for, "Unschedulable: ..."; NULL: not known */
+    bool unexplained; /* `waiting` says what is missing, not why */
 };
 
 struct job_list {
@@ -135,7 +136,8 @@ struct platform_ops {
     struct err *(*read_configmap)(void *self, const char *namespace_, const char *name,
                                   struct kvlist *out);
 
-    /* Jobs of the plan with this uid, an authoritative look, not a cache. */
+    /* Jobs of the plan with this uid, an authoritative look, not a cache. Of what is over, enough to
+     * decide by: of each database the newest attempt, and those of the same commit and retry token. */
     struct err *(*list_jobs)(void *self, const char *namespace_, const char *plan_uid,
                              struct job_list *out);
     /* Creates and starts. A Job of that name with the same assignment is adopted (NULL). ERR_CONFLICT
@@ -155,6 +157,7 @@ struct platform_ops {
 
 void plan_keys_add(struct plan_keys *keys, const char *namespace_, const char *name);
 void plan_keys_done(struct plan_keys *keys);
+void job_copy(const struct job *from, struct job *out); /* out is untouched memory */
 void job_done(struct job *job);
 void job_list_done(struct job_list *list);
 /* <plan>-<database>-<10 hex of SHA-256(plan UID, database)>-<attempt>, a DNS label

@@ -223,6 +223,18 @@ struct err *result_parse(const char *text, size_t length, struct result *out)
     return NULL;
 }
 
+void result_copy(const struct result *from, struct result *out)
+{
+    *out = *from;
+    out->reason = mem_strdup(from->reason);
+    out->message = mem_strdup(from->message);
+    out->applied.first = mem_strdup(from->applied.first);
+    out->applied.last = mem_strdup(from->applied.last);
+    out->failed.version = mem_strdup(from->failed.version);
+    out->failed.description = mem_strdup(from->failed.description);
+    out->failed.script = mem_strdup(from->failed.script);
+}
+
 void result_done(struct result *result)
 {
     free(result->reason);

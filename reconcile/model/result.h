@@ -58,4 +58,5 @@ struct result {
 char *result_format(const struct result *result); /* one line, <= LIMIT_RESULT bytes; owned */
 /* Unknown keys are ignored. ERR_TERMINAL InternalError when it is not a result. */
 struct err *result_parse(const char *text, size_t length, struct result *out) ERR_MUST_USE;
+void result_copy(const struct result *from, struct result *out); /* out is untouched memory */
 void result_done(struct result *result);

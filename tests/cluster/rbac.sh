@@ -52,7 +52,7 @@ while read -r want who where verb resources; do
     done
 done <<'END'
 yes controller * get      migrationplans.sluice.dev jobs.batch pods configmaps
-yes controller * list     migrationplans.sluice.dev jobs.batch pods configmaps
+yes controller * list     migrationplans.sluice.dev jobs.batch pods configmaps events.events.k8s.io
 yes controller * watch    migrationplans.sluice.dev jobs.batch pods
 yes controller * patch    migrationplans.sluice.dev migrationplans.sluice.dev:status pods events.events.k8s.io
 yes controller * create   jobs.batch configmaps events.events.k8s.io

@@ -17,7 +17,7 @@ CONTROLLER_LOG=$PWD/controller.log
 
 outside_begin() {
     kubectl apply --server-side -k "$SLUICE_SOURCE/crds" >/dev/null
-    kubectl wait --for=condition=Established --timeout=30s crd/migrationplans.sluice.dev >/dev/null
+    within 30 condition_true crd/migrationplans.sluice.dev Established
     namespace "$NS" pod-security.kubernetes.io/enforce=restricted >/dev/null
 }
 

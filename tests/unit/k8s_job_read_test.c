@@ -151,6 +151,10 @@ Test(job_read, phases)
         cr_expect_eq(job.phase, row->phase, "%s: phase %d", row->name, job.phase);
         cr_expect_eq(job.has_result, row->result, "%s: result", row->name);
         cr_expect_eq(job.cancelling, row->cancelling, "%s: cancelling", row->name);
+        bool unclear =
+            row->words && (strstr(row->words, "no pod was") || strstr(row->words, "no node yet") ||
+                           strcmp(row->words, "ContainerCreating") == 0);
+        cr_expect_eq(job.unexplained, unclear, "%s: unexplained", row->name);
         check_text(row->name, job.phase == JOB_ENDED ? job.ended_by : job.waiting, row->words);
         cr_expect_str_eq(job.database, "orders");
         cr_expect_eq(job.attempt, 3);
