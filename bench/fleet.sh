@@ -45,5 +45,18 @@ export SLUICE=$stage/sluice SLUICE_SOURCE=$stage/src CLUSTER_BIN=$stage/cluster
 for name in $(compgen -e SLUICE_BENCH_); do # what is passed on has no blanks
     export "$name=$(tr ' ' , <<<"${!name}")"
 done
-"$stage/src/tests/support/kubernetes/with-pod-runner.sh" ${SLUICE_BENCH_LOGS:+--logs "$SLUICE_BENCH_LOGS"} \
-    bash "$stage/src/bench/fleet_cases.sh" "$@"
+inner=''
+bench_end() {
+    trap '' INT TERM HUP
+    [ -z "$inner" ] || kill -- "-$inner" 2>/dev/null || true # a group: a shell in it waits for its command
+    [ -z "$inner" ] || wait "$inner" 2>/dev/null || true
+    rm -rf "$stage"
+}
+trap bench_end EXIT
+setsid "$stage/src/tests/support/kubernetes/with-pod-runner.sh" ${SLUICE_BENCH_LOGS:+--logs "$SLUICE_BENCH_LOGS"} \
+    bash "$stage/src/bench/fleet_cases.sh" "$@" &
+inner=$!
+code=0
+wait "$inner" || code=$?
+inner=''
+exit $code

@@ -47,7 +47,10 @@ controller_down() {
 }
 metrics() { curl -fsS "http://127.0.0.1:$metrics_port/metrics" 2>/dev/null; }
 requests() { metrics | awk '/^rest_client_requests_total/ { n += $2 } END { print n + 0 }'; }
-by_method() { metrics | sed -n 's/^rest_client_requests_total{.*method="\([A-Z]*\)".*} \(.*\)/\1 \2/p' | awk '{ n[$1] += $2 } END { for (m in n) printf "%s %d  ", m, n[m] }'; }
+by_method() {
+    metrics | sed -n 's/^rest_client_requests_total{.*method="\([A-Z]*\)".*} \(.*\)/\1 \2/p' |
+        awk '{ n[$1] += $2 } END { for (m in n) print m, n[m] }' | sort
+}
 cpu_ms() { awk -v tick="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); print int(($12 + $13) * 1000 / tick) }' "/proc/$controller/stat"; }
 memory() { awk '/^VmRSS/ { printf "%.0f MiB", $2 / 1024 }' "/proc/$controller/status"; }
 jobs_created() { grep -c '"job created"' "$log" || true; }
@@ -59,7 +62,12 @@ webhook() { # PLAN
         "http://127.0.0.1:$hook_port/hook/$NS/$1" >/dev/null
 }
 
+methods() { # of the requests since begin
+    awk 'NR == FNR { before[$1] = $2; next } { n = $2 - before[$1]; if (n) printf "%s%s %d", (seen++ ? ", " : ""), $1, n }' \
+        "$SERVERS_DIR/methods" <(by_method)
+}
 begin() {
+    by_method >"$SERVERS_DIR/methods"
     began=$(now) jobs_before=$(jobs_created) requests_before=$(requests) cpu_before=$(cpu_ms)
 }
 another_job() { [ "$(jobs_created)" -gt "$jobs_before" ]; }
@@ -70,6 +78,7 @@ first_job() {
 done_with() { # WHAT COUNT
     figure "$1: all after" "$(since "$began") s"
     figure "$1: API requests" "$(awk -v n=$(($(requests) - requests_before)) -v c="$2" 'BEGIN { printf "%d, %.1f each", n, n / c }')"
+    figure "$1: of these" "$(methods)"
     figure "$1: CPU of the controller" "$(awk -v ms=$(($(cpu_ms) - cpu_before)) -v all=$(($(now) - began)) 'BEGIN { printf "%.1f s, %.0f %% of a core", ms / 1000, 100 * ms / all }')"
     figure "$1: memory of the controller" "$(memory)"
 }

@@ -88,6 +88,12 @@ void task_record_resolution(struct controller *c, struct cell *cell, size_t inde
 int64_t act(struct controller *c, struct cell *cell, struct snapshot *snapshot,
             const struct decision *decision, const struct observation *o);
 
+#define LOOK_AGAIN_MS 200 /* our view was older than the platform's: it catches up */
+
+/* create.c: EFFECT_CREATE_JOB, as act(). */
+int64_t create_jobs(struct controller *c, struct cell *cell, struct snapshot *snapshot,
+                    const struct decision *decision);
+
 /* report.c: log lines and metrics of what changed. */
 void report_decision(struct controller *c, struct cell *cell, const struct decision *decision);
 void report_job(struct controller *c, const struct cell *cell, const struct job *job);

@@ -6,6 +6,7 @@
 
 #include "k8s/parts.h"
 #include "reconcile/base/auto.h"
+#include "reconcile/base/clock.h"
 #include "reconcile/base/mem.h"
 #include "reconcile/model/reason.h"
 
@@ -37,6 +38,79 @@ static struct err *compare(struct k8s *k, const struct json *wanted)
     return NULL;
 }
 
+/* ---- parts that were made ----------------------------------------------------------------------- */
+
+/* A fleet's databases share their SQL: a part that was there a moment ago is not sent once more for each
+ * of them. Not for long, because others may remove it; what we remove is forgotten at once. */
+#define PART_LASTS_MS 30000
+
+struct made_part {
+    char *namespace_, *name;
+    int64_t mono_ms;
+};
+
+/* Lock held. Forgets what is too old on the way. */
+static struct made_part *find_part(struct k8s *k, const char *namespace_, const char *name)
+{
+    int64_t oldest_ms = clock_mono_ms() - PART_LASTS_MS;
+
+    for (size_t i = 0; i < k->part_count;) {
+        struct made_part *part = &k->parts[i];
+        if (part->mono_ms < oldest_ms) {
+            free(part->namespace_);
+            free(part->name);
+            *part = k->parts[--k->part_count];
+        } else if (str_eq(part->name, name) && str_eq(part->namespace_, namespace_)) {
+            return part;
+        } else {
+            i++;
+        }
+    }
+    return NULL;
+}
+
+static bool part_is_there(struct k8s *k, const char *namespace_, const char *name)
+{
+    pthread_mutex_lock(&k->lock);
+    bool there = find_part(k, namespace_, name) != NULL;
+    pthread_mutex_unlock(&k->lock);
+    return there;
+}
+
+static void remember_part(struct k8s *k, const char *namespace_, const char *name)
+{
+    pthread_mutex_lock(&k->lock);
+    if (!find_part(k, namespace_, name)) {
+        k->parts = mem_grow(k->parts, &k->part_cap, k->part_count + 1, sizeof *k->parts);
+        k->parts[k->part_count++] = (struct made_part){ .namespace_ = mem_strdup(namespace_),
+                                                        .name = mem_strdup(name),
+                                                        .mono_ms = clock_mono_ms() };
+    }
+    pthread_mutex_unlock(&k->lock);
+}
+
+void assignments_forget(struct k8s *k, const char *namespace_, const char *name)
+{
+    pthread_mutex_lock(&k->lock);
+    struct made_part *part = find_part(k, namespace_, name);
+    if (part) {
+        part->mono_ms = INT64_MIN;
+        (void)find_part(k, namespace_, name);
+    }
+    pthread_mutex_unlock(&k->lock);
+}
+
+void assignments_done(struct k8s *k)
+{
+    for (size_t i = 0; i < k->part_count; i++) {
+        free(k->parts[i].namespace_);
+        free(k->parts[i].name);
+    }
+    free(k->parts);
+}
+
+/* ---- making them --------------------------------------------------------------------------------- */
+
 static struct err *make(struct k8s *k, struct json *owned)
 {
     AUTO(json_free_auto) struct json *object = owned;
@@ -51,6 +125,20 @@ static struct err *make(struct k8s *k, struct json *owned)
     return failed;
 }
 
+static struct err *make_part(struct k8s *k, const struct job_spec *spec, size_t index)
+{
+    const char *namespace_ = spec->plan->namespace_;
+    char name[K8S_NAME_MAX + 1];
+
+    k8s_part_name(spec->parts[index].name, name);
+    if (part_is_there(k, namespace_, name)) {
+        return NULL;
+    }
+    TRY(make(k, job_build_part(spec, index)));
+    remember_part(k, namespace_, name);
+    return NULL;
+}
+
 struct err *assignments_make(struct k8s *k, const struct job_spec *spec)
 {
     if (strlen(spec->manifest) > MANIFEST_MAX) {
@@ -61,7 +149,7 @@ struct err *assignments_make(struct k8s *k, const struct job_spec *spec)
             spec->assignment->file_count, strlen(spec->manifest));
     }
     for (size_t i = 0; i < spec->part_count; i++) {
-        TRY(make(k, job_build_part(spec, i)));
+        TRY(make_part(k, spec, i));
     }
     return make(k, job_build_manifest(spec));
 }

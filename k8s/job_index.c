@@ -431,25 +431,13 @@ struct json *job_index_live(struct job_index *index, const char *namespace_)
     return out;
 }
 
-struct json *job_index_pods(struct job_index *index, const char *job_uid)
+bool job_index_knows(struct job_index *index, const char *job_uid)
 {
     pthread_mutex_lock(&index->lock);
     const struct entry *e = find(index, job_uid);
-    struct json *out = e && e->pods ? json_copy(e->pods) : json_array();
+    bool known = e && (e->job || e->settled);
     pthread_mutex_unlock(&index->lock);
-    return out;
-}
-
-bool job_index_ended(struct job_index *index, const char *job_uid, int64_t now_ms)
-{
-    AUTO(job_done) struct job job = { 0 };
-
-    pthread_mutex_lock(&index->lock);
-    const struct entry *e = find(index, job_uid);
-    bool ended = e && (e->settled || (e->job && job_read(e->job, e->pods, now_ms, &job) &&
-                                      job.phase == JOB_ENDED));
-    pthread_mutex_unlock(&index->lock);
-    return ended;
+    return known;
 }
 
 /* ---- what has to be asked for -------------------------------------------------------------------- */

@@ -29,10 +29,7 @@ void job_index_list(struct job_index *index, const char *plan_uid, int64_t now_m
                     struct job_list *out);
 /* Copies of Jobs whose end has not been seen, of one namespace or (NULL) all. An array, owned. */
 struct json *job_index_live(struct job_index *index, const char *namespace_);
-/* A copy of the pods of one Job. An array, owned. */
-struct json *job_index_pods(struct job_index *index, const char *job_uid);
-/* Is this Job over, or its runner's end a minute old? False when it is not known. */
-bool job_index_ended(struct job_index *index, const char *job_uid, int64_t now_ms);
+bool job_index_knows(struct job_index *index, const char *job_uid);
 
 struct job_ref { /* owned */
     char *namespace_, *name, *uid;

@@ -142,34 +142,36 @@ static struct err *adopt(struct k8s *k, const struct job_spec *spec)
     return NULL;
 }
 
-/* An authoritative look right before: attempts follow each other. A Job whose runner has ended while
- * the Job lingers counts as our view of its pods has it. */
-static struct err *check_none_lives(struct k8s *k, const struct job_spec *spec)
+/* An authoritative look right before: attempts follow each other, and who led before us may have made one
+ * that our watch has not heard of. Those that have succeeded are left out by the server: a fleet keeps
+ * thousands, and a Job that is over is no reason to wait. */
+static struct err *check_known(struct k8s *k, const struct mplan *plan)
 {
-    AUTO(free_auto) char *of_plan = plan_selector(spec->plan->uid);
-    AUTO(free_auto) char *database = k8s_label_value(spec->database->name);
-    AUTO(free_auto) char *selector = mem_printf("%s," LABEL_DATABASE "=%s", of_plan, database);
-    AUTO(free_auto) char *path =
-        kube_path("/apis/batch/v1/namespaces/%s/jobs?limit=500&labelSelector=%s",
-                  spec->plan->namespace_, selector);
+    AUTO(free_auto) char *selector = plan_selector(plan->uid);
+    AUTO(free_auto) char *path = kube_path("/apis/batch/v1/namespaces/%s/jobs?limit=500"
+                                           "&fieldSelector=status.successful%%3D0&labelSelector=%s",
+                                           plan->namespace_, selector);
     AUTO(json_free_auto) struct json *jobs = NULL;
-    AUTO(job_list_done) struct job_list list = { 0 };
 
-    TRY(k8s_list(k->kube, KUBE_GET, path, &jobs));
+    TRY(k8s_list(k->kube, KUBE_GET_METADATA, path, &jobs));
     for (const struct json *job = json_first(jobs); job; job = json_next(job)) {
-        AUTO(json_free_auto) struct json *pods = job_index_pods(k->index, k8s_meta(job, "uid"));
-        add_job(job, pods, &list);
-    }
-    for (size_t i = 0; i < list.count; i++) {
-        const struct job *job = &list.items[i];
-        bool same = str_eq(job->name, spec->name);
-        if (!same && str_eq(job->database, spec->database->name) &&
-            (job->phase != JOB_ENDED || job->attempt >= spec->assignment->attempt)) {
-            return err_new(ERR_CONFLICT, REASON_ASSIGNMENT_STALE, "job %s is there already",
-                           job->name);
+        if (!job_index_knows(k->index, k8s_meta(job, "uid"))) {
+            return err_new(ERR_CONFLICT, REASON_ASSIGNMENT_STALE, "job %s is not in our view yet",
+                           k8s_meta(job, "name"));
         }
     }
     return NULL;
+}
+
+struct err *k8s_jobs_prepare(void *self, const struct mplan *plan)
+{
+    struct k8s *k = self;
+
+    if (!k->owner) {
+        return k8s_not_owner(k);
+    }
+    TRY(k8s_plans_hold(k, plan));
+    return check_known(k, plan);
 }
 
 /* Quota, admission, rights: nobody knows the API server's rules but the API server. */
@@ -215,8 +217,6 @@ struct err *k8s_jobs_create(void *self, const struct job_spec *spec)
     if (!k->owner) {
         return k8s_not_owner(k);
     }
-    TRY(k8s_plans_hold(k, spec->plan));
-    TRY(check_none_lives(k, spec));
     pthread_rwlock_rdlock(&k->assignments);
     struct err *failed = make_all(k, spec);
     pthread_rwlock_unlock(&k->assignments);

@@ -30,6 +30,10 @@ struct k8s {
     char *jobs_floor; /* our newest write of a Job: no look at Jobs may be older; NULL: none */
     struct written *written;
     size_t written_count, written_cap;
+    struct made_part *parts; /* ConfigMaps with SQL that were there a moment ago */
+    size_t part_count, part_cap;
+    struct cached_map *maps; /* other people's ConfigMaps, for seconds */
+    size_t map_count, map_cap;
 
     /* The making of a Job and what it mounts (readers) against the removal of what none mounts. */
     pthread_rwlock_t assignments;
@@ -75,12 +79,14 @@ struct err *k8s_secret_read(void *self, const char *namespace_, const char *name
                             struct kvlist *out) ERR_MUST_USE;
 struct err *k8s_configmap_read(void *self, const char *namespace_, const char *name,
                                struct kvlist *out) ERR_MUST_USE;
+void configmaps_done(struct k8s *k);
 struct err *k8s_secrets_list(void *self, const char *namespace_, const struct kvlist *match_labels,
                              struct json **out) ERR_MUST_USE;
 
 /* jobs.c */
 struct err *k8s_jobs_list(void *self, const char *namespace_, const char *plan_uid,
                           struct job_list *out) ERR_MUST_USE;
+struct err *k8s_jobs_prepare(void *self, const struct mplan *plan) ERR_MUST_USE;
 struct err *k8s_jobs_create(void *self, const struct job_spec *spec) ERR_MUST_USE;
 struct err *k8s_jobs_delete(void *self, const char *namespace_, const char *name) ERR_MUST_USE;
 struct err *k8s_jobs_cancel(void *self, const char *namespace_, const char *name) ERR_MUST_USE;
@@ -103,6 +109,9 @@ void unstarted_look(struct k8s *k);
 
 /* assignments.c */
 struct err *assignments_make(struct k8s *k, const struct job_spec *spec) ERR_MUST_USE;
+/* We have removed this ConfigMap, or are about to. */
+void assignments_forget(struct k8s *k, const char *namespace_, const char *name);
+void assignments_done(struct k8s *k);
 
 /* sweep.c */
 void sweep_start(struct k8s *k);

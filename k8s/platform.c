@@ -195,6 +195,8 @@ static void k8s_close(void *self)
     }
     kube_close(k->kube);
     job_index_free(k->index);
+    assignments_done(k);
+    configmaps_done(k);
     for (size_t i = 0; i < k->written_count; i++) {
         free(k->written[i].uid);
         free(k->written[i].resource_version);
@@ -401,6 +403,8 @@ static const struct platform_ops k8s_ops = {
     .read_configmap = k8s_configmap_read,
     .list_secrets = k8s_secrets_list,
     .list_jobs = k8s_jobs_list,
+    .prepare_jobs = k8s_jobs_prepare,
+    .jobs_read_secrets = true,
     .create_job = k8s_jobs_create,
     .delete_job = k8s_jobs_delete,
     .cancel_job = k8s_jobs_cancel,

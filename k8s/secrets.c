@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Secrets and ConfigMaps: one GET by name each time. A copy that is kept would be one more place for a
- * password to be, and a rotation that is not seen. */
+/* Secrets and ConfigMaps: one GET by name. A Secret each time: a copy that is kept would be one more place
+ * for a password to be, and a rotation that is not seen. A ConfigMap is kept for seconds: it has the
+ * certificate authority of a whole fleet. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "k8s/parts.h"
 #include "reconcile/base/auto.h"
+#include "reconcile/base/clock.h"
 #include "reconcile/base/limits.h"
 #include "reconcile/base/mem.h"
 #include "reconcile/base/secret.h"
@@ -62,14 +64,10 @@ struct err *k8s_secret_read(void *self, const char *namespace_, const char *name
     return NULL;
 }
 
-struct err *k8s_configmap_read(void *self, const char *namespace_, const char *name,
-                               struct kvlist *out)
+static void take_map(const struct json *object, struct kvlist *out)
 {
-    AUTO(free_auto) char *path = kube_path("/api/v1/namespaces/%s/configmaps/%s", namespace_, name);
-    AUTO(json_free_auto) struct json *object = NULL;
-
-    TRY(read_object(self, "ConfigMap", path, namespace_, name, &object));
     const struct json *data = json_get(object, "binaryData");
+
     for (const struct json *m = json_first(data); m; m = json_next(m)) {
         take_base64(m, out);
     }
@@ -79,6 +77,87 @@ struct err *k8s_configmap_read(void *self, const char *namespace_, const char *n
             kvlist_set(out, json_key(m), json_string(m));
         }
     }
+}
+
+#define MAP_LASTS_MS 5000
+
+struct cached_map {
+    char *path;
+    struct kvlist data;
+    int64_t mono_ms; /* when it was asked for */
+};
+
+static void map_done(struct cached_map *map)
+{
+    free(map->path);
+    kvlist_done(&map->data);
+}
+
+/* Lock held. Forgets what is too old on the way. */
+static const struct cached_map *find_map(struct k8s *k, const char *path)
+{
+    int64_t oldest_ms = clock_mono_ms() - MAP_LASTS_MS;
+
+    for (size_t i = 0; i < k->map_count;) {
+        struct cached_map *map = &k->maps[i];
+        if (map->mono_ms < oldest_ms) {
+            map_done(map);
+            *map = k->maps[--k->map_count];
+        } else if (str_eq(map->path, path)) {
+            return map;
+        } else {
+            i++;
+        }
+    }
+    return NULL;
+}
+
+static bool recall_map(struct k8s *k, const char *path, struct kvlist *out)
+{
+    pthread_mutex_lock(&k->lock);
+    const struct cached_map *map = find_map(k, path);
+    if (map) {
+        kvlist_copy(&map->data, out);
+    }
+    pthread_mutex_unlock(&k->lock);
+    return map != NULL;
+}
+
+static void remember_map(struct k8s *k, const char *path, const struct kvlist *data,
+                         int64_t mono_ms)
+{
+    pthread_mutex_lock(&k->lock);
+    if (!find_map(k, path)) {
+        k->maps = mem_grow(k->maps, &k->map_cap, k->map_count + 1, sizeof *k->maps);
+        struct cached_map *map = &k->maps[k->map_count++];
+        *map = (struct cached_map){ .path = mem_strdup(path), .mono_ms = mono_ms };
+        kvlist_copy(data, &map->data);
+    }
+    pthread_mutex_unlock(&k->lock);
+}
+
+void configmaps_done(struct k8s *k)
+{
+    for (size_t i = 0; i < k->map_count; i++) {
+        map_done(&k->maps[i]);
+    }
+    free(k->maps);
+}
+
+struct err *k8s_configmap_read(void *self, const char *namespace_, const char *name,
+                               struct kvlist *out)
+{
+    struct k8s *k = self;
+    AUTO(free_auto) char *path = kube_path("/api/v1/namespaces/%s/configmaps/%s", namespace_, name);
+    AUTO(json_free_auto) struct json *object = NULL;
+    int64_t now_ms = clock_mono_ms();
+
+    if (recall_map(k, path, out)) {
+        return NULL;
+    }
+    TRY(read_object(k, "ConfigMap", path, namespace_, name, &object));
+    take_map(object, out);
+    remember_map(k, path, out, now_ms);
     return NULL;
 }
 

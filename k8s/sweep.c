@@ -88,9 +88,10 @@ static struct err *sweep_object(struct k8s *k, const struct json *config_map,
     if (is_mounted(config_map, jobs)) {
         return NULL;
     }
-    AUTO(free_auto) char *path =
-        kube_path("/api/v1/namespaces/%s/configmaps/%s", k8s_meta(config_map, "namespace"),
-                  k8s_meta(config_map, "name"));
+    const char *namespace_ = k8s_meta(config_map, "namespace");
+    const char *name = k8s_meta(config_map, "name");
+    AUTO(free_auto) char *path = kube_path("/api/v1/namespaces/%s/configmaps/%s", namespace_, name);
+    assignments_forget(k, namespace_, name);
     return k8s_delete(k->kube, path, config_map, false, NULL, NULL);
 }
 

@@ -140,6 +140,10 @@ struct platform_ops {
      * decide by: of each database the newest attempt, and those of the same commit and retry token. */
     struct err *(*list_jobs)(void *self, const char *namespace_, const char *plan_uid,
                              struct job_list *out);
+    /* May be NULL. Before the Jobs of one decision are made: ERR_CONFLICT AssignmentStale when the plan is
+     * not the one that was decided about, or list_jobs() does not know of all of its Jobs. */
+    struct err *(*prepare_jobs)(void *self, const struct mplan *plan);
+    bool jobs_read_secrets; /* create_job needs no credentials */
     /* Creates and starts. A Job of that name with the same assignment is adopted (NULL). ERR_CONFLICT
      * AssignmentStale: ours with other content, look again; ERR_TRANSIENT NameConflict: not ours;
      * RunnerNotStarted: the process could not be started. */
