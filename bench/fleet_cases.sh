@@ -28,7 +28,7 @@ controller_up() {
     local flags
     IFS=, read -ra flags <<<"${SLUICE_BENCH_FLAGS:-}"
     log=$SERVERS_DIR/controller.log
-    : >"$log"
+    : >>"$log"
     servers_take_port
     metrics_port=$servers_port
     servers_take_port

@@ -180,6 +180,7 @@ void cell_reset(struct cell *cell)
     }
     cell->status_known = cell->dirty = false;
     cell->written_mono_ms = 0;
+    cell->held_mono_ms = 0;
     cell->deleting_mono_ms = 0;
     free(cell->retry);
     cell->retry = NULL;

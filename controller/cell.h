@@ -62,6 +62,8 @@ struct database_cell {
     int64_t recorded_attempt; /* its failure is in the journal by our hand; 0: none */
     struct note create, record;
     struct judgement judgement;
+    bool pending_reported; /* the metric says `pending` */
+    size_t pending;
     /* inputs hashes by snapshot and trees */
     uint64_t inputs_snapshot, inputs_trees, newest_trees;
     char inputs[ROLLOUT_HASH_LEN + 1], newest_inputs[ROLLOUT_HASH_LEN + 1];
@@ -119,6 +121,7 @@ struct cell {
     struct status stored; /* the last one written */
     bool status_known, dirty;
     int64_t written_mono_ms;
+    int64_t held_mono_ms; /* since when a write waits for the next pass; 0: none does */
     struct note write_failure, read_failure;
     /* source */
     char *source; /* what a commit is of: url, ref, revision, secret; a change makes commits void */

@@ -6,13 +6,14 @@
 
 #include "controller/core.h"
 #include "controller/failpoint.h"
+#include "controller/writes.h"
 #include "reconcile/base/auto.h"
 #include "reconcile/base/clock.h"
 #include "reconcile/base/log.h"
 #include "reconcile/base/mem.h"
 #include "reconcile/model/reason.h"
 
-#define WRITE_GAP_MS 2000 /* between status writes, changes of conditions excepted */
+#define WRITE_GAP_MS 2000 /* between status writes, but see urgent() */
 #define RETRY_FIRST_MS 200
 #define RETRY_MAX_MS 30000
 
@@ -193,14 +194,21 @@ static void schedule(struct pass *p)
 /* Cell locked. Must this status be stored now, later, or not at all? */
 static bool write_due(struct pass *p)
 {
-    const struct status *next = &p->decision.status;
     struct cell *cell = p->cell;
+    const struct pending_write write = { .stored = &cell->stored,
+                                         .next = &p->decision.status,
+                                         .first = p->decision.write_first,
+                                         .again = p->decision.requeue_after_ms == 0,
+                                         .written_mono_ms = cell->written_mono_ms,
+                                         .now_mono_ms = p->now_mono_ms };
+    int64_t held_ms = p->decision.effect == EFFECT_FORGET
+                          ? WRITE_NOTHING
+                          : write_in_ms(&write, &cell->held_mono_ms);
 
-    if (p->decision.effect == EFFECT_FORGET || status_equal(&cell->stored, next)) {
-        cell->dirty = false;
+    cell->dirty = held_ms != WRITE_NOTHING;
+    if (!cell->dirty) {
         return false;
     }
-    cell->dirty = true;
     if (cell->write_failure.reason) {
         int64_t wait_ms =
             cell->write_failure.mono_ms + back_off_ms(&cell->write_failure) - p->now_mono_ms;
@@ -209,13 +217,10 @@ static bool write_due(struct pass *p)
             return p->decision.write_first;
         }
     }
-    int64_t left_ms = cell->written_mono_ms + WRITE_GAP_MS - p->now_mono_ms;
-    bool now = p->decision.write_first || cell->written_mono_ms == 0 || left_ms <= 0 ||
-               !status_conditions_equal(&cell->stored, next);
-    if (!now) {
-        wake(p, left_ms);
+    if (held_ms > 0) {
+        wake(p, held_ms);
     }
-    return now;
+    return held_ms == 0;
 }
 
 /* False: it could not be stored, and the effect may depend on it. */
@@ -233,6 +238,7 @@ static bool write_status(struct pass *p)
         status_done(&cell->stored);
         status_copy(&p->decision.status, &cell->stored);
         cell->written_mono_ms = p->now_mono_ms;
+        cell->held_mono_ms = 0;
         cell->dirty = false;
         note_clear(&cell->write_failure);
     } else if (failed->kind == ERR_CONFLICT) {

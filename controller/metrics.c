@@ -19,6 +19,7 @@ enum family_type {
 
 #define MAX_BUCKETS 16
 #define MAX_SERIES 50000 /* of all families; beyond it new ones are not kept */
+#define SERIES_BUCKETS 8192
 
 static const double reconcile_buckets[] = { 0.005, 0.025, 0.1, 0.5, 1, 5, 15, 30, 60 };
 static const double queue_buckets[] = { 0.00001, 0.0001, 0.001, 0.01, 0.1, 1, 10, 100, 1000 };
@@ -74,7 +75,10 @@ static const struct family {
                          "Migrations that a database lacks at the wanted commit.", NULL, 0 },
     [METRIC_DATABASES] = { "sluice_databases", GAUGE, "Databases of a plan, by state.", NULL, 0 },
     [METRIC_CONDITION] = { "sluice_plan_condition", GAUGE,
-                           "1 for the present status of a plan's condition.", NULL, 0 },
+                           "1 while a plan's condition is True, else 0.", NULL, 0 },
+    [METRIC_VERIFIED] = { "sluice_plan_last_verified_timestamp_seconds", GAUGE,
+                          "When a plan's databases last said that they are at its commit.", NULL,
+                          0 },
     [METRIC_INSPECTIONS] = { "sluice_inspections", COUNTER, "Looks at databases, by result.", NULL,
                              0 },
     [METRIC_SOURCE_POLLS] = { "sluice_source_polls", COUNTER, "Polls of git servers, by result.",
@@ -98,7 +102,8 @@ static const struct family {
 };
 
 struct series {
-    struct series *next;
+    struct series *next; /* of the bucket */
+    enum metric metric;
     char *labels; /* {a="b",c="d"} without braces */
     char *plan;   /* "namespace/plan"; NULL: none */
     double value; /* sum of a histogram */
@@ -108,7 +113,7 @@ struct series {
 
 struct metrics {
     pthread_mutex_t lock;
-    struct series *series[METRIC_MAX_]; /* by labels */
+    struct series *series[SERIES_BUCKETS];
     size_t count;
     void (*fill)(void *payload);
     void *payload;
@@ -134,7 +139,7 @@ void metrics_free(struct metrics *metrics)
     if (!metrics) {
         return;
     }
-    for (int i = 0; i < METRIC_MAX_; i++) {
+    for (size_t i = 0; i < SERIES_BUCKETS; i++) {
         while (metrics->series[i]) {
             struct series *series = metrics->series[i];
             metrics->series[i] = series->next;
@@ -184,27 +189,37 @@ static char *plan_of(const struct metric_label *labels)
     return namespace_ && plan ? mem_printf("%s/%s", namespace_, plan) : NULL;
 }
 
+static struct series **bucket_of(struct metrics *metrics, enum metric metric, const char *labels)
+{
+    uint64_t hash = 14695981039346656037u + (uint64_t)metric;
+
+    for (; *labels; labels++) {
+        hash = (hash ^ (unsigned char)*labels) * 1099511628211u;
+    }
+    return &metrics->series[hash % SERIES_BUCKETS];
+}
+
 /* NULL: there are too many already. */
 static struct series *series_get(struct metrics *metrics, enum metric metric,
                                  const struct metric_label *labels)
 {
     AUTO(free_auto) char *text = labels_text(labels);
-    struct series **link = &metrics->series[metric];
+    struct series **bucket = bucket_of(metrics, metric, text);
 
-    while (*link && strcmp((*link)->labels, text) < 0) {
-        link = &(*link)->next;
-    }
-    if (*link && str_eq((*link)->labels, text)) {
-        return *link;
+    for (struct series *s = *bucket; s; s = s->next) {
+        if (s->metric == metric && str_eq(s->labels, text)) {
+            return s;
+        }
     }
     if (metrics->count >= MAX_SERIES) {
         return NULL;
     }
     struct series *series = mem_alloc(sizeof *series);
+    series->metric = metric;
     series->labels = TAKE(text);
     series->plan = plan_of(labels);
-    series->next = *link;
-    *link = series;
+    series->next = *bucket;
+    *bucket = series;
     metrics->count++;
     return series;
 }
@@ -253,7 +268,7 @@ void metrics_forget_plan(struct metrics *metrics, const char *namespace_, const 
     AUTO(free_auto) char *key = mem_printf("%s/%s", namespace_, plan);
 
     pthread_mutex_lock(&metrics->lock);
-    for (int i = 0; i < METRIC_MAX_; i++) {
+    for (size_t i = 0; i < SERIES_BUCKETS; i++) {
         for (struct series **link = &metrics->series[i]; *link;) {
             struct series *series = *link;
             if (str_eq(series->plan, key)) {
@@ -309,25 +324,46 @@ static void write_histogram(struct buf *out, const struct family *family,
     write_line(out, family->name, "_count", series, "", (double)series->count);
 }
 
-static void write_family(struct buf *out, const struct family *family, const struct series *series,
-                         bool openmetrics)
+static void write_heading(struct buf *out, const struct family *family, bool openmetrics)
 {
     static const char *const types[] = { "counter", "gauge", "histogram" };
-    const char *total = family->type == COUNTER ? "_total" : "";
-    const char *shown = openmetrics ? "" : total;
+    const char *shown = openmetrics || family->type != COUNTER ? "" : "_total";
 
-    if (!series) {
-        return;
-    }
     buf_addf(out, "# HELP %s%s %s\n", family->name, shown, family->help);
     buf_addf(out, "# TYPE %s%s %s\n", family->name, shown, types[family->type]);
-    for (; series; series = series->next) {
-        if (family->type == HISTOGRAM) {
-            write_histogram(out, family, series);
-        } else {
-            write_line(out, family->name, total, series, "", series->value);
+}
+
+static void write_series(struct buf *out, const struct family *family, const struct series *series)
+{
+    if (family->type == HISTOGRAM) {
+        write_histogram(out, family, series);
+    } else {
+        write_line(out, family->name, family->type == COUNTER ? "_total" : "", series, "",
+                   series->value);
+    }
+}
+
+static int compare_series(const void *a, const void *b)
+{
+    const struct series *x = *(const struct series *const *)a;
+    const struct series *y = *(const struct series *const *)b;
+
+    return x->metric != y->metric ? (int)x->metric - (int)y->metric : strcmp(x->labels, y->labels);
+}
+
+/* By family and labels. Lock held. Owned; the series are not. */
+static const struct series **sorted(const struct metrics *metrics)
+{
+    const struct series **list = mem_array(metrics->count + 1, sizeof *list);
+    size_t count = 0;
+
+    for (size_t i = 0; i < SERIES_BUCKETS; i++) {
+        for (const struct series *s = metrics->series[i]; s; s = s->next) {
+            list[count++] = s;
         }
     }
+    qsort(list, count, sizeof *list, compare_series);
+    return list;
 }
 
 void metrics_write(struct metrics *metrics, bool openmetrics, struct buf *out)
@@ -336,8 +372,13 @@ void metrics_write(struct metrics *metrics, bool openmetrics, struct buf *out)
         metrics->fill(metrics->payload);
     }
     pthread_mutex_lock(&metrics->lock);
-    for (int i = 0; i < METRIC_MAX_; i++) {
-        write_family(out, &families[i], metrics->series[i], openmetrics);
+    AUTO(free_auto) const struct series **list = sorted(metrics);
+    for (size_t i = 0; i < metrics->count; i++) {
+        const struct family *family = &families[list[i]->metric];
+        if (i == 0 || list[i]->metric != list[i - 1]->metric) {
+            write_heading(out, family, openmetrics);
+        }
+        write_series(out, family, list[i]);
     }
     pthread_mutex_unlock(&metrics->lock);
     if (openmetrics) {

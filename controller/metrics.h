@@ -29,6 +29,7 @@ enum metric { /* docs/metrics.md has one line for each */
     METRIC_PENDING,
     METRIC_DATABASES,
     METRIC_CONDITION,
+    METRIC_VERIFIED,
     METRIC_INSPECTIONS,
     METRIC_SOURCE_POLLS,
     METRIC_SOURCE_FETCH_SECONDS,

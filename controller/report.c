@@ -58,22 +58,21 @@ static void report_events(const struct controller *c, const struct cell *cell,
 static void report_conditions_metric(struct controller *c, const struct cell *cell,
                                      const struct status *status)
 {
-    static const enum condition_status values[] = { CONDITION_TRUE, CONDITION_FALSE,
-                                                    CONDITION_UNKNOWN };
-
     for (int type = 0; type < CONDITION_TYPE_MAX_; type++) {
-        for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
-            metrics_set(c->metrics, METRIC_CONDITION,
-                        LABELS({ "namespace", cell->namespace_ }, { "plan", cell->name },
-                               { "type", condition_type_text((enum condition_type)type) },
-                               { "status", condition_status_text(values[i]) }),
-                        status->conditions[type].status == values[i] ? 1 : 0);
-        }
+        metrics_set(c->metrics, METRIC_CONDITION,
+                    LABELS({ "namespace", cell->namespace_ }, { "plan", cell->name },
+                           { "type", condition_type_text((enum condition_type)type) },
+                           { "status", condition_status_text(CONDITION_TRUE) }),
+                    status->conditions[type].status == CONDITION_TRUE ? 1 : 0);
+    }
+    if (status->last_verified_ms) {
+        metrics_set(c->metrics, METRIC_VERIFIED,
+                    LABELS({ "namespace", cell->namespace_ }, { "plan", cell->name }),
+                    (double)(status->last_verified_ms / 1000));
     }
 }
 
-static void report_states(struct controller *c, const struct cell *cell,
-                          const struct status *status)
+static void report_states(struct controller *c, struct cell *cell, const struct status *status)
 {
     double counts[DATABASE_STATE_MAX_] = { 0 };
 
@@ -87,8 +86,12 @@ static void report_states(struct controller *c, const struct cell *cell,
                     counts[state]);
     }
     for (size_t i = 0; i < cell->database_count; i++) {
-        const struct judgement *j = &cell->databases[i].judgement;
-        if (j->has_plan && !j->error) {
+        struct database_cell *d = &cell->databases[i];
+        const struct judgement *j = &d->judgement;
+        bool changed = !d->pending_reported || d->pending != j->plan.action_count;
+        if (j->has_plan && !j->error && changed) {
+            d->pending_reported = true;
+            d->pending = j->plan.action_count;
             metrics_set(c->metrics, METRIC_PENDING,
                         LABELS({ "namespace", cell->namespace_ }, { "plan", cell->name },
                                { "database", cell->databases[i].name }),
