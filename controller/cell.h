@@ -121,7 +121,7 @@ struct cell {
     struct status stored; /* the last one written */
     bool status_known, dirty;
     int64_t written_mono_ms;
-    int64_t held_mono_ms; /* since when a write waits for the next pass; 0: none does */
+    int64_t held_mono_ms; /* since when a write is held back; 0: none is */
     struct note write_failure, read_failure;
     /* source */
     char *source; /* what a commit is of: url, ref, revision, secret; a change makes commits void */

@@ -33,6 +33,23 @@ static bool only_verified_again(const struct status *stored, const struct status
            status_equal(stored, &same);
 }
 
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static int64_t left_of(const struct pending_write *write, int64_t held_mono_ms)
+{
+    int64_t due_ms = write->now_mono_ms;
+
+    if (write->again) { /* the next pass changes it again; but there may always be a next one */
+        due_ms = held_mono_ms + WRITE_GAP_MS;
+    } else if (!urgent(write->stored, write->next)) { /* its news may come with greater ones */
+        due_ms = later(write->written_mono_ms + WRITE_GAP_MS, held_mono_ms + WRITE_SETTLE_MS);
+    }
+    return due_ms - write->now_mono_ms;
+}
+
 int64_t write_in_ms(const struct pending_write *write, int64_t *held_mono_ms)
 {
     if (status_equal(write->stored, write->next) ||
@@ -44,17 +61,10 @@ int64_t write_in_ms(const struct pending_write *write, int64_t *held_mono_ms)
         *held_mono_ms = 0;
         return 0;
     }
-    if (write->again) { /* the next pass changes it again; but there may always be a next one */
-        *held_mono_ms = *held_mono_ms ? *held_mono_ms : write->now_mono_ms;
-        int64_t left_ms = *held_mono_ms + WRITE_GAP_MS - write->now_mono_ms;
-        if (left_ms > 0) {
-            return left_ms;
-        }
+    *held_mono_ms = *held_mono_ms ? *held_mono_ms : write->now_mono_ms;
+    int64_t left_ms = left_of(write, *held_mono_ms);
+    if (left_ms <= 0) {
+        *held_mono_ms = 0;
     }
-    int64_t left_ms = write->written_mono_ms + WRITE_GAP_MS - write->now_mono_ms;
-    if (left_ms > 0 && !urgent(write->stored, write->next)) {
-        return left_ms;
-    }
-    *held_mono_ms = 0;
-    return 0;
+    return left_ms > 0 ? left_ms : 0;
 }
