@@ -68,7 +68,7 @@ static void report_conditions_metric(struct controller *c, const struct cell *ce
     if (status->last_verified_ms) {
         metrics_set(c->metrics, METRIC_VERIFIED,
                     LABELS({ "namespace", cell->namespace_ }, { "plan", cell->name }),
-                    (double)(status->last_verified_ms / 1000));
+                    (double)status->last_verified_ms / 1000);
     }
 }
 
