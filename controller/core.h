@@ -56,8 +56,9 @@ struct observation {
     struct database_view *views;
     struct gate_view *gates;
     bool *resolved;
-    struct job_list jobs; /* filled by the caller */
-    size_t *job_of;       /* per database: index into jobs; SIZE_MAX: none */
+    struct job_list jobs;        /* filled by the caller */
+    size_t *job_of;              /* per database: index into jobs; SIZE_MAX: none */
+    int64_t stray_ended_mono_ms; /* the newest end of a Job of an entry that is gone; 0: none */
 };
 void observe(struct controller *c, struct cell *cell, int64_t now_mono_ms, struct observation *o);
 void observation_done(struct observation *o);

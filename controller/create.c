@@ -220,7 +220,9 @@ static bool create_job(struct batch *b, size_t at, int64_t *leave_ms)
     pthread_mutex_lock(&cell->lock);
     struct database_cell *d = cell_database(cell, name);
     if (d && !failed) {
-        note_clear(&d->create);
+        if (!str_eq(d->create.reason, REASON_RUNNER_NOT_STARTED)) {
+            note_clear(&d->create); /* why the last one did not start is told until this one has */
+        }
         d->recorded_attempt = 0;
     } else if (d && !conflict) { /* a conflict is no failure: look again */
         if (note_failure(&d->create, TAKE(failed), clock_mono_ms())) {

@@ -25,6 +25,18 @@ static bool job_before(const struct job *a, const struct job *b)
     return a->attempt > b->attempt;
 }
 
+/* An entry that was renamed while its Job ran: what that Job did is known by a look after its end. */
+static void note_stray(struct cell *cell, const struct job *job, struct observation *o)
+{
+    int64_t ended_ms = 0;
+
+    o->seen.stray_jobs += job_live(job) ? 1 : 0;
+    if (job->phase == JOB_ENDED && cell_ended_since(cell, job->name, &ended_ms) &&
+        ended_ms > o->stray_ended_mono_ms) {
+        o->stray_ended_mono_ms = ended_ms;
+    }
+}
+
 /* Entries by their Jobs: which one to look at, and how often it was tried. */
 static void observe_jobs(struct cell *cell, int64_t now_mono_ms, struct observation *o)
 {
@@ -37,7 +49,7 @@ static void observe_jobs(struct cell *cell, int64_t now_mono_ms, struct observat
                                              : cell_database_index(cell, job->database);
         index_of[i] = index;
         if (index == SIZE_MAX) {
-            o->seen.stray_jobs += job_live(job) ? 1 : 0;
+            note_stray(cell, job, o);
             continue;
         }
         if (o->job_of[index] == SIZE_MAX || job_before(job, &o->jobs.items[o->job_of[index]])) {
@@ -378,7 +390,7 @@ static void view_withdrawn(struct cell *cell, size_t index, const struct trees *
 }
 
 static void view_facts(struct controller *c, struct cell *cell, size_t index, int64_t now_mono_ms,
-                       struct database_view *view)
+                       const struct observation *o, struct database_view *view)
 {
     const struct database_cell *d = &cell->databases[index];
 
@@ -390,9 +402,10 @@ static void view_facts(struct controller *c, struct cell *cell, size_t index, in
                  c->platform.ops->cluster_id(c->platform.self), view);
     check_owner(c, cell, &d->seen->inspection.lease, now_mono_ms, view);
     view->age_ms = now_mono_ms - d->seen->ended_mono_ms;
+    view->after_job = d->seen->began_mono_ms >= o->stray_ended_mono_ms;
     if (view->job.phase == JOB_ENDED) {
         int64_t ended_mono_ms = now_mono_ms - view->job.ended_age_ms;
-        view->after_job = d->seen->began_mono_ms >= ended_mono_ms;
+        view->after_job = view->after_job && d->seen->began_mono_ms >= ended_mono_ms;
         view->failure_recorded = view->failure_recorded ||
                                  (d->recorded_attempt && d->recorded_attempt == view->job.attempt);
     }
@@ -424,7 +437,7 @@ static void observe_database(struct controller *c, struct cell *cell, size_t ind
     note_view(&d->failure, now_mono_ms, &view->failure);
     note_view(&d->create, now_mono_ms, &view->create);
     note_view(&d->record, now_mono_ms, &view->record);
-    view_facts(c, cell, index, now_mono_ms, view);
+    view_facts(c, cell, index, now_mono_ms, o, view);
     view_inputs(cell, index, trees, view);
     step_retry_token(&cell->snapshot->plan, &cell->status, token);
     if (trees) {
