@@ -126,6 +126,9 @@ static struct json *format_database(const struct database_status *database, bool
     if (database->member >= 0) {
         json_set_int64(object, "member", database->member);
     }
+    if (database->foreign >= 0) {
+        json_set_int64(object, "foreign", database->foreign);
+    }
     if (database->own >= 0) {
         json_set_int64(object, "own", database->own);
     }
@@ -412,6 +415,7 @@ static void parse_database(const struct json *json, struct database_status *out)
     out->begun = json_bool(json_get(json, "begun"), false);
     out->member = get_int32(json, "member", -1);
     out->own = get_int32(json, "own", -1);
+    out->foreign = get_int32(json, "foreign", -1);
     out->outage_ms = get_seconds(json, "outage");
     out->wave = get_text(json, "wave");
     out->job = get_text(json, "job");

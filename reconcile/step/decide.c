@@ -191,7 +191,7 @@ static void sync_databases(struct step *s)
     struct database_status *fresh = mem_array(count, sizeof *fresh);
     for (size_t i = 0; i < count; i++) {
         const struct database_status *before = step_before(s, i);
-        fresh[i].member = fresh[i].own = -1;
+        fresh[i].member = fresh[i].own = fresh[i].foreign = -1;
         if (before) {
             fresh[i] = *before;
         }

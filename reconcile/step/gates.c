@@ -93,6 +93,17 @@ static struct soak soak_make(const struct step *s, int32_t wave)
 
 /* ---- one gate ---------------------------------------------------------------------------------- */
 
+static const struct gate_view *gate_look(const struct step *s, const struct gate_status *slot)
+{
+    for (size_t i = 0; i < s->seen->gate_count; i++) {
+        const struct gate_view *view = &s->seen->gates[i];
+        if (str_eq(view->wave, slot->wave) && str_eq(view->name, slot->name)) {
+            return view;
+        }
+    }
+    return NULL;
+}
+
 static struct gate_status *gate_slot(struct step *s, const char *wave, const char *name)
 {
     struct status *next = s->next;
@@ -110,18 +121,10 @@ static struct gate_status *gate_slot(struct step *s, const char *wave, const cha
         .state = GATE_WAITING,
         .round = 1,
     };
+    const struct gate_view *view = gate_look(s, slot);
+    slot->round =
+        view ? view->round + 1 : 1; /* an answer to a slot of that name before is none to it */
     return slot;
-}
-
-static const struct gate_view *gate_look(const struct step *s, const struct gate_status *slot)
-{
-    for (size_t i = 0; i < s->seen->gate_count; i++) {
-        const struct gate_view *view = &s->seen->gates[i];
-        if (str_eq(view->wave, slot->wave) && str_eq(view->name, slot->name)) {
-            return view;
-        }
-    }
-    return NULL;
 }
 
 /* A measurement counts once: the round moves on. Silence neither passes nor fails. */

@@ -111,6 +111,25 @@ static void observe_journal(const struct journal *journal, struct database_view 
     }
 }
 
+/* Both lists are in the order of ranks: what we apply has a journal row of its rank. */
+static int32_t newest_foreign(const struct inspection *inspection)
+{
+    const struct history *history = &inspection->history;
+    const struct journal *journal = &inspection->journal;
+    size_t j = journal->count;
+    for (size_t i = history->count; i > 0; i--) {
+        const struct history_row *row = &history->rows[i - 1];
+        while (j > 0 && (journal->rows[j - 1].installed_rank == 0 ||
+                         journal->rows[j - 1].installed_rank > row->rank)) {
+            j--;
+        }
+        if (row->success && (j == 0 || journal->rows[j - 1].installed_rank != row->rank)) {
+            return row->rank;
+        }
+    }
+    return 0;
+}
+
 void step_observe(const struct inspection *inspection, const struct mplan *plan, size_t index,
                   const char *cluster_id, struct database_view *out)
 {
@@ -123,6 +142,7 @@ void step_observe(const struct inspection *inspection, const struct mplan *plan,
     out->now_ms = inspection->identity.now_ms;
     out->read_only = inspection->identity.read_only;
     out->empty = inspection->history.count == 0 && inspection->history.schema_empty;
+    out->foreign = newest_foreign(inspection);
     out->head = 0;
     for (size_t i = 0; i < inspection->history.count; i++) {
         const struct history_row *row = &inspection->history.rows[i];

@@ -106,9 +106,10 @@ struct database_view { /* same index as plan->databases */
     bool other_table;      /* a lease in the schema names another history table for this plan */
     enum engine engine;
     int64_t epoch;
-    int32_t head;               /* rank of the newest successful row; 0: none */
-    int64_t journal;            /* head_seq; 0: none */
-    int64_t now_ms;             /* its clock then, UTC */
+    int32_t head;    /* rank of the newest successful row; 0: none */
+    int32_t foreign; /* rank of the newest successful row without a journal row; 0: none */
+    int64_t journal; /* head_seq; 0: none */
+    int64_t now_ms;  /* its clock then, UTC */
     int64_t newest_finished_ms; /* newest journal `finished`; 0: none */
     char newest_commit[65];     /* git_commit of the newest journal row that has one; "": none */
     bool empty;                 /* no history, and no table but ours: it proves nothing */

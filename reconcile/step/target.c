@@ -141,11 +141,11 @@ bool judge_identity(struct step *s, size_t index, struct judged *judged)
     }
     const struct database_view *view = &s->seen->databases[index];
     struct database_status *memory = &s->next->databases[index];
-    judged->by_hand =
-        memory->target[0] && view->head > memory->head && view->journal == memory->journal;
+    judged->by_hand = memory->foreign >= 0 && view->foreign > memory->foreign;
     (void)snprintf(memory->target, sizeof memory->target, "%.8s", view->target);
     memory->head = view->head;
     memory->journal = view->journal;
+    memory->foreign = view->foreign;
     return false;
 }
 

@@ -38,7 +38,7 @@ metadata: {name: fleet}
 spec:
   source: {url: '$SLUICE_TEST_GIT_HTTP_URL/shop.git', interval: 1s, paths: [sql/tenants]}
   databaseSelector: {matchLabels: {fleet: shop}}
-  strategy: {type: Canary, waves: [{name: canary, select: {matchLabels: {tier: canary}}}, {name: named, select: {names: [nobody-yet]}}]}
+  strategy: {type: Canary, waves: [{name: canary, select: {matchLabels: {tier: canary}}}, {name: named, select: {names: [nobody-yet]}, allowEmpty: true}]}
   interval: 2s
   retryInterval: 200ms
 YAML
@@ -76,6 +76,9 @@ echo 'create table b (id int);' >"$sql/tenants/V2__b.sql"
 commit shop second
 run_expect "a commit reaches the empty fleet" 0 '' "$SLUICE" wait plan/fleet --commit "$sha" --timeout 30s
 tenant anna
+wait_for "a tenant with a history and no canary beside it is refused" 30 condition_is Stalled "True InvalidSpec" fleet
+like "by the labels that there are" "$("$SLUICE" get plan/fleet -o json)" 'wave canary selects none of 1 databases: no label tier'
+tenant anna 'tier: canary'
 wait_for "and the next tenant gets everything" 60 databases_are 'anna:UpToDate'
 is "both files" "$(tables anna)" ab
 done_testing

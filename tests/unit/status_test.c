@@ -20,6 +20,7 @@ static void fill_database(struct database_status *d, const char *name)
         .tree = "0123456789abcdef",
         .verified = "1123456789abcdef",
         .begun = true,
+        .foreign = 3,
         .own = 2,
         .member = 1,
         .outage_ms = 61000,
@@ -138,7 +139,8 @@ Test(status, format_is_pinned)
         "\"databases\":[{\"name\":\"orders\",\"state\":\"Failed\",\"version\":\"13\","
         "\"target\":\"1f0c2a9b\",\"head\":14,\"journal\":57,\"tree\":\"0123456789abcdef\","
         "\"verified\":\"1123456789abcdef\",\"begun\":true,"
-        "\"member\":1,\"own\":2,\"outage\":61,\"wave\":\"canary\",\"job\":\"shop-orders-0123456789-"
+        "\"member\":1,\"foreign\":3,\"own\":2,\"outage\":61,\"wave\":\"canary\",\"job\":\"shop-"
+        "orders-0123456789-"
         "4\","
         "\"attempt\":4,\"message\":\"V14__x.sql:3: no\"}],\"ahead\":[\"14\"],"
         "\"gates\":[{\"wave\":\"canary\",\"name\":\"rows\",\"state\":\"Passing\",\"successes\":3,"
@@ -244,6 +246,7 @@ static void fleet(struct status *out, const char *version, struct status *again)
         out->databases[i].journal = 1000000000; /* a thousand times LIMIT_JOURNAL_ROWS */
         out->databases[i].outage_ms = 86400000;
         out->databases[i].own = -1;
+        out->databases[i].begun = false; /* no roll-out is on */
     }
     AUTO(json_free_auto) struct json *json = status_format(out);
     AUTO(free_auto) char *text = json_text(json);
@@ -344,6 +347,7 @@ CHANGE(database_verified, s->databases[0].verified[0] = 'x')
 CHANGE(database_begun, s->databases[0].begun = false)
 CHANGE(database_member, s->databases[0].member++)
 CHANGE(database_own, s->databases[0].own++)
+CHANGE(database_foreign, s->databases[0].foreign++)
 CHANGE(database_outage, s->databases[0].outage_ms += 100000)
 CHANGE(database_wave, replace(&s->databases[0].wave, "x"))
 CHANGE(database_job, replace(&s->databases[0].job, "x"))
@@ -429,6 +433,7 @@ static const struct change changes[] = {
     ROW(database_begun, true, false),
     ROW(database_member, true, false),
     ROW(database_own, true, false),
+    ROW(database_foreign, true, false),
     ROW(database_outage, true, false),
     ROW(database_wave, false, false),
     ROW(database_job, false, false),

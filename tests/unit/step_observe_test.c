@@ -166,6 +166,48 @@ Test(step_observe, an_empty_database_and_the_commit_of_its_newest_row, .init = s
     cr_expect(!view.empty, "a history");
 }
 
+struct foreign_row {
+    const char *rule;
+    int32_t history[5]; /* ranks; negative: not successful */
+    int32_t journal[5]; /* installed_rank of rows, in their order */
+    int32_t want;
+};
+static const struct foreign_row foreigns[] = {
+    { "nothing", { 0 }, { 0 }, 0 },
+    { "all of them ours", { 1, 2, 3 }, { 1, 2, 3 }, 0 },
+    { "adopted: none of them ours", { 1, 2, 3 }, { 0 }, 3 },
+    { "adopted, then ours", { 1, 2, 3 }, { 3 }, 2 },
+    { "by hand after ours", { 1, 2, 3 }, { 1, 2 }, 3 },
+    { "by hand between ours", { 1, 2, 3 }, { 1, 3 }, 2 },
+    { "steps before the row of the file", { 1, 2 }, { 1, -1, -1, 2 }, 0 },
+    { "several rows of one rank", { 1, 2 }, { 1, 2, 2, 2 }, 0 },
+    { "a row of ours that is gone from the history", { 1 }, { 1, 2 }, 0 },
+    { "one that failed is not applied", { 1, -2 }, { 1 }, 0 },
+};
+
+Test(step_observe, the_newest_row_that_another_tool_wrote, .init = setup)
+{
+    for (size_t i = 0; i < ROWS(foreigns); i++) {
+        const struct foreign_row *r = &foreigns[i];
+        struct history_row history[5] = { 0 };
+        struct journal_row journal[5] = { 0 };
+        struct inspection inspection = { .history = { .rows = history },
+                                         .journal = { .rows = journal } };
+        for (size_t k = 0; k < 5 && r->history[k]; k++) {
+            int32_t rank = r->history[k];
+            history[inspection.history.count++] =
+                (struct history_row){ .rank = rank < 0 ? -rank : rank, .success = rank > 0 };
+        }
+        for (size_t k = 0; k < 5 && r->journal[k]; k++) { /* -1: a row of a step */
+            journal[inspection.journal.count++].installed_rank =
+                r->journal[k] > 0 ? r->journal[k] : 0;
+        }
+        struct database_view view = { 0 };
+        step_observe(&inspection, &plan, 0, "c1", &view);
+        cr_expect(view.foreign == r->want, "%s: %d", r->rule, view.foreign);
+    }
+}
+
 /* ---- tokens and hashes ------------------------------------------------------------------------- */
 
 Test(step_observe, tokens)

@@ -192,7 +192,7 @@ void world_run_by_hand(struct world *w, size_t database, int commit)
         d->applied++;
         d->content[d->applied] = c->content[d->applied];
         d->effects[d->applied]++;
-        d->head++;
+        d->foreign = ++d->head;
     }
     d->next_look_ms = w->mono_ms;
 }
@@ -441,6 +441,7 @@ static void end_look(struct world *w, struct world_database *d)
     view->epoch = d->epoch;
     view->head = d->head;
     view->journal = d->journal;
+    view->foreign = d->foreign;
     view->now_ms = w->utc_ms + d->clock_ms;
     view->newest_finished_ms = d->finished_ms ? d->finished_ms : 0;
     view->empty = d->applied == 0 && !d->tables;
