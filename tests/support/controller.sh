@@ -6,6 +6,7 @@
 #   controller_start [FLAG…]       starts it in the background, waits until /readyz says ok
 #   controller_stop                SIGTERM, waits; controller_kill: SIGKILL
 #   controller_end                 stops it and prints the log's end after a failure; call in a trap
+#   controller_reap                kills it and the Jobs of its folder
 #   controller_port NAME           address of metrics, health or hook
 #   secret NAME URI                a database Secret in $PLANS
 #   plan_file NAME REPO            head of a manifest with source; the rest comes from stdin
@@ -64,18 +65,23 @@ controller_kill() {
 
 # Jobs outlive their controller on purpose; a test's do not outlive the test.
 controller_end() {
-    local code=$1 alive pid
+    local code=$1
     if { [ "$code" != 0 ] || [ "${tap_failed:-0}" != 0 ]; } && [ -s "${CONTROLLER_LOG:-}" ]; then
         printf '# last lines of the controller:\n' >&2
         tail -n 25 "$CONTROLLER_LOG" | cut -c1-400 | sed 's/^/#   /' >&2
     fi
+    controller_reap
+    servers_end "$code"
+}
+
+controller_reap() {
+    local alive pid
     controller_kill
     for alive in "$PLANS"/.sluice/jobs/*/alive; do
         [ -s "$alive" ] || continue
         pid=$(<"$alive")
         if ! flock -n -s "$alive" true; then kill -9 "$pid" 2>/dev/null || true; fi
     done
-    servers_end "$code"
 }
 
 controller_port() {

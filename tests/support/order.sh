@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# Stories of roll-outs on servers that log every statement, several beside each other: each has its own
+# controller, repository, plan and databases. Source after tap.sh and servers.sh; it brings controller.sh.
+#
+#   order_init                 the servers: pg, mariadb, git
+#   story NAME FUNCTION        FUNCTION in the background, as NAME (short: a-z, digits)
+#   stories_end                waits for all of them and reports their tests; with $SLUICE_STORY (a
+#                              comma-separated list) of those alone
+#
+# Inside a story ($S is its name; the plan is "shop"; databases a b c m are $S_a … of pg, those that start
+# with m of mariadb, in the plan's entries of the same names):
+#   file NAME [DATABASE]       sql/NAME.sql, or sql/DATABASE/NAME.sql: one statement, marked
+#   plan [KEY=VALUE]…          changes the plan and writes it. Keys: entries ("a b n=c": entry n leads to
+#                              database c), select, soak (seconds), gate (a name; '' none), type, more
+#                              (lines of strategy), waves (more waves), top (lines of spec), paths, first
+#                              (how many the first wave selects: for the witness)
+#   begin [ENTRIES]            V1 everywhere, without soak and gate
+#   answer DATABASE yes|no     what its gates say from now on
+#   note WORDS                 a line for the witness
+#   kept NAME FILES DATABASES  the servers' logs say that the roll-out of FILES kept its order, and
+#                              that it has reached these databases, the first one first
+#   soaking, stalled REASON, ready   for wait_for
+#   saw FILES DATABASE         for wait_for: its server has logged a statement of these files
+#   looked                     the controller has looked at everything since
+#   message TYPE               of a condition
+#   began_anew                 why, as status says; empty when it did not
+
+. "$SLUICE_SOURCE/tests/support/controller.sh"
+
+order_init() {
+    controller_init
+    MIN_INTERVAL=100ms
+    pg_start pg log "log_line_prefix=%n %p %d "
+    [ "${1:-}" = pg ] || mariadb_start mariadb log log_output=FILE,TABLE "default_time_zone=+00:00"
+    git_http_start
+    STORIES=$SERVERS_DIR/stories
+    mkdir "$STORIES"
+    stories=()
+}
+
+# Every story is a process with servers of its parent; what it started itself ends with it.
+story() {
+    local name=$1 function=$2
+    [[ -z "${SLUICE_STORY:-}" || ",$SLUICE_STORY," == *",$name,"* ]] || return 0
+    (
+        S=$name
+        PLANS=$SERVERS_DIR/plans-$S CONTROLLER_LOG=$STORIES/$S.log ORDERS=$STORIES/$S.orders
+        tap_count=0 tap_failed=0 controller_pid='' servers_mine=1
+        export SLUICE_STANDALONE=$PLANS
+        trap 'controller_reap' EXIT
+        mkdir -p "$PLANS"
+        : >"$CONTROLLER_LOG" && : >"$ORDERS"
+        declare -A spec=([entries]='a b c' [select]='names: [a]' [soak]=0 [gate]='' [type]=Canary [more]=''
+            [waves]='' [top]='' [paths]='[sql]' [first]=1)
+        declare -A labels=()
+        repo_new "$S"
+        sql=$SERVERS_DIR/$S/sql
+        mkdir -p "$sql"
+        $function
+        printf '1..%d\n' "$tap_count"
+        [ "$tap_failed" = 0 ] || { printf '# its controller:\n'; tail -n 12 "$CONTROLLER_LOG" | cut -c1-400 | sed 's/^/#   /'; }
+    ) >"$STORIES/$name.tap" 2>&1 &
+    stories+=("$name:$!")
+}
+
+stories_end() {
+    local one name line plan
+    for one in "${stories[@]}"; do
+        name=${one%%:*}
+        wait "${one#*:}" || true
+        plan=''
+        while IFS= read -r line; do
+            case $line in
+            'ok - '*) pass "$name: ${line#ok - }" ;;
+            'not ok - '*) flunk "$name: ${line#not ok - }" ;;
+            1..*) plan=$line ;;
+            *) printf '#%s\n' "${line#\#}" ;;
+            esac
+        done <"$STORIES/$name.tap"
+        [ -n "$plan" ] || flunk "$name: came to its end"
+    done
+    stories=()
+}
+
+# ---- inside a story -------------------------------------------------------------------------------
+
+server_of() { case $1 in m*) printf mariadb ;; *) printf pg ;; esac; }
+sql_on() { db_sql "$(server_of "$1")" "${S}_$1" "$2"; }
+note() { printf '%s %s\n' "$(date +%s.%3N)" "$*" >>"$ORDERS"; }
+
+database() { # NAME: an empty one, with its Secret
+    db_create "$(server_of "$1")" "${S}_$1"
+    secret "$1-db" "$(db_uri "$(server_of "$1")" "${S}_$1")"
+}
+
+file() {
+    mkdir -p "$sql${2:+/$2}"
+    printf "insert into effect values ('mark:%s:%s');\n" "$S" "${1%%__*}" >"$sql${2:+/$2}/$1.sql"
+}
+
+plan_text() {
+    local entry name
+    cat <<YAML
+apiVersion: sluice.dev/v1alpha1
+kind: MigrationPlan
+metadata: {name: shop}
+spec:
+  source: {url: '$SLUICE_TEST_GIT_HTTP_URL/$S.git', interval: 200ms, paths: ${spec[paths]}}
+  interval: 2s
+  retryInterval: 200ms
+${spec[top]}
+  databases:
+YAML
+    for entry in ${spec[entries]}; do
+        name=${entry%=*}
+        printf '  - {name: %s, secretRef: {name: %s-db}%s}\n' "$name" "${entry#*=}" \
+            "${labels[$name]:+, labels: {${labels[$name]}\}}"
+    done
+    printf '  strategy:\n    type: %s\n' "${spec[type]}"
+    [ -z "${spec[more]}" ] || printf '    %s\n' "${spec[more]}"
+    [ "${spec[type]}" != AllAtOnce ] || return 0
+    printf '    waves:\n    - name: canary\n      select: {%s}\n      soak: %ss\n' "${spec[select]}" "${spec[soak]}"
+    [ -z "${spec[gate]}" ] || printf '      gates: [{name: %s, sql: {query: "%s", interval: 300ms}}]\n' "${spec[gate]}" \
+        "select yes from answer where 'gate:$S:${spec[gate]}' <> ''"
+    [ -z "${spec[waves]}" ] || printf '%s\n' "${spec[waves]}"
+}
+
+plan() {
+    local pair
+    for pair in "$@"; do spec[${pair%%=*}]=${pair#*=}; done
+    plan_text >"$PLANS/.new-plan"
+    if [ "${spec[type]}" = AllAtOnce ]; then
+        note open
+    else
+        note "first=${spec[first]} soak=${spec[soak]} gate=${spec[gate]:--}"
+    fi
+    mv "$PLANS/.new-plan" "$PLANS/shop.yaml"
+}
+
+push() { commit "$S" "${1:-more}"; } # sets $sha
+
+begin() {
+    local name folder folders=("$sql")
+    spec[entries]=${1:-${spec[entries]}}
+    for name in ${spec[entries]}; do database "${name#*=}"; done
+    # shellcheck disable=SC2206
+    [ "${spec[paths]}" = '[sql]' ] || folders=(${spec[entries]/#/$sql/})
+    for folder in "${folders[@]}"; do
+        mkdir -p "$folder"
+        cat >"$folder/V1__first.sql" <<'SQL'
+create table effect (mark varchar(60));
+create table answer (yes boolean);
+insert into answer values (true);
+SQL
+    done
+    push first
+    plan
+    controller_start
+    run_expect "a first commit reaches everybody" 0 '' wait_commit "$sha" 90
+}
+
+answer() {
+    local yes=false
+    [ "$2" = no ] || yes=true
+    sql_on "$1" "update answer set yes = $yes where 'answer:$S:$2' <> ''" >/dev/null
+}
+
+witness() { # FILES [ORDERS]
+    local mariadb=''
+    [ -z "${SLUICE_TEST_MARIADB_LOG:-}" ] || mariadb=${SLUICE_TEST_MARIADB_LOG%/*}/data/mysql/general_log.CSV
+    # shellcheck disable=SC2086
+    perl "$SLUICE_SOURCE/tests/support/order-witness.pl" "$S" "${2:-$ORDERS}" "$1" "$SLUICE_TEST_PG_LOG" $mariadb
+}
+
+kept() {
+    local said code=0 faults
+    faults=$(mktemp)
+    said=$(witness "$2" 2>"$faults") || code=$?
+    if [ $code = 0 ] && [ "$said" = "$3" ]; then
+        pass "$1"
+    else
+        flunk "$1" "the servers saw it on: $said" "want: $3" "$(cat "$faults" "$ORDERS")"
+    fi
+}
+
+soaking() { condition_is Waiting "True Soaking"; }
+stalled() { condition_is Stalled "True $1"; }
+ready() { condition_is Ready "True ReconciliationSucceeded"; }
+began_anew() { plan_json .status.rollout.restarted; }
+message() {
+    "$SLUICE" get plan/shop -o json | perl -MJSON::PP -0777 -ne '
+        BEGIN { $type = shift @ARGV }
+        for (@{decode_json($_)->{status}{conditions}}) { print $_->{message} if $_->{type} eq $type }' "$1"
+}
+saw() { [[ " $(witness "$1" 2>/dev/null) " == *" $2 "* ]]; } # FILES DATABASE
+observed() { [ "$(plan_json .status.observedGeneration)" = "$(plan_json .metadata.generation)" ]; }
+# The controller has seen the plan as it is now, polled its source and looked at every database, twice.
+looked() {
+    local turn before
+    for turn in 1 2; do
+        before=$(plan_json .status.lastHandledReconcileAt)
+        "$SLUICE" reconcile plan/shop >/dev/null
+        within 30 eval "[ \"\$(plan_json .status.lastHandledReconcileAt)\" != '$before' ] && observed" || return 1
+    done
+}
