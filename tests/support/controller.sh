@@ -4,6 +4,7 @@
 #
 #   controller_init                folder $PLANS, empty
 #   controller_start [FLAG…]       starts it in the background, waits until /readyz says ok
+#   controller_launch [FLAG…]      the same without waiting
 #   controller_stop                SIGTERM, waits; controller_kill: SIGKILL
 #   controller_end                 stops it and prints the log's end after a failure; call in a trap
 #   controller_reap                kills it and the Jobs of its folder
@@ -36,13 +37,17 @@ controller_ready() {
     address=$(controller_port health 2>/dev/null) && http_get "$address" /readyz | grep -q ok
 }
 
-controller_start() {
-    rm -f "$PLANS/.sluice/ports.json"
+controller_launch() {
     # shellcheck disable=SC2086
     ${CONTROLLER_UNDER:-} "$SLUICE" controller --standalone "$PLANS" --allow-source-scheme=http,file \
         --min-interval="${MIN_INTERVAL:-200ms}" --metrics-addr=127.0.0.1:0 --health-addr=127.0.0.1:0 \
         --hook-addr=127.0.0.1:0 "$@" </dev/null 2>>"$CONTROLLER_LOG" &
     controller_pid=$!
+}
+
+controller_start() {
+    rm -f "$PLANS/.sluice/ports.json"
+    controller_launch "$@"
     within 30 controller_ready || { servers_fail "the controller is not ready"; tail -n 5 "$CONTROLLER_LOG" >&2; return 1; }
 }
 

@@ -14,8 +14,10 @@
 #   TIME first=N soak=SECONDS gate=NAME    in force from now on; gate=- is none
 #   TIME since                             no soak and no answer from before counts
 #   TIME free=DATABASE                     may have the files whenever it wants: it is empty
+#   TIME left=DATABASE                     is no database of the plan any more: it proves nothing
 #   TIME open                              AllAtOnce: so may everybody
 #
+# An edit may take a second to be seen.
 # No more than N databases may have a statement of a file before there is one that has run the file, and
 # whose last statement of FILES is as old as the soak, and which has then said yes to the gate, asked
 # after that statement and after the last change of the order. Prints the databases that got a statement,
@@ -81,12 +83,14 @@ for my $log (@logs) {
 }
 @events = sort { $a->[0] <=> $b->[0] } @events;
 
-my (@orders, %free);    # [time, settings]
+my (@orders, %free, %left);    # [time, settings]; when
 open my $handle, '<', $orders_file or die "$orders_file: $!\n";
 while (<$handle>) {
     my ($time, @words) = split;
     my %set = map { /=/ ? split(/=/, $_, 2) : ($_ => 1) } @words;
-    if (exists $set{free}) { $free{$set{free}} = 1 } else { push @orders, [$time, \%set] }
+    if (exists $set{free}) { $free{"${story}_$set{free}"} = 1 }
+    elsif (exists $set{left}) { $left{"${story}_$set{left}"} = $time }
+    else { push @orders, [$time, \%set] }
 }
 
 # What was in force at a time: the settings, and since when soak and answers may count.
@@ -132,12 +136,17 @@ for my $event (grep { $_->[2] eq 'mark' } @events) {
     push @reached, $database if !$started{$database}++;
     next if $free{$database};
     $first{$file}{$database} //= $time;
-    my $now = in_force($time);
     my $own = $first{$file}{$database};
-    my @before = grep { $_ ne $database && $first{$file}{$_} < $own } sort keys %{$first{$file}};
-    next if $now->{open} || @before < $now->{first};
-    my %why = map { $_ => objection($_, $file, $time, $now) } @before;
-    next if grep { $_ eq '' } values %why;
+    my @before = grep { $_ ne $database && $first{$file}{$_} < $own && ($left{$_} // 9e9) > $time }
+        sort keys %{$first{$file}};
+    my %why;
+    my $may = sub {
+        my ($now) = @_;
+        return 1 if $now->{open} || @before < $now->{first};
+        %why = map { $_ => objection($_, $file, $time, $now) } @before;
+        return scalar grep { $_ eq '' } values %why;
+    };
+    next if $may->(in_force($time - 1)) || $may->(in_force($time));
     $faults++;
     print STDERR "$database ran $file at $time, but ", join('; ', map { "$_ $why{$_}" } @before), "\n";
 }

@@ -10,16 +10,20 @@
 #
 # Inside a story ($S is its name; the plan is "shop"; databases a b c m are $S_a … of pg, those that start
 # with m of mariadb, in the plan's entries of the same names):
-#   file NAME [DATABASE]       sql/NAME.sql, or sql/DATABASE/NAME.sql: one statement, marked
+#   file NAME [FOLDER [MARK]]  sql/NAME.sql, or sql/FOLDER/NAME.sql: one statement, marked V2 for V2__x
 #   plan [KEY=VALUE]…          changes the plan and writes it. Keys: entries ("a b n=c": entry n leads to
 #                              database c), select, soak (seconds), gate (a name; '' none), type, more
-#                              (lines of strategy), waves (more waves), top (lines of spec), paths, first
-#                              (how many the first wave selects: for the witness)
+#                              (lines of strategy), waves (more waves), top (a line of spec), paths,
+#                              folders (of sql/, for begin), first (how many the first wave selects: for
+#                              the witness). more_of[ENTRY] is more of an entry: "labels: {tier: canary}"
 #   begin [ENTRIES]            V1 everywhere, without soak and gate
+#   soak_begins SOAK GATE [ENTRIES]   then V2 is on the canary, and it soaks
+#   done_all                   the commit reaches everybody
 #   answer DATABASE yes|no     what its gates say from now on
 #   note WORDS                 a line for the witness
 #   kept NAME FILES DATABASES  the servers' logs say that the roll-out of FILES kept its order, and
 #                              that it has reached these databases, the first one first
+#   only NAME FILES DATABASES  the same of a roll-out that has not ended: nobody else has seen a statement
 #   soaking, stalled REASON, ready   for wait_for
 #   saw FILES DATABASE         for wait_for: its server has logged a statement of these files
 #   looked                     the controller has looked at everything since
@@ -48,12 +52,13 @@ story() {
         PLANS=$SERVERS_DIR/plans-$S CONTROLLER_LOG=$STORIES/$S.log ORDERS=$STORIES/$S.orders
         tap_count=0 tap_failed=0 controller_pid='' servers_mine=1
         export SLUICE_STANDALONE=$PLANS
+        within() { story_within "$@"; }
         trap 'controller_reap' EXIT
         mkdir -p "$PLANS"
         : >"$CONTROLLER_LOG" && : >"$ORDERS"
         declare -A spec=([entries]='a b c' [select]='names: [a]' [soak]=0 [gate]='' [type]=Canary [more]=''
-            [waves]='' [top]='' [paths]='[sql]' [first]=1)
-        declare -A labels=()
+            [waves]='' [top]='' [paths]='[sql]' [folders]=. [first]=1)
+        declare -A more_of=()
         repo_new "$S"
         sql=$SERVERS_DIR/$S/sql
         mkdir -p "$sql"
@@ -83,6 +88,16 @@ stories_end() {
     stories=()
 }
 
+# Rarer than tap.sh does: many stories are beside each other.
+story_within() {
+    local end=$((SECONDS + $1))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ $SECONDS -lt $end ] || return 1
+        sleep 0.3
+    done
+}
+
 # ---- inside a story -------------------------------------------------------------------------------
 
 server_of() { case $1 in m*) printf mariadb ;; *) printf pg ;; esac; }
@@ -96,7 +111,7 @@ database() { # NAME: an empty one, with its Secret
 
 file() {
     mkdir -p "$sql${2:+/$2}"
-    printf "insert into effect values ('mark:%s:%s');\n" "$S" "${1%%__*}" >"$sql${2:+/$2}/$1.sql"
+    printf "insert into effect values ('mark:%s:%s');\n" "$S" "${3:-${1%%__*}}" >"$sql${2:+/$2}/$1.sql"
 }
 
 plan_text() {
@@ -106,16 +121,15 @@ apiVersion: sluice.dev/v1alpha1
 kind: MigrationPlan
 metadata: {name: shop}
 spec:
-  source: {url: '$SLUICE_TEST_GIT_HTTP_URL/$S.git', interval: 200ms, paths: ${spec[paths]}}
+  source: {url: '$SLUICE_TEST_GIT_HTTP_URL/$S.git', interval: 700ms, paths: ${spec[paths]}}
   interval: 2s
   retryInterval: 200ms
-${spec[top]}
-  databases:
 YAML
+    [ -z "${spec[top]}" ] || printf '  %s\n' "${spec[top]}"
+    printf '  databases:\n'
     for entry in ${spec[entries]}; do
         name=${entry%=*}
-        printf '  - {name: %s, secretRef: {name: %s-db}%s}\n' "$name" "${entry#*=}" \
-            "${labels[$name]:+, labels: {${labels[$name]}\}}"
+        printf '  - {name: %s, secretRef: {name: %s-db}%s}\n' "$name" "${entry#*=}" "${more_of[$name]:+, ${more_of[$name]}}"
     done
     printf '  strategy:\n    type: %s\n' "${spec[type]}"
     [ -z "${spec[more]}" ] || printf '    %s\n' "${spec[more]}"
@@ -141,14 +155,12 @@ plan() {
 push() { commit "$S" "${1:-more}"; } # sets $sha
 
 begin() {
-    local name folder folders=("$sql")
+    local name folder
     spec[entries]=${1:-${spec[entries]}}
     for name in ${spec[entries]}; do database "${name#*=}"; done
-    # shellcheck disable=SC2206
-    [ "${spec[paths]}" = '[sql]' ] || folders=(${spec[entries]/#/$sql/})
-    for folder in "${folders[@]}"; do
-        mkdir -p "$folder"
-        cat >"$folder/V1__first.sql" <<'SQL'
+    for folder in ${spec[folders]}; do
+        mkdir -p "$sql/$folder"
+        cat >"$sql/$folder/V1__first.sql" <<'SQL'
 create table effect (mark varchar(60));
 create table answer (yes boolean);
 insert into answer values (true);
@@ -159,6 +171,18 @@ SQL
     controller_start
     run_expect "a first commit reaches everybody" 0 '' wait_commit "$sha" 90
 }
+
+# soak_begins SOAK GATE [ENTRIES]: V2 is on the canary, and it soaks.
+soak_begins() {
+    begin "${3:-${spec[entries]}}"
+    plan soak="$1" gate="$2"
+    file V2__second
+    push second
+    wait_for "the canary soaks" 60 soaking
+}
+done_all() { run_expect "the roll-out comes to its end" 0 '' wait_commit "$sha" 90; }
+only() { is "$1" "$(witness "$2" 2>&1)" "$3"; }
+over() { [ "$(date +%s)" -ge "$1" ]; } # for wait_for: it is that late
 
 answer() {
     local yes=false
