@@ -15,7 +15,7 @@ ahead_of_2() { [[ "$(plan_json .status.ahead)" == *2* ]] && ready; }
 # ---- withdrawn ---------------------------------------------------------------------------------------
 
 withdrawn() {
-    soak_begins 12 g1
+    soak_begins 90 g1
     rm "$sql/V2__second.sql"
     push 'takes it back'
     wait_for "a file taken back in the soak: the canary alone is ahead" 60 ahead_of_2
@@ -25,7 +25,7 @@ withdrawn() {
 
 # For good: what was pushed in its place goes canary first, and soaks.
 replaced() {
-    soak_begins 12 g1
+    soak_begins 90 g1
     rm "$sql/V2__second.sql"
     file V3__instead
     push 'takes it back'
@@ -33,6 +33,7 @@ replaced() {
     ok "nothing comes" looked
     only "nobody has seen a statement of the new file" V3 ''
     only "nor else of the old one" V2 a
+    plan soak=5
     file V2__second
     push 'both'
     done_all
@@ -41,7 +42,7 @@ replaced() {
 
 # Commits that only add files are queued after two in the first wave; one that takes back is not.
 withdrawn_queued() {
-    two_more 40
+    two_more 90
     file V5__more
     push V5
     wait_for "after two more commits the next one is queued" 30 eval '[ "$(plan_json .status.queuedCommit)" = "$sha" ]'
@@ -53,13 +54,14 @@ withdrawn_queued() {
 }
 
 edited() {
-    soak_begins 12 g1
+    soak_begins 90 g1
     file V2__second . V2edited
     push 'edits it'
     run_expect "a file that is edited in the soak does not agree with the canary" 3 'ChecksumMismatch' wait_commit "$sha" 60
     ok "nothing comes" looked
     only "nobody has seen a statement of the edited one" V2edited ''
     only "nor else of the old one" V2 a
+    plan soak=25
     file V2__second
     push 'takes the edit back'
     done_all
@@ -67,12 +69,13 @@ edited() {
 }
 
 force_pushed() {
-    soak_begins 12 g1
+    soak_begins 90 g1
     git -C "$SERVERS_DIR/$S" reset -q --hard HEAD~1
     git -C "$SERVERS_DIR/$S" push -q -f origin HEAD:main
     wait_for "a force-push that drops the file: the canary alone is ahead" 60 ahead_of_2
     ok "nothing comes" looked
     only "and nobody else has seen a statement" V2 a
+    plan soak=5
     file V3__third
     file V2__second
     push 'again, and one more'
@@ -92,7 +95,7 @@ two_more() { # SOAK
 }
 
 more_files() {
-    two_more 12
+    two_more 25
     fourth=$sha
     file V5__more
     push V5
@@ -104,15 +107,32 @@ more_files() {
 }
 
 readme() {
-    soak_begins 20 g1
+    soak_begins 90 g1
     started=$(plan_json .status.rollout.started) until=$(message Ready)
     echo text >"$SERVERS_DIR/$S/README"
     push readme
     wait_for "a commit without a migration is the roll-out's, too" 30 eval '[ "$(plan_json .status.rollout.commit)" = "$sha" ]'
     is "nothing begins anew" "$(began_anew) $(plan_json .status.rollout.started)" " $started"
     is "nor does the soak" "$(message Ready)" "$until"
+    plan soak=5
     done_all
     kept "it goes on in order" V2 'a b c'
+}
+
+# In the last wave, with one about to run and one that waits.
+more_in_last_wave() {
+    begin
+    plan soak=10 gate=g1 more='maxParallel: 1'
+    lock b
+    file V2__second
+    push second
+    wait_for "one of the last wave runs" 60 eval '[ "$(plan_json .status.rollout.wave) $(plan_json .status.summary.running)" = "rest 1" ]'
+    file V3__third
+    push third
+    wait_for "a newer commit comes" 30 eval '[[ "$(message Ready)" == *anew* ]]'
+    unlock b
+    done_all
+    kept "in the last wave: the new file goes canary first, and what waited waits for it" 'V2|V3' 'a b c'
 }
 
 # ---- retry -------------------------------------------------------------------------------------------
@@ -123,7 +143,7 @@ retried() {
     plan soak=1 gate=g1 waves="    - name: second
       select: {names: [b]}
       soak: 4s
-      gates: [{name: g2, sql: {query: \"select yes from answer where 'gate:$S:g2' <> ''\", interval: 300ms}}]"
+      gates: [{name: g2, sql: {query: \"select yes from answer where 'gate:$S:g2' <> ''\", interval: 500ms}}]"
     file V2__second
     push second
     wait_for "the second wave's gate says no" 60 stalled GateFailed
@@ -136,12 +156,43 @@ retried() {
     ok "the second one has soaked and was asked once more before the third" witness V2 "$ORDERS.second"
 }
 
+retried_failure() {
+    begin
+    plan soak=3 gate=g1
+    file V2__second
+    printf 'insert into later values (1);\n' >>"$sql/V2__second.sql"
+    push second
+    wait_for "the canary fails" 60 stalled CanaryFailed
+    run_expect "retry" 0 '' "$SLUICE" retry plan/shop
+    ok "it is looked at" looked
+    wait_for "the canary fails again" 60 stalled CanaryFailed
+    only "and alone" V2 a
+    for name in a b c; do sql_on $name 'create table later (id int); grant all on later to app'; done
+    run_expect "retry" 0 '' "$SLUICE" retry plan/shop
+    done_all
+    kept "once its cause is gone the roll-out goes on in order" V2 'a b c'
+}
+
+# As a restored backup would have it.
+undone() {
+    soak_begins 90 g1
+    sql_on a "delete from flyway_schema_history where version = '2'" >/dev/null
+    wait_for "a canary whose file is undone in the soak is for a person" 30 stalled HistoryRegressed
+    ok "nothing comes" looked
+    only "and nobody else has seen a statement" V2 a
+    plan soak=6
+    run_expect "who says retry" 0 '' "$SLUICE" retry plan/shop
+    done_all
+    kept "then it runs it again, and soaks" V2 'a b c'
+    is "it ran twice" "$(sql_on a 'select count(*) from effect' | tr -d ' ')" 2
+}
+
 # ---- the source and the files ------------------------------------------------------------------------
 
 pinned() {
     begin
     old=$sha
-    plan soak=12 gate=g1
+    plan soak=90 gate=g1
     file V2__second
     push second
     wait_for "the canary soaks" 60 soaking
@@ -149,14 +200,14 @@ pinned() {
     wait_for "pinned back in the soak: the canary alone is ahead" 60 ahead_of_2
     ok "nothing comes" looked
     only "nobody else has seen a statement" V2 a
-    plan top="revision: $sha"
+    plan soak=25 top="revision: $sha"
     done_all
     kept "pinned forward it goes on: soak and gate" V2 'a b c'
 }
 
 paths() {
     mkdir -p "$SERVERS_DIR/$S/more"
-    soak_begins 15 g1
+    soak_begins 25 g1
     file V3__third ../more
     push 'a folder that nobody reads'
     wait_for "it is the roll-out's commit" 30 eval '[ "$(plan_json .status.rollout.commit)" = "$sha" ]'
@@ -168,7 +219,7 @@ paths() {
 
 placeholders() {
     begin
-    plan soak=12 gate=g1 top='migrations: {placeholders: {who: me}}'
+    plan soak=25 gate=g1 top='migrations: {placeholders: {who: me}}'
     # shellcheck disable=SC2016
     printf "insert into effect select 'mark:%s:V2' where '%s' <> '';\n" "$S" '${who}' >"$sql/V2__second.sql"
     push second
@@ -187,7 +238,10 @@ story edited edited
 story force force_pushed
 story more more_files
 story readme readme
+story morelast more_in_last_wave
 story retry retried
+story retrfail retried_failure
+story undone undone
 story pin pinned
 story paths paths
 story place placeholders

@@ -53,7 +53,7 @@ killed_at_random() {
 # ---- status lost -------------------------------------------------------------------------------------
 
 status_lost() {
-    soak_begins 15 g1
+    soak_begins 25 g1
     controller_kill
     rm "$(status_file)"
     controller_start
@@ -65,7 +65,7 @@ status_lost() {
 # The other name has been chosen stably by the UID, which is lost as well.
 status_lost_count() {
     spec[select]='count: 1'
-    soak_begins 15 g1
+    soak_begins 25 g1
     canary=$(witness V2)
     controller_kill
     rm "$(status_file)"
@@ -93,6 +93,20 @@ status_lost_failed() {
     kept "until it says yes" V2 'a b c'
 }
 
+gone() {
+    local code=0
+    "$SLUICE" describe plan/shop || code=$?
+    [ $code = 4 ]
+}
+recreated() {
+    soak_begins 25 g1
+    rm "$PLANS/shop.yaml"
+    wait_for "the plan is deleted in the soak" 30 gone
+    plan
+    done_all
+    kept "made again it soaks, and asks its gate" V2 'a b c'
+}
+
 # ---- a newer version ---------------------------------------------------------------------------------
 
 newer=$SLUICE
@@ -114,7 +128,7 @@ upgrade() {
 
 upgrade_soaking() {
     older
-    soak_begins 20 g1
+    soak_begins 25 g1
     until=$(message Waiting) started=$(plan_json .status.rollout.started)
     upgrade
     wait_for "in the soak: it goes on" 30 soaking
@@ -127,18 +141,18 @@ upgrade_soaking() {
 # With the new version the edit of a soak that the old one began is an edit like others.
 upgrade_then_edit() {
     older
-    soak_begins 15 g1
+    soak_begins 25 g1
     upgrade
-    plan soak=20
+    plan soak=32
     done_all
     kept "in the soak, then a longer soak: served in full" V2 'a b c'
 }
 
 upgrade_with_edit() {
     older
-    soak_begins 15 g1
+    soak_begins 25 g1
     controller_kill
-    plan soak=20
+    plan soak=32
     upgrade
     done_all
     kept "a longer soak while it is exchanged: served in full" V2 'a b c'
@@ -187,7 +201,7 @@ upgrade_last_wave() {
     older
     begin
     plan soak=2 gate=g1
-    db_sql pg "${S}_c" "begin; lock table effect; select pg_sleep(120)" >/dev/null 2>&1 &
+    lock c
     file V2__second
     push second
     wait_for "in the last wave one waits for a lock" 60 eval '[ "$(plan_json .status.progress)" = 2/3 ] && saw V2 b'
@@ -195,7 +209,7 @@ upgrade_last_wave() {
     upgrade
     ok "the newer one looks" looked
     is "the last wave goes on" "$(began_anew) $(plan_json .status.rollout.started) $(plan_json .status.rollout.wave)" " $started rest"
-    db_sql pg postgres "select pg_terminate_backend(pid) from pg_stat_activity where datname = '${S}_c' and query like '%pg_sleep%'" >/dev/null
+    unlock c
     done_all
     kept "to its end, in order" V2 'a b c'
 }
@@ -205,6 +219,7 @@ story kill2 killed_at_random
 story lost status_lost
 story lostcnt status_lost_count
 story lostfail status_lost_failed
+story again recreated
 story upsoak upgrade_soaking
 story upedit upgrade_then_edit
 story upwith upgrade_with_edit

@@ -52,8 +52,8 @@ witness_story() {
 # ---- while the canary soaks --------------------------------------------------------------------------
 
 longer_soak() {
-    soak_begins 12 g1 'a b m'
-    plan soak=18
+    soak_begins 25 g1 'a b m'
+    plan soak=32
     wait_for "the message says what happens, and until when" 30 eval \
         '[[ "$(message Ready)" =~ ^strategy\ edited:\ wave\ canary\ soaks\ again\ until\ 20[0-9-]+T[0-9:]+Z$ ]]'
     like "so does get" "$("$SLUICE" get plan/shop -o wide)" 'strategy edited: wave canary soaks again until'
@@ -62,7 +62,7 @@ longer_soak() {
     done_all
     kept "a longer soak is served in full" V2 'a b m'
     last=$(sql_on a "select floor(extract(epoch from max(finished))) from sluice_journal" | tr -d ' ')
-    ok "from the canary's own last statement" test "$(($(date -d "$until" +%s) - last))" -le 19
+    ok "from the canary's own last statement" test "$(($(date -d "$until" +%s) - last))" -le 33
     is "the plan forgets it then" "$(began_anew)" ''
 }
 
@@ -76,7 +76,7 @@ shorter_soak() {
 }
 
 other_gate() {
-    soak_begins 12 g1
+    soak_begins 25 g1
     plan gate=g2
     wait_for "the gate is a new one" 30 eval '[ "$(plan_json .status.gates[0].name)" = g2 ]'
     done_all
@@ -85,7 +85,7 @@ other_gate() {
 
 # The same name, another question, which is answered with no.
 gate_says_no() {
-    soak_begins 12 g1
+    soak_begins 25 g1
     answer a no
     plan gate=g2
     wait_for "another gate that says no stops the roll-out" 60 stalled GateFailed
@@ -98,7 +98,7 @@ gate_says_no() {
 }
 
 parallel_in_soak() {
-    soak_begins 15 g1
+    soak_begins 25 g1
     started=$(plan_json .status.rollout.started)
     plan more='maxParallel: 1'
     wait_for "the edit is seen" 30 observed
@@ -118,9 +118,9 @@ parallel_in_soak() {
 }
 
 down() {
-    soak_begins 12 g1
+    soak_begins 25 g1
     controller_kill
-    plan soak=16 gate=g2
+    plan soak=30 gate=g2
     controller_start
     done_all
     kept "an edit while no controller runs: soak and gate of the new spec" V2 'a b c'
@@ -128,7 +128,7 @@ down() {
 
 # A wave that is named otherwise, and one more wave, are other orders.
 more_waves() {
-    soak_begins 12 g1
+    soak_begins 25 g1
     plan waves='    - {name: second, select: {names: [b]}, soak: 3s}'
     wait_for "why is said" 30 eval '[[ "$(message Ready)" == "strategy edited: wave canary soaks again"* ]]'
     done_all
@@ -192,7 +192,63 @@ all_at_once() {
     kept "type: AllAtOnce is the one edit that opens the rest" V2 'a b c'
 }
 
+# ---- on MariaDB, in the last wave, from AllAtOnce -------------------------------------------------------
+
+mariadb_canary() {
+    spec[select]='names: [m]'
+    soak_begins 25 g1 'a b m'
+    plan soak=32 gate=g2
+    done_all
+    kept "a canary on MariaDB: soak and gate of the new spec" V2 'm a b'
+}
+
+# b is about to run, c and d are not: they wait for the new order.
+last_wave() {
+    begin 'a b c d'
+    plan soak=3 gate=g1 more='maxParallel: 1'
+    lock b
+    file V2__second
+    push second
+    wait_for "one of the last wave runs" 60 eval '[ "$(plan_json .status.rollout.wave) $(plan_json .status.summary.running)" = "rest 1" ]'
+    note free=b # its Job began before the edit, and goes on
+    plan soak=32
+    wait_for "the edit is seen" 30 observed
+    unlock b
+    done_all
+    kept "an edit in the last wave: what has not begun waits for the longer soak" V2 'a b c d'
+}
+
+from_all_at_once() {
+    begin
+    plan type=AllAtOnce more='maxParallel: 1'
+    lock b
+    file V2__second
+    push second
+    wait_for "one is done, one runs" 60 eval '[ "$(plan_json .status.progress) $(plan_json .status.summary.running)" = "1/3 1" ]'
+    note free=b # its Job began before the edit, and goes on
+    plan type=Canary soak=15 gate=g1
+    wait_for "the edit is seen" 30 observed
+    unlock b
+    done_all
+    kept "from AllAtOnce to Canary: the third one waits for soak and gate" V2 'a b c'
+}
+
+there_and_back() {
+    soak_begins 25 g1
+    plan soak=60
+    wait_for "an edit" 30 observed
+    plan soak=25 gate=g2
+    wait_for "another one" 30 observed
+    plan gate=g1
+    done_all
+    kept "there and back" V2 'a b c'
+}
+
 story wit witness_story
+story maria mariadb_canary
+story last last_wave
+story fromall from_all_at_once
+story back there_and_back
 story longer longer_soak
 story shorter shorter_soak
 story gate other_gate

@@ -17,18 +17,18 @@ resume() { plan top=''; }
 
 removed_count() {
     spec[select]='count: 1'
-    soak_begins 12 g1 'a b c d'
+    soak_begins 25 g1 'a b c d'
     canary=$(witness V2)
     note "left=$canary"
     rest=$(tr ' ' '\n' <<<'a b c d' | grep -v "$canary" | paste -sd' ')
     plan entries="$rest"
-    wait_for "why it begins anew is said" 30 eval '[ "$(began_anew)" = "wave canary has lost its databases" ]'
+    wait_for "why it begins anew is said" 30 eval '[ "$(began_anew)" = "database $canary has left" ]'
     done_all
     kept "another one becomes the canary, with the whole soak and its gate" V2 "$canary $rest"
 }
 
 removed_names() {
-    soak_begins 12 g1
+    soak_begins 25 g1
     note "left=a"
     plan entries='b c' select='names: [b]'
     done_all
@@ -39,7 +39,7 @@ removed_names() {
 removed_selected() {
     more_of[a]='labels: {tier: canary}'
     spec[select]='matchLabels: {tier: canary}'
-    soak_begins 12 g1
+    soak_begins 25 g1
     note "left=a"
     plan entries='b c'
     wait_for "nobody is selected: the plan says so" 30 stalled InvalidSpec
@@ -54,11 +54,38 @@ removed_selected() {
 label_gone() {
     more_of[a]='labels: {tier: canary}' more_of[b]='labels: {tier: other}'
     spec[select]='matchLabels: {tier: canary}'
-    soak_begins 12 g1
+    soak_begins 25 g1
     more_of[a]='labels: {tier: other}' more_of[b]='labels: {tier: canary}'
     plan
     done_all
     kept "its label moves to another one: who has begun goes first" V2 'a b c'
+}
+
+# A fleet, whose databases are the Secrets that a selector finds.
+fleet() {
+    spec[fleet]=1 spec[select]='matchLabels: {tier: canary}'
+    more_of[a]='tier: canary'
+    soak_begins 25 g1
+    more_of[b]='tier: canary'
+    tenant b
+    note "left=a"
+    rm "$PLANS/a.yaml"
+    done_all
+    kept "the canary's Secret is deleted, another one has its label: whole soak and gate" V2 'a b c'
+}
+
+fleet_without() {
+    spec[fleet]=1 spec[select]='matchLabels: {tier: canary}'
+    more_of[a]='tier: canary'
+    soak_begins 25 g1
+    rm "$PLANS/a.yaml"
+    wait_for "the canary's Secret is deleted, none has its label" 60 stalled InvalidSpec
+    ok "nothing comes" looked
+    only "nobody else has seen a statement" V2 a
+    tenant a
+    wait_for "back again it soaks" 30 soaking
+    done_all
+    kept "and the roll-out goes on" V2 'a b c'
 }
 
 # ---- renamed -----------------------------------------------------------------------------------------
@@ -66,7 +93,7 @@ label_gone() {
 renamed_labels() {
     more_of[a]='labels: {tier: canary}' more_of[x]='labels: {tier: canary}'
     spec[select]='matchLabels: {tier: canary}'
-    soak_begins 16 g1
+    soak_begins 25 g1
     suspend
     plan entries='x=a v=b w=c'
     wait_for "renamed while it is suspended" 30 observed
@@ -77,7 +104,7 @@ renamed_labels() {
 
 renamed_count() {
     spec[select]='count: 1'
-    soak_begins 16 g1
+    soak_begins 25 g1
     canary=$(witness V2)
     suspend
     plan entries='n1=a n2=b n3=c'
@@ -90,6 +117,21 @@ renamed_count() {
 
 # ---- by hand -----------------------------------------------------------------------------------------
 
+by_sluice_during() {
+    begin
+    plan soak=5 gate=g1
+    out_of_reach
+    file V2__second
+    push second
+    wait_for "the roll-out waits for its canary" 60 eval '[[ "$(message Ready)" == *"a: "* ]]'
+    run_expect "whose file is run by sluice" 0 '' "$SLUICE" migrate --url "$(db_uri pg "${S}_a")" --dir "$sql"
+    at=$(date +%s)
+    wait_for "longer ago than the soak" 30 over $((at + 6))
+    note since
+    in_reach
+    done_all
+    kept "while the roll-out waits: it soaks from when it was found" V2 'a b c'
+}
 by_sluice() {
     begin
     plan soak=5 gate=g1
@@ -175,7 +217,7 @@ its_database_down() { cannot_start close_a open_a; }
 lost_in_its_job() {
     begin
     plan soak=4 gate=g1
-    db_sql pg "${S}_a" "begin; lock table effect; select pg_sleep(120)" >/dev/null 2>&1 &
+    lock a
     file V2__second
     push second
     wait_for "the canary's Job waits for a lock" 60 eval '[ "$(plan_json .status.summary.running)" = 1 ]'
@@ -219,7 +261,7 @@ typo() {
 # ---- newcomers ---------------------------------------------------------------------------------------
 
 new_empty() {
-    soak_begins 12 g1
+    soak_begins 25 g1
     database d
     plan entries='d a b c'
     wait_for "an empty one comes in the soak" 30 observed
@@ -231,7 +273,7 @@ new_with_history() {
     begin
     database d
     run_expect "another one has the first file" 0 '' "$SLUICE" migrate --url "$(db_uri pg "${S}_d")" --dir "$sql"
-    plan soak=12 gate=g1
+    plan soak=25 gate=g1
     file V2__second
     push second
     wait_for "the canary soaks" 60 soaking
@@ -290,11 +332,11 @@ max_failures() {
 }
 
 suspended() {
-    soak_begins 12 g1
+    soak_begins 25 g1
     started=$(plan_json .status.rollout.started)
     suspend
     at=$(date +%s)
-    wait_for "for longer than the soak" 30 over $((at + 12))
+    wait_for "for longer than the soak" 30 over $((at + 26))
     only "nothing starts meanwhile" V2 a
     resume
     wait_for "resumed" 30 observed
@@ -343,6 +385,9 @@ story label label_gone
 story renlab renamed_labels
 story rencount renamed_count
 story bysluice by_sluice
+story byslduri by_sluice_during
+story fleet fleet
+story fleetno fleet_without
 story bypsql by_psql_before
 story bypsqld by_psql_during
 story secret bad_secret

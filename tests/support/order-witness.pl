@@ -13,7 +13,7 @@
 #
 #   TIME first=N soak=SECONDS gate=NAME    in force from now on; gate=- is none
 #   TIME since                             no soak and no answer from before counts
-#   TIME free=DATABASE                     may have the files whenever it wants: it is empty
+#   TIME free=DATABASE                     may have the files whenever it wants, and proves nothing
 #   TIME left=DATABASE                     is no database of the plan any more: it proves nothing
 #   TIME open                              AllAtOnce: so may everybody
 #
@@ -52,7 +52,10 @@ sub read_pg {
         push @{$open{$pid}}, add($time, $database, $text);
     };
     while (<$handle>) {
-        if (/^(\d+\.\d+) (\d+) (\S+) (\w+):  ?(.*)/s) {
+        if (/^\d/ && index($_, " ${story}_") < 0) { # another story's
+            $end->();
+            @line = ();
+        } elsif (/^(\d+\.\d+) (\d+) (\S+) (\w+):  ?(.*)/s) {
             $end->();
             @line = ($1, $2, $3, $4, $5);
         } elsif (/^\t/ && @line) {
@@ -66,6 +69,7 @@ sub read_mariadb {
     my ($handle) = @_;
     my %database;    # per connection
     while (<$handle>) {
+        index($_, $story) >= 0 or next;
         s/\\"/'/g;
         my ($time, undef, $thread, undef, $command, $text) = parse_line(',', 0, s/'/\0/gr);
         $text = ($text // '') =~ s/\0/'/gr;

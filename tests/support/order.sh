@@ -15,10 +15,12 @@
 #                              database c), select, soak (seconds), gate (a name; '' none), type, more
 #                              (lines of strategy), waves (more waves), top (a line of spec), paths,
 #                              folders (of sql/, for begin), first (how many the first wave selects: for
-#                              the witness). more_of[ENTRY] is more of an entry: "labels: {tier: canary}"
+#                              the witness), fleet (1: a databaseSelector). more_of[ENTRY] is more of
+#                              an entry: "labels: {tier: canary}"; in a fleet labels: "tier: canary"
 #   begin [ENTRIES]            V1 everywhere, without soak and gate
 #   soak_begins SOAK GATE [ENTRIES]   then V2 is on the canary, and it soaks
 #   done_all                   the commit reaches everybody
+#   lock, unlock DATABASE      its files wait in between
 #   answer DATABASE yes|no     what its gates say from now on
 #   note WORDS                 a line for the witness
 #   kept NAME FILES DATABASES  the servers' logs say that the roll-out of FILES kept its order, and
@@ -57,7 +59,7 @@ story() {
         mkdir -p "$PLANS"
         : >"$CONTROLLER_LOG" && : >"$ORDERS"
         declare -A spec=([entries]='a b c' [select]='names: [a]' [soak]=0 [gate]='' [type]=Canary [more]=''
-            [waves]='' [top]='' [paths]='[sql]' [folders]=. [first]=1)
+            [waves]='' [top]='' [paths]='[sql]' [folders]=. [first]=1 [fleet]='')
         declare -A more_of=()
         repo_new "$S"
         sql=$SERVERS_DIR/$S/sql
@@ -94,7 +96,7 @@ story_within() {
     shift
     until "$@" >/dev/null 2>&1; do
         [ $SECONDS -lt $end ] || return 1
-        sleep 0.3
+        sleep 0.4
     done
 }
 
@@ -106,7 +108,17 @@ note() { printf '%s %s\n' "$(date +%s.%3N)" "$*" >>"$ORDERS"; }
 
 database() { # NAME: an empty one, with its Secret
     db_create "$(server_of "$1")" "${S}_$1"
-    secret "$1-db" "$(db_uri "$(server_of "$1")" "${S}_$1")"
+    if [ -n "${spec[fleet]}" ]; then tenant "$1"; else secret "$1-db" "$(db_uri "$(server_of "$1")" "${S}_$1")"; fi
+}
+
+tenant() { # NAME: its Secret as one of a fleet, with the labels of more_of[NAME]
+    cat >"$PLANS/.new-secret" <<YAML
+apiVersion: v1
+kind: Secret
+metadata: {name: $1, labels: {fleet: $S${more_of[$1]:+, ${more_of[$1]}}}}
+stringData: {uri: '$(db_uri "$(server_of "$1")" "${S}_$1")'}
+YAML
+    mv "$PLANS/.new-secret" "$PLANS/$1.yaml"
 }
 
 file() {
@@ -121,13 +133,17 @@ apiVersion: sluice.dev/v1alpha1
 kind: MigrationPlan
 metadata: {name: shop}
 spec:
-  source: {url: '$SLUICE_TEST_GIT_HTTP_URL/$S.git', interval: 700ms, paths: ${spec[paths]}}
-  interval: 2s
-  retryInterval: 200ms
+  source: {url: '$SLUICE_TEST_GIT_HTTP_URL/$S.git', interval: 1s, paths: ${spec[paths]}}
+  interval: 3s
+  retryInterval: 300ms
 YAML
     [ -z "${spec[top]}" ] || printf '  %s\n' "${spec[top]}"
-    printf '  databases:\n'
-    for entry in ${spec[entries]}; do
+    if [ -n "${spec[fleet]}" ]; then
+        printf '  databaseSelector: {matchLabels: {fleet: %s}}\n' "$S"
+    else
+        printf '  databases:\n'
+    fi
+    for entry in $([ -n "${spec[fleet]}" ] || printf '%s' "${spec[entries]}"); do
         name=${entry%=*}
         printf '  - {name: %s, secretRef: {name: %s-db}%s}\n' "$name" "${entry#*=}" "${more_of[$name]:+, ${more_of[$name]}}"
     done
@@ -135,7 +151,7 @@ YAML
     [ -z "${spec[more]}" ] || printf '    %s\n' "${spec[more]}"
     [ "${spec[type]}" != AllAtOnce ] || return 0
     printf '    waves:\n    - name: canary\n      select: {%s}\n      soak: %ss\n' "${spec[select]}" "${spec[soak]}"
-    [ -z "${spec[gate]}" ] || printf '      gates: [{name: %s, sql: {query: "%s", interval: 300ms}}]\n' "${spec[gate]}" \
+    [ -z "${spec[gate]}" ] || printf '      gates: [{name: %s, sql: {query: "%s", interval: 500ms}}]\n' "${spec[gate]}" \
         "select yes from answer where 'gate:$S:${spec[gate]}' <> ''"
     [ -z "${spec[waves]}" ] || printf '%s\n' "${spec[waves]}"
 }
@@ -183,6 +199,15 @@ soak_begins() {
 done_all() { run_expect "the roll-out comes to its end" 0 '' wait_commit "$sha" 90; }
 only() { is "$1" "$(witness "$2" 2>&1)" "$3"; }
 over() { [ "$(date +%s)" -ge "$1" ]; } # for wait_for: it is that late
+
+lock() {
+    db_sql pg "${S}_$1" "begin; lock table effect; select pg_sleep(200)" >/dev/null 2>&1 &
+    within 30 eval "[ \"\$(db_sql pg ${S}_$1 \"select count(*) from pg_locks where relation = 'effect'::regclass and granted and mode like 'Acc%Excl%'\")\" = 1 ]"
+}
+unlock() {
+    db_sql pg postgres "select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = '${S}_$1' and query like '%pg_sleep(200)%' and pid <> pg_backend_pid()" >/dev/null
+}
 
 answer() {
     local yes=false
