@@ -244,7 +244,7 @@ typo() {
     push second
     run_expect "a typo in the selector ends a waiter at once" 3 'Stalled' wait_commit "$sha"
     is "as what it is" "$(condition Stalled)" "True InvalidSpec"
-    like "the message helps" "$(message Stalled)" 'wave canary selects none of 3 databases: no label teir; (did you mean|there is) tier'
+    like "the message helps" "$(message Stalled)" 'wave canary selects none of 3 databases: no label teir; did you mean tier'
     like "get and describe show it" "$("$SLUICE" describe plan/shop)" 'selects none of 3 databases: no label teir'
     ok "nothing comes" looked
     only "nothing has run anywhere" V2 ''

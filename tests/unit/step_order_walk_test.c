@@ -107,7 +107,7 @@ static void set_edit(struct view *v, int edit)
         break;
     case 10: /* source, of which the same commit has other files */
         memcpy(r->source, "another source 1", 17);
-        /* fall through */
+        __attribute__((fallthrough));
     case 4: /* migrations */
         for (size_t i = 0; i < 2; i++) {
             memcpy(v->databases[i].inputs, OTHER, 17);
@@ -115,7 +115,7 @@ static void set_edit(struct view *v, int edit)
         break;
     case 9: /* source, of which the newest commit has other files */
         memcpy(r->source, "another source 1", 17);
-        /* fall through */
+        __attribute__((fallthrough));
     case 5: /* a newer commit with more files */
     case 6: /* that takes back what is pending */
         v->seen.source.rollout = *newest;
