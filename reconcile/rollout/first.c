@@ -27,6 +27,14 @@ static bool is_marked(const struct first *f, size_t index)
     return f->standings[index].begun && !f->standings[index].silent;
 }
 
+/* May it be asked to prove files? */
+static bool may_prove(const struct first *f, size_t index)
+{
+    const struct rollout_standing *standing = &f->standings[index];
+    return f->to[index] < 0 && !standing->empty && !standing->silent && standing->plan &&
+           standing->plan->action_count > 0;
+}
+
 static bool has_files_left(const struct first *f, size_t index)
 {
     const struct plan *plan = f->standings[index].plan;
@@ -259,7 +267,7 @@ static size_t next_with_files(const struct first *f)
 {
     size_t best = f->count;
     for (size_t i = 0; i < f->count; i++) {
-        bool fits = is_free(f, i) && !f->standings[i].empty && has_files_left(f, i) && may_go(f, i);
+        bool fits = may_prove(f, i) && may_go(f, i);
         if (fits && (best == f->count || f->waves->member[i] < f->waves->member[best])) {
             best = i;
         }
@@ -270,8 +278,7 @@ static size_t next_with_files(const struct first *f)
 /* Does it get what more databases get than may go first, and nobody so far proves? */
 static bool must_prove(const struct first *f, size_t index, const size_t *before)
 {
-    if (!is_free(f, index) || f->standings[index].empty || !has_files_left(f, index) ||
-        !may_go(f, index)) {
+    if (!may_prove(f, index) || !may_go(f, index)) {
         return false;
     }
     for (size_t k = 0; k <= f->standings[index].plan->action_count; k++) {

@@ -49,7 +49,7 @@ char *rollout_empty_wave(const struct mplan *plan);
 /* ---- who goes first (docs/migrationplan.md 9) --------------------------------------------------- */
 
 struct rollout_standing { /* where one database stands when a roll-out starts; pointers borrowed */
-    const struct plan *plan; /* its states and actions; NULL: not known */
+    const struct plan *plan; /* its states and actions as last seen; NULL: not known */
     const char *inputs;      /* rollout_inputs_hash; never NULL */
     bool silent;             /* it does not answer */
     bool refused;            /* its plan has an error: what is left is not known */

@@ -51,14 +51,14 @@ enum fit {
     FIT_UNKNOWN
 };
 
-/* Against what every database was frozen with; newcomers have no say. */
+/* Against what every database was frozen with, or seen with first when it came later. */
 static enum fit inputs_fit(const struct step *s, bool newest)
 {
     for (size_t i = 0; i < s->plan->database_count; i++) {
         const struct database_view *view = &s->seen->databases[i];
         const struct database_status *database = &s->next->databases[i];
         const char *inputs = newest ? view->newest_inputs : view->inputs;
-        if (database->member < 0) {
+        if (database->tree[0] == '\0') {
             continue;
         }
         if (inputs[0] == '\0') {
@@ -233,6 +233,17 @@ static bool catch_up_done(const struct step *s)
     return others && s->next->rollout.catch_up;
 }
 
+/* Nobody is left of those whom it was frozen with. */
+static bool all_new(const struct step *s)
+{
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        if (s->next->databases[i].member >= 0) {
+            return false;
+        }
+    }
+    return s->plan->database_count > 0;
+}
+
 /* Why the roll-out must begin anew; NULL: it goes on. Owned. */
 static char *why_anew(struct step *s)
 {
@@ -244,6 +255,9 @@ static char *why_anew(struct step *s)
     }
     if (inputs_fit(s, false) == FIT_CHANGED) {
         return mem_strdup(source_same ? "migrations edited" : "source edited");
+    }
+    if (all_new(s)) {
+        return mem_strdup("every database is another one");
     }
     const char *back = who_is_back(s);
     if (back) {
@@ -283,11 +297,11 @@ static void begin_anew(struct step *s, const char *why)
     int32_t supersessions =
         other ? rollout_supersede(rollout->supersessions, failed, rollout->wave_index)
               : rollout->supersessions;
-    if (newest->commit[0]) {
+    if (newest->commit[0]) { /* else of a source that has not been read yet */
         set_commit(rollout, newest);
+        memcpy(rollout->source, s->source, sizeof rollout->source);
     }
     rollout->digest[0] = rollout->order[0] = '\0';
-    memcpy(rollout->source, s->source, sizeof rollout->source);
     rollout->started_ms = s->seen->now_ms - s->seen->now_ms % 1000;
     rollout->wave_index = rollout->lead = 0;
     set_text(&rollout->wave, NULL);
@@ -320,15 +334,21 @@ static void say_new_source(struct step *s)
     }
 }
 
-/* An empty newcomer takes part in a catch-up, and stays in it when it is empty no longer. */
-static void join_catch_up(struct step *s)
+/* A newcomer is held to the files that it was seen with first. An empty one takes part in a catch-up, and
+ * stays in it when it is empty no longer. */
+static void join_newcomers(struct step *s)
 {
-    for (size_t i = 0; i < s->plan->database_count && s->next->rollout.catch_up; i++) {
+    for (size_t i = 0; i < s->plan->database_count; i++) {
         struct database_status *database = &s->next->databases[i];
         const struct database_view *view = &s->seen->databases[i];
-        if (database->member < 0 && view->known && view->empty && view->inputs[0]) {
-            database->member = s->judged[i].member = s->waves.member[i] = 0;
+        if (database->member >= 0 || !view->known || !view->inputs[0]) {
+            continue;
+        }
+        if (database->tree[0] == '\0') {
             (void)snprintf(database->tree, sizeof database->tree, "%s", view->inputs);
+        }
+        if (s->next->rollout.catch_up && view->empty) {
+            database->member = s->judged[i].member = s->waves.member[i] = 0;
         }
     }
 }
@@ -337,7 +357,7 @@ static bool check_frozen(struct step *s)
 {
     const struct commit_view *newest = &s->seen->source.newest;
     take_old_rollout(s);
-    join_catch_up(s);
+    join_newcomers(s);
     AUTO(free_auto) char *why = why_anew(s);
     if (why) {
         step_say(s, SAY_PROGRESS, REASON_PROGRESSING,
@@ -461,42 +481,6 @@ static void freeze_digest(struct step *s)
     memcpy(s->next->plan_digest, s->next->rollout.digest, sizeof s->next->plan_digest);
 }
 
-/* Those who go first serve the wave, too, that the spec selects them for. */
-static void note_own(struct step *s, const int32_t *selected)
-{
-    int32_t lead = s->next->rollout.lead;
-    for (size_t i = 0; i < s->plan->database_count; i++) {
-        bool ahead = s->waves.member[i] <= lead && selected[i] > 0;
-        s->next->databases[i].own = ahead ? selected[i] + lead : -1;
-    }
-}
-
-/* The waves of this roll-out; where the first one would be empty databases only, those. */
-static void arrange(struct step *s, struct rollout_standing *standings)
-{
-    size_t count = s->plan->database_count, first = 0;
-    AUTO(free_auto) enum rollout_take *take = mem_array(count, sizeof *take);
-    AUTO(free_auto) int32_t *selected = mem_array(count, sizeof *selected);
-    for (size_t i = 0; i < count; i++) {
-        take[i] = is_silent(s, i)      ? ROLLOUT_TAKE_LAST
-                  : standings[i].empty ? ROLLOUT_TAKE_BY_NAME
-                                       : ROLLOUT_TAKE_ANY;
-    }
-    rollout_waves_done(&s->waves);
-    rollout_waves_make(s->plan, take, &s->waves);
-    memcpy(selected, s->waves.member, count * sizeof *selected);
-    s->next->rollout.lead = rollout_first(s->plan, standings, &s->waves);
-    for (size_t i = 0; i < count; i++) {
-        first += s->waves.member[i] == 0;
-    }
-    note_own(s, selected);
-    if (first == 0) {
-        rollout_waves_done(&s->waves);
-        rollout_waves_make(s->plan, NULL, &s->waves);
-        s->next->rollout.lead = 0;
-    }
-}
-
 /* In a catch-up; one that does not answer may have other files left. */
 static bool takes_part(const struct step *s, size_t index)
 {
@@ -510,7 +494,7 @@ static void freeze_members(struct step *s, struct rollout_standing *standings)
     struct rollout_status *rollout = &s->next->rollout;
     rollout->lead = 0;
     if (!rollout->catch_up) {
-        arrange(s, standings);
+        standing_arrange(s, standings);
     }
     for (size_t i = 0; i < s->plan->database_count; i++) {
         struct database_status *database = &s->next->databases[i];

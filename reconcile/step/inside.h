@@ -150,6 +150,8 @@ bool standing_has_begun(const struct step *s, size_t index, const struct rollout
                         const struct rollout_standing *standing);
 /* Marks those in standings and status. */
 void standing_recall(struct step *s, struct rollout_standing *standings);
+/* Fills waves, lead and databases[].own; where the first wave would be empty databases only, those. */
+void standing_arrange(struct step *s, const struct rollout_standing *standings);
 
 /* ---- source.c ---------------------------------------------------------------------------------- */
 

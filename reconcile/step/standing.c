@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where each database stands when a roll-out starts: what it has left, and whether it has begun. */
+/* Where each database stands when a roll-out starts: what it has left, whether it has begun, and so its
+ * wave. */
 #include "reconcile/step/inside.h"
 
 struct rollout_standing *standing_make(const struct step *s)
@@ -10,7 +11,7 @@ struct rollout_standing *standing_make(const struct step *s)
         const struct database_view *view = &s->seen->databases[i];
         bool silent = s->judged[i].kind == J_UNREACHABLE;
         standings[i] = (struct rollout_standing){
-            .plan = silent ? NULL : view->plan,
+            .plan = view->plan,
             .inputs = view->inputs,
             .silent = silent,
             .refused = view->plan_error != NULL || s->judged[i].kind == J_REFUSED,
@@ -51,4 +52,39 @@ void standing_recall(struct step *s, struct rollout_standing *standings)
         s->next->databases[i].begun = standings[i].begun;
     }
     rollout_files_done(&files);
+}
+
+/* Those who go first serve the wave, too, that the spec selects them for. */
+static void note_own(struct step *s, const int32_t *selected)
+{
+    int32_t lead = s->next->rollout.lead;
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        bool ahead = s->waves.member[i] <= lead && selected[i] > 0;
+        s->next->databases[i].own = ahead ? selected[i] + lead : -1;
+    }
+}
+
+void standing_arrange(struct step *s, const struct rollout_standing *standings)
+{
+    size_t count = s->plan->database_count, first = 0;
+    AUTO(free_auto) enum rollout_take *take = mem_array(count, sizeof *take);
+    AUTO(free_auto) int32_t *selected = mem_array(count, sizeof *selected);
+    for (size_t i = 0; i < count; i++) {
+        take[i] = standings[i].silent  ? ROLLOUT_TAKE_LAST
+                  : standings[i].empty ? ROLLOUT_TAKE_BY_NAME
+                                       : ROLLOUT_TAKE_ANY;
+    }
+    rollout_waves_done(&s->waves);
+    rollout_waves_make(s->plan, take, &s->waves);
+    memcpy(selected, s->waves.member, count * sizeof *selected);
+    s->next->rollout.lead = rollout_first(s->plan, standings, &s->waves);
+    for (size_t i = 0; i < count; i++) {
+        first += s->waves.member[i] == 0;
+    }
+    note_own(s, selected);
+    if (first == 0) {
+        rollout_waves_done(&s->waves);
+        rollout_waves_make(s->plan, NULL, &s->waves);
+        s->next->rollout.lead = 0;
+    }
 }

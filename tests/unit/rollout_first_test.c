@@ -47,7 +47,12 @@ static const struct first_row rows[] = {
       "b|a|c",
       1 },
     { "one that failed alone goes first", { "bx1/T", "1/2T", "1/2T" }, "a", 0, "a|b|c", 1 },
-    { "one that does not answer does not go first", { "1/2T", "b?", "b1/2T" }, "a", 0, "c|a|b", 1 },
+    { "one that does not answer does not go first",
+      { "1/2T", "b?1/2T", "b1/2T" },
+      "a",
+      0,
+      "c|a|b",
+      1 },
     { "a first wave without a pending file proves nothing: one more",
       { "1/T", "1/2U", "1/2U" },
       "a",
@@ -167,6 +172,12 @@ static const struct first_row rows[] = {
     { "the spec's first wave before the others", { "1/2T", "b1/U", "1/2V" }, "c", 0, "b|c|a", 1 },
     { "one prover is enough", { "/1T", "/1T", "/7U", "/7U", "/7U" }, "ab", 0, "ab|c|de", 1 },
     { "applied out of order is applied", { "o2m/T", "1/2T", "1/2T" }, "a", 0, "a|bc", 0 },
+    { "one that does not answer proves nothing",
+      { "/1T", "?/2U", "/2U", "/2U" },
+      "a",
+      0,
+      "a|c|bd",
+      1 },
     { "an empty prover proves nothing", { "/1T", "e/2U", "/2U", "/2U" }, "a", 0, "a|c|bd", 1 },
 };
 
@@ -212,7 +223,6 @@ static void fill_standing(struct fleet *f, size_t i, const char *text)
         plan->entry_count += *p == 'm';
         pending |= *p == '/';
         if (*p == '?') {
-            s->plan = NULL;
             s->silent = true;
         } else if (*p >= 'A' && *p <= 'Z') {
             f->inputs[i][0] = *p;
@@ -270,7 +280,7 @@ static void waves_text(const struct rollout_waves *waves, char out[64])
 static void take_of(const struct fleet *f, enum rollout_take take[MOST])
 {
     for (size_t i = 0; i < f->plan.database_count; i++) {
-        take[i] = !f->standings[i].plan   ? ROLLOUT_TAKE_LAST
+        take[i] = f->standings[i].silent  ? ROLLOUT_TAKE_LAST
                   : f->standings[i].empty ? ROLLOUT_TAKE_BY_NAME
                                           : ROLLOUT_TAKE_ANY;
     }

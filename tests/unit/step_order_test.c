@@ -393,6 +393,33 @@ static void renamed_while_suspended(struct world *w, const char *rule)
     want_soak_from(w, rule, soak_began(w), HOUR_MS);
 }
 
+/* In the last wave, so that nobody of a first wave leaves: a newer commit is nobody's too. */
+static void renamed_in_the_rest(struct world *w, const char *rule)
+{
+    in_the_soak(w);
+    w->databases[1].job.next_ms = INT64_MAX;
+    w->waves[0].soak_ms = 0;
+    edit(w);
+    w->plan.max_parallel = 1;
+    for (int i = 0; i < 10000 && w->databases[1].job.phase != JOB_RUNNING; i++) {
+        world_pass(w, 5);
+    }
+    w->plan.suspend = true;
+    edit(w);
+    world_pass(w, 60000);
+    rename_all(w);
+    world_push(w, 1, false);
+    w->plan.suspend = false;
+    w->waves[0].soak_ms = HOUR_MS;
+    edit(w);
+    world_settle(w, 120000);
+    int more = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        more += w->databases[i].applied == 3;
+    }
+    cr_expect(more <= 1, "%s: %d have the newest file", rule, more);
+}
+
 /* Another one is the first in the new spec: who has begun is known by its journal. */
 static void renamed_and_another_first(struct world *w, const char *rule)
 {
@@ -817,6 +844,7 @@ static const struct scene scenes[] = {
     { "a later wave whose databases went first still soaks", 3, second_wave_went_first },
     { "a canary that failed is not replaced by an edit", 3, failed_and_edited },
     { "entries renamed while suspended", 3, renamed_while_suspended },
+    { "entries renamed in the last wave, and a newer commit", 3, renamed_in_the_rest },
     { "entries renamed, another one selected", 3, renamed_and_another_first },
     { "a database that had begun is back: anew", 3, back_again },
     { "database added, empty: it joins the last wave", 3, added_empty },
