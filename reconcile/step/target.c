@@ -120,7 +120,7 @@ static bool judge_direction(const struct step *s, size_t index, struct judged *j
 {
     const struct database_view *view = &s->seen->databases[index];
     const struct database_status *before = &s->next->databases[index];
-    bool same = before->target[0] && strncmp(before->target, view->target, 8) == 0;
+    bool same = strncmp(before->target, view->target, 8) == 0; /* also one that is not ours yet */
     bool back = view->head < before->head || view->journal < before->journal;
     if (!same || !back || s->retry_new || accepted(s, index)) {
         return false;
