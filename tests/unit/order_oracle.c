@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who has got what, who has proven it, and whether the next one may. */
+#include "order_oracle.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reconcile/base/buf.h"
+#include "reconcile/base/hash.h"
+
+#define BIT(n) (1u << (unsigned)(n))
+#define FILE_BIT(n) (UINT64_C(1) << (unsigned)(n))
+
+static void broken(struct oracle *o, const char *what)
+{
+    if (!o->trouble[0]) {
+        (void)snprintf(o->trouble, sizeof o->trouble, "%s", what);
+    }
+}
+
+static bool present(const struct oracle *o, int database)
+{
+    return (o->now.present & BIT(database)) != 0;
+}
+
+void oracle_init(struct oracle *o)
+{
+    memset(o, 0, sizeof *o);
+    for (int d = 0; d < ORACLE_DATABASES; d++) {
+        o->wave_of[d] = -1;
+    }
+}
+
+void oracle_holds(struct oracle *o, int database, uint64_t files)
+{
+    o->databases[database].applied |= files;
+}
+
+/* ---- what the spec selects --------------------------------------------------------------------- */
+
+/* SHA-256(UID NUL name), as the documentation says of the order of databases. */
+static void rank(struct oracle_database *d, const char *uid, const char *name)
+{
+    char text[128];
+    size_t length = (size_t)snprintf(text, sizeof text, "%s%c%s", uid, 0, name);
+    sha256(text, length, d->rank);
+    (void)snprintf(d->name, sizeof d->name, "%s", name);
+}
+
+static int lowest(const struct oracle *o, uint32_t of)
+{
+    int found = -1;
+    for (int d = 0; d < ORACLE_DATABASES; d++) {
+        if ((of & BIT(d)) && (found < 0 || memcmp(o->databases[d].rank, o->databases[found].rank,
+                                                  sizeof o->databases[d].rank) < 0)) {
+            found = d;
+        }
+    }
+    return found;
+}
+
+static void take_lowest(struct oracle *o, int32_t wave, int32_t amount, uint32_t *left)
+{
+    for (int32_t i = 0; i < amount && *left; i++) {
+        int d = lowest(o, *left);
+        o->wave_of[d] = wave;
+        *left &= ~BIT(d);
+    }
+}
+
+static uint32_t take_explicit(struct oracle *o)
+{
+    uint32_t left = o->now.present;
+    for (int32_t w = 0; w < o->now.spec.wave_count; w++) {
+        int32_t select = o->now.spec.waves[w].select;
+        for (int d = 0; d < ORACLE_DATABASES; d++) {
+            bool picks = select == ORACLE_NAMES || select == ORACLE_LABELS;
+            if (picks && (left & o->now.picked[w] & BIT(d))) {
+                o->wave_of[d] = w;
+                left &= ~BIT(d);
+            }
+        }
+    }
+    return left;
+}
+
+static void select_waves(struct oracle *o)
+{
+    const struct oracle_spec *spec = &o->now.spec;
+    uint32_t left = take_explicit(o);
+    o->levels = spec->wave_count ? spec->wave_count : 1;
+    for (int32_t w = 0; w < spec->wave_count; w++) {
+        const struct oracle_wave *wave = &spec->waves[w];
+        int32_t among = __builtin_popcount(left);
+        if (wave->select == ORACLE_COUNT) {
+            take_lowest(o, w, wave->amount, &left);
+        } else if (wave->select == ORACLE_PERCENT) {
+            take_lowest(o, w, (among * wave->amount + 99) / 100, &left);
+        }
+    }
+    if (spec->wave_count == 0) {
+        uint32_t labelled = left & o->now.picked[0];
+        uint32_t of = labelled ? labelled : left;
+        take_lowest(o, 0, 1, &of);
+    }
+    for (int d = 0; d < ORACLE_DATABASES; d++) {
+        if (o->wave_of[d] < 0 && present(o, d)) {
+            o->wave_of[d] = o->levels;
+        }
+    }
+}
+
+/* Membership is frozen while the list of databases changes: the largest selection counts. */
+static void reach_out(struct oracle *o)
+{
+    for (int32_t w = 0; w < o->levels; w++) {
+        uint32_t reached = 0;
+        for (int d = 0; d < ORACLE_DATABASES; d++) {
+            reached |= o->wave_of[d] >= 0 && o->wave_of[d] <= w ? BIT(d) : 0;
+        }
+        int32_t count = __builtin_popcount(reached);
+        o->reach[w] |= reached;
+        o->reach_count[w] = count > o->reach_count[w] ? count : o->reach_count[w];
+    }
+}
+
+/* ---- what makes earlier answers void ----------------------------------------------------------- */
+
+static void forget_answers(struct oracle *o, int database)
+{
+    struct oracle_database *d = &o->databases[database];
+    memset(d->answers, 0, sizeof d->answers);
+}
+
+/* A roll-out that begins anew counts gates from zero, so an earlier no is over with it; and only
+ * what databases say goes on, so an earlier retry is, too. */
+static void forgive(struct oracle *o)
+{
+    for (int d = 0; d < ORACLE_DATABASES; d++) {
+        o->databases[d].retry_ms = 0;
+        for (int w = 0; w < ORACLE_WAVES; w++) {
+            for (int g = 0; g < ORACLE_GATES; g++) {
+                o->databases[d].answers[w][g].no = o->databases[d].answers[w][g].no_new = 0;
+            }
+        }
+    }
+}
+
+static void forget_proofs(struct oracle *o)
+{
+    o->answers_after = ++o->tick;
+    for (int d = 0; d < ORACLE_DATABASES; d++) {
+        forget_answers(o, d);
+        memset(o->databases[d].proven, 0, sizeof o->databases[d].proven);
+        o->databases[d].retry_ms = 0;
+    }
+    memset(o->reach, 0, sizeof o->reach);
+    memset(o->reach_count, 0, sizeof o->reach_count);
+}
+
+static int64_t known_now_ms(const struct oracle *o, const struct oracle_database *d)
+{
+    return d->look_now_ms + o->now.mono_ms - d->look_mono_ms;
+}
+
+static void retry(struct oracle *o)
+{
+    o->answers_after = ++o->tick;
+    for (int d = 0; d < ORACLE_DATABASES; d++) {
+        forget_answers(o, d);
+        if (o->databases[d].looked) {
+            o->databases[d].retry_ms = known_now_ms(o, &o->databases[d]);
+        }
+    }
+}
+
+/* Is it another roll-out than at the decision before? */
+static bool is_anew(const struct oracle *o, const struct oracle_decision *in)
+{
+    bool anew = in->source != o->now.source || in->present != o->now.present;
+    for (int d = 0; d < ORACLE_DATABASES && !anew; d++) {
+        anew = in->wanted[d] != o->now.wanted[d];
+    }
+    return anew;
+}
+
+static void leave(struct oracle *o, uint32_t gone)
+{
+    for (int d = 0; d < ORACLE_DATABASES; d++) {
+        if (gone & BIT(d)) {
+            forget_answers(o, d);
+            memset(o->databases[d].proven, 0, sizeof o->databases[d].proven);
+        }
+    }
+}
+
+/* ---- proofs ------------------------------------------------------------------------------------ */
+
+static bool gates_passed(const struct oracle_wave *wave, const struct oracle_database *d, int w)
+{
+    for (int g = 0; g < wave->gate_count; g++) {
+        int32_t no = d->answers[w][g].no + d->answers[w][g].no_new;
+        /* a tolerated no is a measurement, too; it takes the place of a yes */
+        if (no > wave->gates[g].limit || d->answers[w][g].yes < 1 ||
+            d->answers[w][g].yes + no < wave->gates[g].count) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool soaked(const struct oracle *o, const struct oracle_database *d, int64_t soak_ms)
+{
+    int64_t from = d->look_from_ms > d->retry_ms ? d->look_from_ms : d->retry_ms;
+    return from == 0 || soak_ms == 0 || known_now_ms(o, d) - from >= soak_ms;
+}
+
+static void prove(struct oracle *o)
+{
+    static const struct oracle_wave canary; /* without waves: no soak, no gates */
+    for (int database = 0; database < ORACLE_DATABASES; database++) {
+        struct oracle_database *d = &o->databases[database];
+        for (int w = 0; w < o->levels && d->looked && present(o, database); w++) {
+            const struct oracle_wave *wave = o->now.spec.wave_count ? &o->now.spec.waves[w] : &canary;
+            if (soaked(o, d, wave->soak_ms) && gates_passed(wave, d, w)) {
+                d->proven[w] = d->look_files;
+            }
+        }
+    }
+}
+
+/* Databases that were empty prove nothing, unless all were, or a person named one to go first. */
+static bool is_proven(const struct oracle *o, int w, uint64_t files, int but)
+{
+    for (int database = 0; database < ORACLE_DATABASES; database++) {
+        const struct oracle_database *d = &o->databases[database];
+        bool named = o->now.spec.wave_count && o->now.spec.waves[0].select == ORACLE_NAMES &&
+                     (o->now.picked[0] & BIT(database));
+        bool counts = !d->born_empty || o->all_empty || named;
+        if (database != but && present(o, database) && counts && (d->proven[w] & files) == files) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The wave whose proof is missing before `database` may join those who got them; -1: it may. */
+static int missing_proof(const struct oracle *o, int database, uint32_t got, uint64_t files)
+{
+    int32_t others = __builtin_popcount(got & o->now.present & ~BIT(database));
+    if (got & BIT(database)) {
+        return -1;
+    }
+    for (int w = 0; w < o->levels; w++) {
+        if (others < o->reach_count[w] || (w > 0 && (o->reach[w] & BIT(database)))) {
+            return -1;
+        }
+        if (!is_proven(o, w, files, database)) {
+            return w;
+        }
+    }
+    return -1;
+}
+
+/* ---- events ------------------------------------------------------------------------------------ */
+
+void oracle_decided(struct oracle *o, const struct oracle_decision *in)
+{
+    bool edited = o->begun && memcmp(&in->spec, &o->now.spec, sizeof in->spec) != 0;
+    bool anew = o->begun && is_anew(o, in);
+    uint32_t gone = o->now.present & ~in->present;
+    bool uid = !o->begun || strcmp(in->uid, o->now.uid) != 0;
+    bool same = o->begun && !edited && !uid && in->present == o->now.present &&
+                memcmp(in->picked, o->now.picked, sizeof in->picked) == 0;
+    for (int d = 0; d < ORACLE_DATABASES; d++) {
+        if ((in->present & BIT(d)) && (uid || strcmp(in->names[d], o->databases[d].name) != 0)) {
+            rank(&o->databases[d], in->uid, in->names[d]);
+            same = false;
+        }
+    }
+    o->now = *in;
+    o->begun = true;
+    leave(o, gone);
+    if (edited) {
+        forget_proofs(o);
+    }
+    if (anew) {
+        forgive(o);
+    }
+    if (!same) {
+        memset(o->wave_of, 0xff, sizeof o->wave_of);
+        select_waves(o);
+    }
+    if (!same || o->reach_count[0] == 0) {
+        reach_out(o);
+    }
+    if (in->retry) {
+        retry(o);
+    }
+    prove(o);
+}
+
+static uint32_t got_tree(const struct oracle *o, uint64_t tree)
+{
+    uint32_t got = 0;
+    for (size_t i = 0; i < o->tree_count; i++) {
+        got |= o->trees[i].tree == tree ? o->trees[i].got : 0;
+    }
+    for (size_t i = 0; i < ORACLE_JOBS; i++) {
+        bool counts = o->jobs[i].id && !o->jobs[i].exempt && o->jobs[i].files;
+        got |= counts && o->jobs[i].tree == tree ? BIT(o->jobs[i].database) : 0;
+    }
+    return got;
+}
+
+static uint32_t got_file(const struct oracle *o, int file)
+{
+    uint32_t got = o->got_file[file];
+    for (size_t i = 0; i < ORACLE_JOBS; i++) {
+        bool counts = o->jobs[i].id && !o->jobs[i].exempt;
+        got |= counts && (o->jobs[i].files & FILE_BIT(file)) ? BIT(o->jobs[i].database) : 0;
+    }
+    return got;
+}
+
+static void judge(struct oracle *o, const struct oracle_job *job)
+{
+    const char *name = o->databases[job->database].name;
+    char text[160];
+    int wave = missing_proof(o, job->database, got_tree(o, job->tree), job->tree);
+    if (wave >= 0) {
+        (void)snprintf(text, sizeof text,
+                       "rule 1: %s gets files of a set of trees that nobody has proven for wave %d",
+                       name, wave);
+        broken(o, text);
+    }
+    for (int file = 0; file < ORACLE_FILES; file++) {
+        if (!(job->files & FILE_BIT(file))) {
+            continue;
+        }
+        wave = missing_proof(o, job->database, got_file(o, file), FILE_BIT(file));
+        if (wave >= 0) {
+            (void)snprintf(text, sizeof text,
+                           "rule 1: %s gets file %d that nobody has proven for wave %d", name, file,
+                           wave);
+            broken(o, text);
+        }
+    }
+}
+
+static bool was_finished(const struct oracle_database *d, uint64_t tree)
+{
+    for (int i = 0; i < d->finished_count; i++) {
+        if (d->finished[i] == tree) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void oracle_job(struct oracle *o, int32_t id, const struct oracle_job *job)
+{
+    struct oracle_database *d = &o->databases[job->database];
+    o->tick++;
+    if (!o->any_job) {
+        o->any_job = true;
+        o->all_empty = (o->now.empty & o->now.present) == o->now.present;
+    }
+    if (job->suspended) {
+        broken(o, "rule 2: a Job while suspended");
+    }
+    if (job->newest_known && (job->files & ~job->newest)) {
+        broken(o, "rule 2: a Job with a file that the newest commit has taken back");
+    }
+    d->born_empty = d->born_empty || job->empty;
+    bool exempt = job->empty || was_finished(d, job->tree);
+    if (job->files && !exempt && !o->now.spec.all_at_once) {
+        judge(o, job);
+    }
+    for (size_t i = 0; i < ORACLE_JOBS; i++) {
+        if (o->jobs[i].id == 0) {
+            o->jobs[i].id = id;
+            o->jobs[i].database = job->database;
+            o->jobs[i].tree = job->tree;
+            o->jobs[i].files = job->files;
+            o->jobs[i].exempt = exempt;
+            return;
+        }
+    }
+    broken(o, "the oracle has no room for one more Job");
+}
+
+void oracle_job_gone(struct oracle *o, int32_t id)
+{
+    for (size_t i = 0; i < ORACLE_JOBS; i++) {
+        if (o->jobs[i].id == id) {
+            o->jobs[i].id = 0;
+        }
+    }
+}
+
+static void note_tree(struct oracle *o, uint64_t tree, int database)
+{
+    size_t i = 0;
+    while (i < o->tree_count && o->trees[i].tree != tree) {
+        i++;
+    }
+    if (i == ORACLE_TREES) {
+        broken(o, "the oracle has no room for one more set of trees");
+        return;
+    }
+    o->tree_count = i == o->tree_count ? i + 1 : o->tree_count;
+    o->trees[i].tree = tree;
+    o->trees[i].got |= BIT(database);
+}
+
+void oracle_statement(struct oracle *o, int32_t id, int database, int file, int64_t clock_ms,
+                      bool journalled)
+{
+    struct oracle_database *d = &o->databases[database];
+    o->tick++;
+    if (d->applied & FILE_BIT(file)) {
+        broken(o, "rule 3: a file took effect twice");
+    }
+    d->applied |= FILE_BIT(file);
+    d->from_ms = clock_ms;
+    d->from_unrecorded = !journalled;
+    if (id == 0) {
+        return;
+    }
+    d->asked_after = o->tick;
+    forget_answers(o, database);
+    for (size_t i = 0; i < ORACLE_JOBS; i++) {
+        if (o->jobs[i].id == id && !o->jobs[i].exempt) {
+            o->got_file[file] |= BIT(database);
+            note_tree(o, o->jobs[i].tree, database);
+        }
+    }
+}
+
+void oracle_inspected(struct oracle *o, int database, int64_t mono_ms, int64_t clock_ms)
+{
+    struct oracle_database *d = &o->databases[database];
+    o->tick++;
+    /* Nobody can know more of a statement without a journal row than when it was found. */
+    if (d->from_unrecorded && clock_ms < d->from_ms) {
+        d->from_ms = clock_ms;
+    }
+    d->looked = true;
+    d->look_mono_ms = mono_ms;
+    d->look_now_ms = clock_ms;
+    d->look_from_ms = d->from_ms;
+    d->look_files = d->applied;
+}
+
+void oracle_repaired(struct oracle *o, int database, int was, int is)
+{
+    o->databases[database].applied &= ~FILE_BIT(was);
+    o->databases[database].applied |= FILE_BIT(is);
+}
+
+int64_t oracle_asks(struct oracle *o)
+{
+    return ++o->tick;
+}
+
+void oracle_answered(struct oracle *o, int64_t asked, int wave, int gate, uint32_t databases,
+                     enum oracle_answer answer)
+{
+    if (asked < o->answers_after) {
+        return;
+    }
+    for (int d = 0; d < ORACLE_DATABASES; d++) {
+        if ((databases & BIT(d)) && asked > o->databases[d].asked_after) {
+            o->databases[d].answers[wave][gate].yes += answer == ORACLE_YES;
+            o->databases[d].answers[wave][gate].no_new += answer == ORACLE_NO;
+        }
+    }
+}
+
+void oracle_stored(struct oracle *o)
+{
+    for (int d = 0; d < ORACLE_DATABASES; d++) {
+        for (int w = 0; w < ORACLE_WAVES; w++) {
+            for (int g = 0; g < ORACLE_GATES; g++) {
+                o->databases[d].answers[w][g].no += o->databases[d].answers[w][g].no_new;
+                o->databases[d].answers[w][g].no_new = 0;
+            }
+        }
+    }
+}
+
+void oracle_died(struct oracle *o)
+{
+    for (int d = 0; d < ORACLE_DATABASES; d++) {
+        for (int w = 0; w < ORACLE_WAVES; w++) {
+            for (int g = 0; g < ORACLE_GATES; g++) {
+                o->databases[d].answers[w][g].no_new = 0;
+            }
+        }
+    }
+}
+
+void oracle_forgotten(struct oracle *o)
+{
+    forgive(o);
+}
+
+void oracle_finished(struct oracle *o, const uint64_t trees[ORACLE_DATABASES])
+{
+    forget_proofs(o);
+    reach_out(o);
+    memset(o->got_file, 0, sizeof o->got_file);
+    o->tree_count = 0;
+    o->any_job = false;
+    for (int database = 0; database < ORACLE_DATABASES; database++) {
+        struct oracle_database *d = &o->databases[database];
+        d->born_empty = false;
+        if (present(o, database) && !was_finished(d, trees[database])) {
+            int most = (int)(sizeof d->finished / sizeof *d->finished);
+            if (d->finished_count == most) {
+                memmove(d->finished, d->finished + 1, sizeof d->finished - sizeof *d->finished);
+                d->finished_count--;
+            }
+            d->finished[d->finished_count++] = trees[database];
+        }
+    }
+}

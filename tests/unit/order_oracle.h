@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Judges the order of roll-outs by what happened, not by the rules that made it happen: it knows
+ * databases, files, specs, looks and answers as plain numbers, and no header of the rules.
+ *
+ * Since the last finished roll-out, of the databases that get files of one set of trees, and likewise
+ * of those that get one file, no more than the first wave selects get them before one that has them
+ * all is inspected, soaked and has the yeses of every gate; each later wave likewise, cumulatively.
+ * A database of a later wave may always get them once the waves before its own are proven. */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ORACLE_DATABASES 10 /* that exist; masks of databases have a bit for each */
+#define ORACLE_FILES 64     /* masks of files have a bit for each: one name with one content */
+#define ORACLE_WAVES 4
+#define ORACLE_GATES 2
+#define ORACLE_TREES 48
+#define ORACLE_JOBS 64
+
+struct oracle_gate {
+    int32_t name, count, limit;
+    int64_t interval_ms;
+};
+
+enum oracle_select {
+    ORACLE_NAMES,
+    ORACLE_LABELS,
+    ORACLE_COUNT,
+    ORACLE_PERCENT
+};
+
+struct oracle_wave { /* as written; what it picks is in oracle_decision */
+    int32_t name;
+    int32_t select;
+    uint32_t selector; /* stands for the text of names or labels */
+    int32_t amount;
+    int64_t soak_ms;
+    struct oracle_gate gates[ORACLE_GATES];
+    int64_t gate_count;
+};
+
+struct oracle_spec { /* strategy.type and waves; compared byte by byte, so zero it first */
+    int32_t all_at_once;
+    int32_t wave_count; /* 0: one canary, then the rest */
+    struct oracle_wave waves[ORACLE_WAVES];
+};
+
+struct oracle_decision { /* what a decision read, and did besides Jobs; not of suspended ones */
+    int64_t mono_ms;
+    struct oracle_spec spec;
+    const char *uid;
+    uint32_t present;                     /* databases of the plan */
+    const char *names[ORACLE_DATABASES];  /* of those */
+    uint32_t picked[ORACLE_WAVES];        /* named, or with the labels; [0] without waves: tier=canary */
+    uint64_t wanted[ORACLE_DATABASES];    /* stands for trees and options that it is to have; 0: unknown */
+    uint32_t source;                      /* stands for spec.source and revision */
+    uint32_t empty;                       /* no history and no table but ours */
+    bool retry;                           /* a retry was taken up */
+};
+
+struct oracle_job {
+    int database;
+    bool empty;      /* no history and no table but ours */
+    bool suspended;  /* as the decision read */
+    uint64_t tree;   /* files that it is to have */
+    uint64_t files;  /* those that this Job may run */
+    bool newest_known;
+    uint64_t newest; /* files of its trees at the newest commit that was fetched */
+};
+
+enum oracle_answer {
+    ORACLE_SILENT,
+    ORACLE_YES,
+    ORACLE_NO
+};
+
+struct oracle {
+    char trouble[400]; /* first broken rule; "": none */
+    int64_t tick;      /* order of events */
+    bool begun;        /* a decision was seen */
+    struct oracle_decision now;
+    /* by the spec now, and the largest since its last edit or the last end */
+    int32_t wave_of[ORACLE_DATABASES]; /* -1: not in the plan */
+    int32_t levels;                    /* waves before the rest */
+    int32_t reach_count[ORACLE_WAVES];
+    uint32_t reach[ORACLE_WAVES]; /* databases of this wave and those before */
+    /* databases */
+    struct oracle_database {
+        char name[24];
+        uint8_t rank[32];
+        uint64_t applied;
+        int64_t from_ms;      /* its clock at its last statement; 0: none known */
+        bool from_unrecorded; /* that one left no journal row */
+        int64_t asked_after;  /* tick of its last statement by a Job */
+        bool looked;
+        int64_t look_mono_ms, look_now_ms, look_from_ms;
+        uint64_t look_files;
+        int64_t retry_ms; /* its clock when the last retry was taken up */
+        bool born_empty;  /* since the last end */
+        uint64_t proven[ORACLE_WAVES];
+        uint64_t finished[8]; /* sets of trees that a finished roll-out had here */
+        int finished_count;
+        struct {
+            int32_t yes, no, no_new; /* no_new: not stored by the controller yet */
+        } answers[ORACLE_WAVES][ORACLE_GATES];
+    } databases[ORACLE_DATABASES];
+    int64_t answers_after; /* tick: edit, retry or end */
+    bool any_job, all_empty;
+    uint32_t got_file[ORACLE_FILES];
+    struct {
+        uint64_t tree;
+        uint32_t got;
+    } trees[ORACLE_TREES];
+    size_t tree_count;
+    struct {
+        int32_t id; /* 0: free */
+        int32_t database;
+        uint64_t tree, files;
+        bool exempt;
+    } jobs[ORACLE_JOBS];
+};
+
+void oracle_init(struct oracle *o);
+/* What a database holds before anything is seen; clock 0: since long. */
+void oracle_holds(struct oracle *o, int database, uint64_t files);
+void oracle_decided(struct oracle *o, const struct oracle_decision *in);
+/* A decision makes a Job (id > 0), after oracle_decided(). */
+void oracle_job(struct oracle *o, int32_t id, const struct oracle_job *job);
+void oracle_job_gone(struct oracle *o, int32_t id); /* ended, deleted or never made */
+/* id 0: by hand; clock_ms: the database's own. */
+void oracle_statement(struct oracle *o, int32_t id, int database, int file, int64_t clock_ms,
+                      bool journalled);
+void oracle_inspected(struct oracle *o, int database, int64_t mono_ms, int64_t clock_ms);
+void oracle_repaired(struct oracle *o, int database, int was, int is); /* a row names other content */
+int64_t oracle_asks(struct oracle *o); /* for oracle_answered() */
+void oracle_answered(struct oracle *o, int64_t asked, int wave, int gate, uint32_t databases,
+                     enum oracle_answer answer);
+void oracle_stored(struct oracle *o);    /* the controller's memory is safe */
+void oracle_died(struct oracle *o);      /* and what was not stored is lost */
+void oracle_forgotten(struct oracle *o); /* all memory is lost */
+/* A roll-out ended well: every database of the plan has its trees. */
+void oracle_finished(struct oracle *o, const uint64_t trees[ORACLE_DATABASES]);
