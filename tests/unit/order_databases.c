@@ -35,18 +35,34 @@ static int64_t clock_of(const struct world *w, const struct place *p)
     return WORLD_EPOCH_MS + w->mono_ms + p->clock_ms;
 }
 
-void place_apply(struct world *w, int place, int file, struct attempt *job, bool journalled)
+static void add_row(struct place *p, int file, bool journalled)
 {
-    struct place *p = &w->places[place];
     struct content *c = &p->content;
     c->applied[c->count] = (int8_t)file;
     c->flyway[c->count++] = !journalled;
     p->head++;
+    p->journal += journalled;
+}
+
+void place_had(struct world *w, int place, int file, bool journalled)
+{
+    struct place *p = &w->places[place];
+    add_row(p, file, journalled);
+    p->finished_ms = journalled ? WORLD_EPOCH_MS - 86400000 : 0;
+    oracle_holds(&w->oracle, place, UINT64_C(1) << (unsigned)file);
+    world_say(w, "         place %d has file %d (V%d) since long", place, file,
+              w->files[file].version);
+}
+
+void place_apply(struct world *w, int place, int file, struct attempt *job, bool journalled)
+{
+    struct place *p = &w->places[place];
+    struct content *c = &p->content;
+    add_row(p, file, journalled);
     if (c->failed_file >= 0 && w->files[c->failed_file].version == w->files[file].version) {
         c->failed_file = -1;
     }
     if (journalled) {
-        p->journal++;
         p->finished_ms = clock_of(w, p);
         p->newest_commit = job ? job->commit : p->newest_commit;
     }

@@ -125,8 +125,9 @@ bool push_withdrawal(struct world *w)
 
 /* ---- databases ---------------------------------------------------------------------------------- */
 
-/* Runs files of a tree by hand in their order, all or the first ones. */
-static int run_files(struct world *w, int place, int commit, unsigned dirs, int most)
+/* Runs files of a tree by hand in their order, all or the first ones; long ago: before all that counts
+ * here. */
+static int run_files(struct world *w, int place, int commit, unsigned dirs, int most, bool long_ago)
 {
     int8_t files[FILES];
     const struct place *p = &w->places[place];
@@ -138,7 +139,11 @@ static int run_files(struct world *w, int place, int commit, unsigned dirs, int 
             has = has || w->files[p->content.applied[k]].version == w->files[files[i]].version;
         }
         if (!has && !w->files[files[i]].bad) {
-            place_apply(w, place, files[i], NULL, journalled);
+            if (long_ago) {
+                place_had(w, place, files[i], journalled);
+            } else {
+                place_apply(w, place, files[i], NULL, journalled);
+            }
             ran++;
         }
     }
@@ -148,7 +153,7 @@ static int run_files(struct world *w, int place, int commit, unsigned dirs, int 
 void give_history(struct world *w, int place, unsigned dirs)
 {
     w->places[place].foreign = true;
-    (void)run_files(w, place, tip(w), dirs, world_chance(w, 2) ? 1 + world_pick(w, 3) : FILES);
+    (void)run_files(w, place, tip(w), dirs, world_chance(w, 2) ? 1 + world_pick(w, 3) : FILES, true);
 }
 
 bool run_by_hand(struct world *w)
@@ -163,7 +168,7 @@ bool run_by_hand(struct world *w)
         }
         int commit = world_on(w) ? commit_find(w, w->status.rollout.commit) : tip(w);
         int most = world_chance(w, 3) ? 1 : FILES;
-        if (w->places[e->place].up && run_files(w, e->place, commit, e->dirs, most) > 0) {
+        if (w->places[e->place].up && run_files(w, e->place, commit, e->dirs, most, false) > 0) {
             world_say(w, "#### files were run by hand on %s", e->name);
             return true;
         }

@@ -407,7 +407,8 @@ void tell_oracle(struct world *w, const struct observed *seen, const struct deci
     in.mono_ms = w->mono_ms;
     in.uid = w->plan.uid;
     in.source = (uint32_t)(w->spec.branch * 64 + w->spec.pinned + 1);
-    in.retry = !str_eq(d->status.last_handled_retry, seen->status->last_handled_retry);
+    in.retry = seen->status->rollout.present &&
+               !str_eq(d->status.last_handled_retry, seen->status->last_handled_retry);
     oracle_waves(w, &in);
     const struct rollout_status *rollout = &d->status.rollout;
     int commit = rollout->present ? commit_find(w, rollout->commit) : newest_commit(w);
@@ -416,7 +417,7 @@ void tell_oracle(struct world *w, const struct observed *seen, const struct deci
         in.present |= 1u << (unsigned)e->place;
         in.names[e->place] = e->name;
         in.wanted[e->place] = commit >= 0 ? tree_hash(w, commit, e) : 0;
-        in.empty |= place_empty(&w->places[e->place]) ? 1u << (unsigned)e->place : 0;
+        in.empty |= place_empty(&w->places[e->place]) ? 1u << (unsigned)e->place : 0u;
         for (int v = 0; v < w->spec.wave_count; v++) {
             in.picked[v] |= picks(&w->spec.waves[v], e) ? 1u << (unsigned)e->place : 0;
         }

@@ -139,6 +139,7 @@ static void forgive(struct oracle *o)
 {
     for (int d = 0; d < ORACLE_DATABASES; d++) {
         o->databases[d].retry_ms = 0;
+        o->databases[d].when_empty = 0; /* nobody remembers that of one that is not empty now */
         for (int w = 0; w < ORACLE_WAVES; w++) {
             for (int g = 0; g < ORACLE_GATES; g++) {
                 o->databases[d].answers[w][g].no = o->databases[d].answers[w][g].no_new = 0;
@@ -154,6 +155,7 @@ static void forget_proofs(struct oracle *o)
         forget_answers(o, d);
         memset(o->databases[d].proven, 0, sizeof o->databases[d].proven);
         o->databases[d].retry_ms = 0;
+        o->databases[d].when_empty = 0;
     }
     memset(o->reach, 0, sizeof o->reach);
     memset(o->reach_count, 0, sizeof o->reach_count);
@@ -189,8 +191,7 @@ static void leave(struct oracle *o, uint32_t gone)
 {
     for (int d = 0; d < ORACLE_DATABASES; d++) {
         if (gone & BIT(d)) {
-            forget_answers(o, d);
-            memset(o->databases[d].proven, 0, sizeof o->databases[d].proven);
+            forget_answers(o, d); /* what it has proven stays proven */
         }
     }
 }
@@ -230,15 +231,16 @@ static void prove(struct oracle *o)
     }
 }
 
-/* Databases that were empty prove nothing, unless all were, or a person named one to go first. */
-static bool is_proven(const struct oracle *o, int w, uint64_t files, int but)
+/* Who got a file as an empty database proves nothing of it, unless all were empty, or a person named
+ * that one to go first. `pending`: those of the files that are at stake. */
+static bool is_proven(const struct oracle *o, int w, uint64_t files, uint64_t pending, int but)
 {
     for (int database = 0; database < ORACLE_DATABASES; database++) {
         const struct oracle_database *d = &o->databases[database];
         bool named = o->now.spec.wave_count && o->now.spec.waves[0].select == ORACLE_NAMES &&
                      (o->now.picked[0] & BIT(database));
-        bool counts = !d->born_empty || o->all_empty || named;
-        if (database != but && present(o, database) && counts && (d->proven[w] & files) == files) {
+        bool counts = !(d->when_empty & pending) || o->all_empty || named;
+        if (database != but && counts && (d->proven[w] & files) == files) {
             return true;
         }
     }
@@ -246,7 +248,8 @@ static bool is_proven(const struct oracle *o, int w, uint64_t files, int but)
 }
 
 /* The wave whose proof is missing before `database` may join those who got them; -1: it may. */
-static int missing_proof(const struct oracle *o, int database, uint32_t got, uint64_t files)
+static int missing_proof(const struct oracle *o, int database, uint32_t got, uint64_t files,
+                         uint64_t pending)
 {
     int32_t others = __builtin_popcount(got & o->now.present & ~BIT(database));
     if (got & BIT(database)) {
@@ -256,7 +259,7 @@ static int missing_proof(const struct oracle *o, int database, uint32_t got, uin
         if (others < o->reach_count[w] || (w > 0 && (o->reach[w] & BIT(database)))) {
             return -1;
         }
-        if (!is_proven(o, w, files, database)) {
+        if (!is_proven(o, w, files, pending, database)) {
             return w;
         }
     }
@@ -328,7 +331,7 @@ static void judge(struct oracle *o, const struct oracle_job *job)
 {
     const char *name = o->databases[job->database].name;
     char text[160];
-    int wave = missing_proof(o, job->database, got_tree(o, job->tree), job->tree);
+    int wave = missing_proof(o, job->database, got_tree(o, job->tree), job->tree, job->files);
     if (wave >= 0) {
         (void)snprintf(text, sizeof text,
                        "rule 1: %s gets files of a set of trees that nobody has proven for wave %d",
@@ -339,7 +342,7 @@ static void judge(struct oracle *o, const struct oracle_job *job)
         if (!(job->files & FILE_BIT(file))) {
             continue;
         }
-        wave = missing_proof(o, job->database, got_file(o, file), FILE_BIT(file));
+        wave = missing_proof(o, job->database, got_file(o, file), FILE_BIT(file), FILE_BIT(file));
         if (wave >= 0) {
             (void)snprintf(text, sizeof text,
                            "rule 1: %s gets file %d that nobody has proven for wave %d", name, file,
@@ -373,7 +376,6 @@ void oracle_job(struct oracle *o, int32_t id, const struct oracle_job *job)
     if (job->newest_known && (job->files & ~job->newest)) {
         broken(o, "rule 2: a Job with a file that the newest commit has taken back");
     }
-    d->born_empty = d->born_empty || job->empty;
     bool exempt = job->empty || was_finished(d, job->tree);
     if (job->files && !exempt && !o->now.spec.all_at_once) {
         judge(o, job);
@@ -385,6 +387,7 @@ void oracle_job(struct oracle *o, int32_t id, const struct oracle_job *job)
             o->jobs[i].tree = job->tree;
             o->jobs[i].files = job->files;
             o->jobs[i].exempt = exempt;
+            o->jobs[i].empty = job->empty;
             return;
         }
     }
@@ -410,8 +413,11 @@ static void note_tree(struct oracle *o, uint64_t tree, int database)
         broken(o, "the oracle has no room for one more set of trees");
         return;
     }
-    o->tree_count = i == o->tree_count ? i + 1 : o->tree_count;
-    o->trees[i].tree = tree;
+    if (i == o->tree_count) {
+        o->tree_count++;
+        o->trees[i].tree = tree;
+        o->trees[i].got = 0;
+    }
     o->trees[i].got |= BIT(database);
 }
 
@@ -436,6 +442,7 @@ void oracle_statement(struct oracle *o, int32_t id, int database, int file, int6
             o->got_file[file] |= BIT(database);
             note_tree(o, o->jobs[i].tree, database);
         }
+        d->when_empty |= o->jobs[i].id == id && o->jobs[i].empty ? FILE_BIT(file) : 0;
     }
 }
 
@@ -516,7 +523,6 @@ void oracle_finished(struct oracle *o, const uint64_t trees[ORACLE_DATABASES])
     o->any_job = false;
     for (int database = 0; database < ORACLE_DATABASES; database++) {
         struct oracle_database *d = &o->databases[database];
-        d->born_empty = false;
         if (present(o, database) && !was_finished(d, trees[database])) {
             int most = (int)(sizeof d->finished / sizeof *d->finished);
             if (d->finished_count == most) {

@@ -56,7 +56,7 @@ struct oracle_decision { /* what a decision read, and did besides Jobs; not of s
     uint64_t wanted[ORACLE_DATABASES];    /* stands for trees and options that it is to have; 0: unknown */
     uint32_t source;                      /* stands for spec.source and revision */
     uint32_t empty;                       /* no history and no table but ours */
-    bool retry;                           /* a retry was taken up */
+    bool retry;                           /* one was taken up while a roll-out is on */
 };
 
 struct oracle_job {
@@ -97,7 +97,7 @@ struct oracle {
         int64_t look_mono_ms, look_now_ms, look_from_ms;
         uint64_t look_files;
         int64_t retry_ms; /* its clock when the last retry was taken up */
-        bool born_empty;  /* since the last end */
+        uint64_t when_empty; /* files that it got as an empty one since the last end */
         uint64_t proven[ORACLE_WAVES];
         uint64_t finished[8]; /* sets of trees that a finished roll-out had here */
         int finished_count;
@@ -117,7 +117,7 @@ struct oracle {
         int32_t id; /* 0: free */
         int32_t database;
         uint64_t tree, files;
-        bool exempt;
+        bool exempt, empty;
     } jobs[ORACLE_JOBS];
 };
 

@@ -56,6 +56,8 @@ void entry_add(struct world *w, int place, const char *name)
     e->dirs = random_dirs(w, place);
     e->canary = world_chance(w, 6);
     forget_entry(e);
+    world_say(w, "         %s: place %d, paths %x, group %d%s", name, place, e->dirs, e->group,
+              e->canary ? ", tier canary" : "");
 }
 
 void entry_remove(struct world *w, int index)
@@ -191,6 +193,28 @@ void spec_make(struct world *w)
     s->start_timeout_ms = 600000;
     s->interval_ms = 120000;
     s->retry_interval_ms = 30000;
+    spec_say(w);
+}
+
+void spec_say(const struct world *w)
+{
+    static const char *const selects[] = { "names", "labels", "count", "percent" };
+    world_say(w, "         %s, %d waves", w->spec.canary ? "Canary" : "AllAtOnce",
+              w->spec.wave_count);
+    for (int i = 0; i < w->spec.wave_count; i++) {
+        const struct wave_spec *wave = &w->spec.waves[i];
+        bool names = wave->select == SELECT_NAMES && wave->name_count > 0;
+        world_say(w, "           %s: %s %s%s%s amount %d group %d, soak %lld ms, %d gates",
+                  wave_texts[wave->name], selects[wave->select], names ? wave->names[0] : "",
+                  names && wave->name_count > 1 ? " " : "",
+                  names && wave->name_count > 1 ? wave->names[1] : "", wave->amount, wave->group,
+                  (long long)wave->soak_ms, wave->gate_count);
+        for (int g = 0; g < wave->gate_count; g++) {
+            world_say(w, "             gate %d: count %d, failureLimit %d, every %lld ms",
+                      wave->gates[g].name, wave->gates[g].count, wave->gates[g].limit,
+                      (long long)wave->gates[g].interval_ms);
+        }
+    }
 }
 
 void spec_edited(struct world *w, bool inputs)
@@ -209,6 +233,7 @@ void spec_edited(struct world *w, bool inputs)
             w->spec.waves[i].amount = 1;
         }
     }
+    spec_say(w);
 }
 
 /* ---- struct mplan ------------------------------------------------------------------------------- */

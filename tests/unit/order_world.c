@@ -157,11 +157,10 @@ static void note_rollout(struct world *w, const struct decision *d)
     }
 }
 
-/* Did this decision find every database at the newest commit? */
+/* Did this decision find every database at the commit, and no roll-out on any more? */
 static bool is_finished(const struct world *w, const struct decision *d)
 {
-    if (d->status.rollout.present || w->spec.suspend ||
-        d->status.conditions[CONDITION_READY].status != CONDITION_TRUE) {
+    if (d->status.rollout.present || w->spec.suspend) {
         return false;
     }
     for (int i = 0; i < w->spec.count; i++) {

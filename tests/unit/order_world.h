@@ -247,7 +247,7 @@ struct world {
 /* step_checks.c: what must hold for every observation and its decision; NULL: all does. */
 const char *check_decision(const struct observed *seen, const struct decision *d);
 
-#define MEMORY_CHECKED 0
+#define MEMORY_CHECKED 1
 #define WORLD_EPOCH_MS INT64_C(1790000000000)
 #define LOOK_MS 50
 #define FILE_MS 900
@@ -283,6 +283,7 @@ bool entry_judged(struct world *w, int entry, int commit, struct judgement *out)
 void spec_make(struct world *w);
 void spec_build(struct world *w); /* struct mplan of it */
 void spec_edited(struct world *w, bool inputs);
+void spec_say(const struct world *w);
 void spec_sane_waves(struct world *w);
 void wave_random(struct world *w, int index);
 void wave_rename(struct world *w, int index);
@@ -304,6 +305,7 @@ int file_sort(const struct world *w, uint64_t mask, int8_t *out); /* by version 
 /* order_databases.c: places, looks, Jobs */
 void place_init(struct world *w, int place);
 void place_apply(struct world *w, int place, int file, struct attempt *job, bool journalled);
+void place_had(struct world *w, int place, int file, bool journalled); /* since long */
 uint64_t place_files(const struct place *p);
 bool place_empty(const struct place *p);
 void look_begin(struct world *w, struct entry *e);
