@@ -226,7 +226,7 @@ static void start(struct world *w, struct attempt *j)
         job_end(w, j, 10, OUTCOME_MOVED, REASON_ASSIGNMENT_STALE);
     } else {
         p->epoch = j->attempt;
-        (void)snprintf(p->owner, sizeof p->owner, "%s", j->entry);
+        memcpy(p->owner, j->entry, sizeof p->owner);
         p->owner_uid = j->uid;
         if (!p->target[0]) {
             (void)snprintf(p->target, sizeof p->target, "%08x-0000-4000-8000-000000000000",

@@ -99,10 +99,9 @@ static void edit_gates(struct world *w, struct wave_spec *wave)
 {
     if (wave->gate_count == 0 || (wave->gate_count < ORACLE_GATES && world_chance(w, 4))) {
         int other = wave->gate_count ? wave->gates[0].name : -1;
-        wave->gates[wave->gate_count++] =
-            (struct gate_spec){ .name = other == 0 ? 1 : 0,
-                                .count = 1 + world_pick(w, 2),
-                                .interval_ms = 10000 };
+        wave->gates[wave->gate_count++] = (struct gate_spec){ .name = other == 0 ? 1 : 0,
+                                                              .count = 1 + world_pick(w, 2),
+                                                              .interval_ms = 10000 };
         return;
     }
     struct gate_spec *gate = &wave->gates[world_pick(w, wave->gate_count)];

@@ -153,7 +153,8 @@ static int run_files(struct world *w, int place, int commit, unsigned dirs, int 
 void give_history(struct world *w, int place, unsigned dirs)
 {
     w->places[place].foreign = true;
-    (void)run_files(w, place, tip(w), dirs, world_chance(w, 2) ? 1 + world_pick(w, 3) : FILES, true);
+    (void)run_files(w, place, tip(w), dirs, world_chance(w, 2) ? 1 + world_pick(w, 3) : FILES,
+                    true);
 }
 
 bool run_by_hand(struct world *w)
@@ -182,6 +183,7 @@ bool lose_server(struct world *w)
     struct place *p = &w->places[w->spec.entries[at].place];
     p->up = !p->up;
     w->hampered = true;
-    world_say(w, "#### %s %s", w->spec.entries[at].name, p->up ? "answers again" : "does not answer");
+    world_say(w, "#### %s %s", w->spec.entries[at].name,
+              p->up ? "answers again" : "does not answer");
     return true;
 }

@@ -16,10 +16,9 @@ int file_new(struct world *w, int dir, int version)
     f->dir = dir;
     (void)snprintf(f->script, sizeof f->script, "V%d__x.sql", f->version);
     (void)snprintf(f->path, sizeof f->path, "sql/%d/V%d__x.sql", dir, f->version);
-    f->migration = (struct migration){ .kind = MIGRATION_VERSIONED,
-                                       .script = f->script,
-                                       .path = f->path,
-                                       .description = f->script };
+    f->migration = (struct migration){
+        .kind = MIGRATION_VERSIONED, .script = f->script, .path = f->path, .description = f->script
+    };
     (void)snprintf(f->migration.version.text, sizeof f->migration.version.text, "%d", f->version);
     memset(f->migration.sha256, 0x5a, SHA256_LEN);
     f->migration.sha256[0] = (uint8_t)id;

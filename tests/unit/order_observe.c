@@ -155,16 +155,16 @@ static void view_commit(const struct world *w, int commit, struct commit_view *o
     const struct fetch_memory *f = &w->process.fetched[commit];
     memcpy(out->commit, w->commits[commit].id, sizeof w->commits[commit].id);
     out->revision = w->commits[commit].id;
-    out->fetch = f->ends_ms                                 ? FETCH_RUNNING
+    out->fetch = f->ends_ms                                      ? FETCH_RUNNING
                  : f->state == FETCH_DONE && !fetched(w, commit) ? FETCH_NONE
-                                                            : f->state;
+                                                                 : f->state;
     if (out->fetch == FETCH_FAILED) {
-        out->fetch_failure = (struct failure){ .reason = w->commits[commit].lost
-                                                             ? REASON_REVISION_NOT_FOUND
-                                                             : REASON_SOURCE_FETCH_FAILED,
-                                               .message = "could not fetch",
-                                               .age_ms = w->mono_ms - f->failed_ms,
-                                               .count = f->failures };
+        out->fetch_failure =
+            (struct failure){ .reason = w->commits[commit].lost ? REASON_REVISION_NOT_FOUND
+                                                                : REASON_SOURCE_FETCH_FAILED,
+                              .message = "could not fetch",
+                              .age_ms = w->mono_ms - f->failed_ms,
+                              .count = f->failures };
     }
     int applied = commit_find(w, w->status.last_applied_commit);
     if (out->fetch == FETCH_DONE && applied >= 0 && !w->spec.allow_rewrite &&
@@ -200,8 +200,8 @@ static void view_job(struct world *w, struct entry *e)
         if (o->present && o->uid == w->uid && o->appears_ms <= w->mono_ms &&
             strcmp(o->entry, j->entry) == 0) {
             out->attempt = o->attempt > out->attempt ? o->attempt : out->attempt;
-            out->tries += o->phase == JOB_ENDED && o->commit == j->commit &&
-                          strcmp(o->token, j->token) == 0;
+            out->tries +=
+                o->phase == JOB_ENDED && o->commit == j->commit && strcmp(o->token, j->token) == 0;
         }
     }
     if (j->phase == JOB_ENDED) {
@@ -356,7 +356,7 @@ static uint32_t selector_text(const struct wave_spec *wave)
     uint32_t h = 2166136261u;
     for (int i = 0; wave->select == SELECT_NAMES && i < wave->name_count; i++) {
         for (const char *p = wave->names[i]; *p; p++) {
-            h = (h ^ (uint32_t)*p) * 16777619u;
+            h = (h ^ (unsigned char)*p) * 16777619u;
         }
         h = (h ^ 0xff) * 16777619u;
     }

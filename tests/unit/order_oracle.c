@@ -223,7 +223,8 @@ static void prove(struct oracle *o)
     for (int database = 0; database < ORACLE_DATABASES; database++) {
         struct oracle_database *d = &o->databases[database];
         for (int w = 0; w < o->levels && d->looked && present(o, database); w++) {
-            const struct oracle_wave *wave = o->now.spec.wave_count ? &o->now.spec.waves[w] : &canary;
+            const struct oracle_wave *wave =
+                o->now.spec.wave_count ? &o->now.spec.waves[w] : &canary;
             if (soaked(o, d, wave->soak_ms) && gates_passed(wave, d, w)) {
                 d->proven[w] = d->look_files;
             }

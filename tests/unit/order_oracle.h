@@ -50,21 +50,22 @@ struct oracle_decision { /* what a decision read, and did besides Jobs; not of s
     int64_t mono_ms;
     struct oracle_spec spec;
     const char *uid;
-    uint32_t present;                     /* databases of the plan */
-    const char *names[ORACLE_DATABASES];  /* of those */
-    uint32_t picked[ORACLE_WAVES];        /* named, or with the labels; [0] without waves: tier=canary */
-    uint64_t wanted[ORACLE_DATABASES];    /* stands for trees and options that it is to have; 0: unknown */
-    uint32_t source;                      /* stands for spec.source and revision */
-    uint32_t empty;                       /* no history and no table but ours */
-    bool retry;                           /* one was taken up while a roll-out is on */
+    uint32_t present;                    /* databases of the plan */
+    const char *names[ORACLE_DATABASES]; /* of those */
+    uint32_t picked[ORACLE_WAVES]; /* named, or with the labels; [0] without waves: tier=canary */
+    uint64_t
+        wanted[ORACLE_DATABASES]; /* stands for trees and options that it is to have; 0: unknown */
+    uint32_t source;              /* stands for spec.source and revision */
+    uint32_t empty;               /* no history and no table but ours */
+    bool retry;                   /* one was taken up while a roll-out is on */
 };
 
 struct oracle_job {
     int database;
-    bool empty;      /* no history and no table but ours */
-    bool suspended;  /* as the decision read */
-    uint64_t tree;   /* files that it is to have */
-    uint64_t files;  /* those that this Job may run */
+    bool empty;     /* no history and no table but ours */
+    bool suspended; /* as the decision read */
+    uint64_t tree;  /* files that it is to have */
+    uint64_t files; /* those that this Job may run */
     bool newest_known;
     uint64_t newest; /* files of its trees at the newest commit that was fetched */
 };
@@ -96,7 +97,7 @@ struct oracle {
         bool looked;
         int64_t look_mono_ms, look_now_ms, look_from_ms;
         uint64_t look_files;
-        int64_t retry_ms; /* its clock when the last retry was taken up */
+        int64_t retry_ms;    /* its clock when the last retry was taken up */
         uint64_t when_empty; /* files that it got as an empty one since the last end */
         uint64_t proven[ORACLE_WAVES];
         uint64_t finished[8]; /* sets of trees that a finished roll-out had here */
@@ -132,7 +133,8 @@ void oracle_job_gone(struct oracle *o, int32_t id); /* ended, deleted or never m
 void oracle_statement(struct oracle *o, int32_t id, int database, int file, int64_t clock_ms,
                       bool journalled);
 void oracle_inspected(struct oracle *o, int database, int64_t mono_ms, int64_t clock_ms);
-void oracle_repaired(struct oracle *o, int database, int was, int is); /* a row names other content */
+void oracle_repaired(struct oracle *o, int database, int was,
+                     int is);          /* a row names other content */
 int64_t oracle_asks(struct oracle *o); /* for oracle_answered() */
 void oracle_answered(struct oracle *o, int64_t asked, int wave, int gate, uint32_t databases,
                      enum oracle_answer answer);

@@ -225,9 +225,8 @@ static bool when_ready(const struct world *w, int64_t since)
 static void await_moment(struct world *w)
 {
     static bool (*const moments[])(const struct world *w, int64_t since) = {
-        NULL,      NULL,       after_statement, after_statement, in_soak,
-        in_soak,   just_begun, in_later_wave,   after_failure,   after_answer,
-        when_ready
+        NULL,       NULL,          after_statement, after_statement, in_soak,   in_soak,
+        just_begun, in_later_wave, after_failure,   after_answer,    when_ready
     };
     int pick = world_pick(w, (int)(sizeof moments / sizeof *moments));
     int64_t most = moments[pick] ? 150000 : world_pick(w, 40000);
@@ -256,6 +255,11 @@ static void come_to_rest(struct world *w)
     }
 }
 
+static bool is_ready(const struct world *w)
+{
+    return w->status.conditions[CONDITION_READY].status == CONDITION_TRUE;
+}
+
 static bool all_up_to_date(struct world *w, bool *obstacle)
 {
     static struct judgement judgement;
@@ -277,7 +281,9 @@ static bool all_up_to_date(struct world *w, bool *obstacle)
 static void check_rest(struct world *w)
 {
     const struct condition *ready = &w->status.conditions[CONDITION_READY];
-    bool obstacle = w->said_no || w->hampered;
+    int applied = commit_find(w, w->status.last_applied_commit);
+    bool rewritten = applied >= 0 && !commit_descends(w, newest_commit(w), applied);
+    bool obstacle = w->said_no || w->hampered || rewritten;
     if (w->trouble[0]) {
         return;
     }
@@ -289,8 +295,7 @@ static void check_rest(struct world *w)
         return;
     }
     w->figures->stalled++;
-    bool explained = obstacle || str_eq(ready->reason, REASON_HISTORY_REWRITTEN) ||
-                     str_eq(ready->reason, REASON_INVALID_SPEC) ||
+    bool explained = obstacle || str_eq(ready->reason, REASON_INVALID_SPEC) ||
                      str_eq(ready->reason, REASON_TARGET_CHANGED);
     if (w->status.conditions[CONDITION_STALLED].status != CONDITION_TRUE || !explained) {
         char text[300];
@@ -405,12 +410,11 @@ void script_play(struct world *w)
     stop_faults(w);
     come_to_rest(w);
     check_rest(w);
-    if (w->status.conditions[CONDITION_READY].status == CONDITION_TRUE || w->trouble[0]) {
-        return;
+    for (int tries = 0; tries < 3 && !w->trouble[0] && !is_ready(w); tries++) {
+        settle(w);
+        come_to_rest(w);
     }
-    settle(w);
-    come_to_rest(w);
-    if (!w->trouble[0] && w->status.conditions[CONDITION_READY].status != CONDITION_TRUE) {
+    if (!w->trouble[0] && !is_ready(w)) {
         const struct condition *ready = &w->status.conditions[CONDITION_READY];
         char text[300];
         (void)snprintf(text, sizeof text, "rule 3: all is put right, but %s: %.200s", ready->reason,

@@ -51,7 +51,9 @@ void entry_add(struct world *w, int place, const char *name)
         return;
     }
     struct entry *e = &w->spec.entries[w->spec.count++];
-    *e = (struct entry){ .place = place, .home = place, .group = world_pick(w, 3), .out_of_order = true };
+    *e = (struct entry){
+        .place = place, .home = place, .group = world_pick(w, 3), .out_of_order = true
+    };
     (void)snprintf(e->name, sizeof e->name, "%s", name);
     e->dirs = random_dirs(w, place);
     e->canary = world_chance(w, 6);
@@ -94,8 +96,8 @@ static void gate_random(struct world *w, struct gate_spec *gate, int not_name)
 
 static void select_random(struct world *w, struct wave_spec *wave)
 {
-    static const int selects[] = { SELECT_NAMES, SELECT_NAMES, SELECT_LABELS, SELECT_COUNT,
-                                   SELECT_COUNT, SELECT_PERCENT };
+    static const int selects[] = { SELECT_NAMES, SELECT_NAMES, SELECT_LABELS,
+                                   SELECT_COUNT, SELECT_COUNT, SELECT_PERCENT };
     wave->select = selects[world_pick(w, 6)];
     wave->name_count = 0;
     wave->group = world_pick(w, world_chance(w, 20) ? 4 : 3);
@@ -144,8 +146,9 @@ static bool selects_any(const struct world *w, const struct wave_spec *wave)
         for (int n = 0; n < wave->name_count; n++) {
             named = named || strcmp(wave->names[n], e->name) == 0;
         }
-        if (wave->select == SELECT_NAMES ? named
-                                         : wave->select != SELECT_LABELS || wave->group == e->group) {
+        if (wave->select == SELECT_NAMES
+                ? named
+                : wave->select != SELECT_LABELS || wave->group == e->group) {
             return true;
         }
     }

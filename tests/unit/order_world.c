@@ -74,9 +74,8 @@ static void say_decision(const struct world *w, const struct decision *d)
     }
     world_say(w, "%s%s %s wave %d %s: Ready=%s %s: %s", effect_text(d->effect), names,
               r->present ? r->commit + 6 + 26 : "-", (int)r->wave_index,
-              r->present ? rollout_phase_text(r->phase) : "-",
-              condition_status_text(ready->status), ready->reason ? ready->reason : "",
-              ready->message ? ready->message : "");
+              r->present ? rollout_phase_text(r->phase) : "-", condition_status_text(ready->status),
+              ready->reason ? ready->reason : "", ready->message ? ready->message : "");
 }
 
 /* ---- the controller's life ---------------------------------------------------------------------- */

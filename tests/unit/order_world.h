@@ -36,7 +36,7 @@ struct commit {
 
 /* ---- databases and Jobs ------------------------------------------------------------------------- */
 
-struct content { /* what a look at a database reads */
+struct content {           /* what a look at a database reads */
     int8_t applied[FILES]; /* file ids, in the order of their rows */
     bool flyway[FILES];    /* that row has no journal row */
     int count;
@@ -215,8 +215,9 @@ struct world {
     struct process process;
     int64_t down_until_ms; /* 0: it lives */
     /* time and the script */
-    int64_t mono_ms, utc_shift_ms; /* true time: WORLD_EPOCH_MS + mono; the controller's: and the shift */
-    int64_t wake_ms;               /* mono; -1: none */
+    int64_t mono_ms,
+        utc_shift_ms; /* true time: WORLD_EPOCH_MS + mono; the controller's: and the shift */
+    int64_t wake_ms;  /* mono; -1: none */
     bool look_again;
     int faults; /* how many may still happen */
     bool was_ready;
@@ -256,13 +257,13 @@ const char *check_decision(const struct observed *seen, const struct decision *d
 void world_init(struct world *w, uint64_t seed, struct figures *figures, bool log);
 void world_done(struct world *w);
 uint64_t world_draw(struct world *w);
-int world_pick(struct world *w, int below);   /* 0 .. below - 1 */
+int world_pick(struct world *w, int below); /* 0 .. below - 1 */
 bool world_chance(struct world *w, int one_in);
 bool world_fault(struct world *w, int one_in); /* while faults are left */
 void world_say(const struct world *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void world_broken(struct world *w, const char *what);
 void world_run(struct world *w, int64_t until_ms, bool (*when)(const struct world *w, int64_t arg),
-               int64_t arg);           /* until then, or until `when` is true */
+               int64_t arg);             /* until then, or until `when` is true */
 bool world_rests(const struct world *w); /* nothing is under way and nothing will wake it */
 void world_crash(struct world *w, int64_t down_ms);
 void world_forget_status(struct world *w);
@@ -313,7 +314,8 @@ void look_end(struct world *w, struct entry *e);
 struct attempt *job_of(struct world *w, const char *entry); /* live or newest; NULL: none */
 bool job_live(const struct attempt *j);
 void job_run(struct world *w, struct attempt *j);
-void job_end(struct world *w, struct attempt *j, int code, enum outcome outcome, const char *reason);
+void job_end(struct world *w, struct attempt *j, int code, enum outcome outcome,
+             const char *reason);
 
 bool place_used(const struct world *w, int place);
 void forget_entry(struct entry *e);
