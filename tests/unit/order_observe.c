@@ -417,6 +417,8 @@ void tell_oracle(struct world *w, const struct observed *seen, const struct deci
         in.present |= 1u << (unsigned)e->place;
         in.names[e->place] = e->name;
         in.wanted[e->place] = commit >= 0 ? tree_hash(w, commit, e) : 0;
+        in.trees[e->place] = commit >= 0 ? tree_files(w, commit, e->dirs) : 0;
+        in.silent |= e->view.inspection == INSPECTION_FAILED ? 1u << (unsigned)e->place : 0u;
         in.empty |= place_empty(&w->places[e->place]) ? 1u << (unsigned)e->place : 0u;
         for (int v = 0; v < w->spec.wave_count; v++) {
             in.picked[v] |= picks(&w->spec.waves[v], e) ? 1u << (unsigned)e->place : 0;

@@ -137,6 +137,7 @@ static void forget_answers(struct oracle *o, int database)
  * what databases say goes on, so an earlier retry is, too. */
 static void forgive(struct oracle *o)
 {
+    o->was_silent = 0;
     for (int d = 0; d < ORACLE_DATABASES; d++) {
         o->databases[d].retry_ms = 0;
         o->databases[d].when_empty = 0; /* nobody remembers that of one that is not empty now */
@@ -157,6 +158,7 @@ static void forget_proofs(struct oracle *o)
         o->databases[d].retry_ms = 0;
         o->databases[d].when_empty = 0;
     }
+    o->was_silent = 0;
     memset(o->reach, 0, sizeof o->reach);
     memset(o->reach_count, 0, sizeof o->reach_count);
 }
@@ -192,6 +194,7 @@ static void leave(struct oracle *o, uint32_t gone)
     for (int d = 0; d < ORACLE_DATABASES; d++) {
         if (gone & BIT(d)) {
             forget_answers(o, d); /* what it has proven stays proven */
+            o->has_begun &= ~BIT(d);
         }
     }
 }
@@ -211,9 +214,11 @@ static bool gates_passed(const struct oracle_wave *wave, const struct oracle_dat
     return true;
 }
 
-static bool soaked(const struct oracle *o, const struct oracle_database *d, int64_t soak_ms)
+/* A retry lets a database serve its soak again, for the wave that it is in: the next that it passes. */
+static bool soaked(const struct oracle *o, const struct oracle_database *d, int w, int64_t soak_ms)
 {
-    int64_t from = d->look_from_ms > d->retry_ms ? d->look_from_ms : d->retry_ms;
+    bool again = d->proven[w] != d->look_files && d->look_from_ms < d->retry_ms;
+    int64_t from = again ? d->retry_ms : d->look_from_ms;
     return from == 0 || soak_ms == 0 || known_now_ms(o, d) - from >= soak_ms;
 }
 
@@ -225,7 +230,8 @@ static void prove(struct oracle *o)
         for (int w = 0; w < o->levels && d->looked && present(o, database); w++) {
             const struct oracle_wave *wave =
                 o->now.spec.wave_count ? &o->now.spec.waves[w] : &canary;
-            if (soaked(o, d, wave->soak_ms) && gates_passed(wave, d, w)) {
+            if (soaked(o, d, w, wave->soak_ms) && gates_passed(wave, d, w)) {
+                d->retry_ms = d->proven[w] == d->look_files ? d->retry_ms : 0;
                 d->proven[w] = d->look_files;
             }
         }
@@ -248,19 +254,32 @@ static bool is_proven(const struct oracle *o, int w, uint64_t files, uint64_t pe
     return false;
 }
 
+/* Do databases of this later wave get the file, or exactly these trees? */
+static bool concerns(const struct oracle *o, int w, uint64_t files, bool tree)
+{
+    for (int d = 0; d < ORACLE_DATABASES; d++) {
+        bool wants = tree ? o->now.trees[d] == files : (o->now.trees[d] & files) != 0;
+        if (o->wave_of[d] == w && wants && !((o->was_silent | o->now.empty) & BIT(d))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The wave whose proof is missing before `database` may join those who got them; -1: it may. */
 static int missing_proof(const struct oracle *o, int database, uint32_t got, uint64_t files,
-                         uint64_t pending)
+                         uint64_t pending, bool tree)
 {
     int32_t others = __builtin_popcount(got & o->now.present & ~BIT(database));
     if (got & BIT(database)) {
         return -1;
     }
     for (int w = 0; w < o->levels; w++) {
-        if (others < o->reach_count[w] || (w > 0 && (o->reach[w] & BIT(database)))) {
+        bool own = (o->reach[w] | o->has_begun) & BIT(database);
+        if (others < o->reach_count[w] || (w > 0 && own)) {
             return -1;
         }
-        if (!is_proven(o, w, files, pending, database)) {
+        if (!is_proven(o, w, files, pending, database) && (w == 0 || concerns(o, w, files, tree))) {
             return w;
         }
     }
@@ -292,6 +311,7 @@ void oracle_decided(struct oracle *o, const struct oracle_decision *in)
     if (anew) {
         forgive(o);
     }
+    o->was_silent |= in->silent;
     if (!same) {
         memset(o->wave_of, 0xff, sizeof o->wave_of);
         select_waves(o);
@@ -332,7 +352,7 @@ static void judge(struct oracle *o, const struct oracle_job *job)
 {
     const char *name = o->databases[job->database].name;
     char text[160];
-    int wave = missing_proof(o, job->database, got_tree(o, job->tree), job->tree, job->files);
+    int wave = missing_proof(o, job->database, got_tree(o, job->tree), job->tree, job->files, true);
     if (wave >= 0) {
         (void)snprintf(text, sizeof text,
                        "rule 1: %s gets files of a set of trees that nobody has proven for wave %d",
@@ -343,7 +363,8 @@ static void judge(struct oracle *o, const struct oracle_job *job)
         if (!(job->files & FILE_BIT(file))) {
             continue;
         }
-        wave = missing_proof(o, job->database, got_file(o, file), FILE_BIT(file), FILE_BIT(file));
+        wave = missing_proof(o, job->database, got_file(o, file), FILE_BIT(file), FILE_BIT(file),
+                             false);
         if (wave >= 0) {
             (void)snprintf(text, sizeof text,
                            "rule 1: %s gets file %d that nobody has proven for wave %d", name, file,
@@ -441,6 +462,7 @@ void oracle_statement(struct oracle *o, int32_t id, int database, int file, int6
     for (size_t i = 0; i < ORACLE_JOBS; i++) {
         if (o->jobs[i].id == id && !o->jobs[i].exempt) {
             o->got_file[file] |= BIT(database);
+            o->has_begun |= BIT(database);
             note_tree(o, o->jobs[i].tree, database);
         }
         d->when_empty |= o->jobs[i].id == id && o->jobs[i].empty ? FILE_BIT(file) : 0;
@@ -521,6 +543,7 @@ void oracle_finished(struct oracle *o, const uint64_t trees[ORACLE_DATABASES])
     reach_out(o);
     memset(o->got_file, 0, sizeof o->got_file);
     o->tree_count = 0;
+    o->has_begun = 0;
     o->any_job = false;
     for (int database = 0; database < ORACLE_DATABASES; database++) {
         struct oracle_database *d = &o->databases[database];

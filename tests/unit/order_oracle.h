@@ -5,7 +5,8 @@
  * Since the last finished roll-out, of the databases that get files of one set of trees, and likewise
  * of those that get one file, no more than the first wave selects get them before one that has them
  * all is inspected, soaked and has the yeses of every gate; each later wave likewise, cumulatively.
- * A database of a later wave may always get them once the waves before its own are proven. */
+ * A database of a later wave may always get them once the waves before its own are proven, one that
+ * has begun since then once the first is; and of a later wave nobody asks a proof whose own databases do not get them, or did not answer. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -57,7 +58,9 @@ struct oracle_decision { /* what a decision read, and did besides Jobs; not of s
         wanted[ORACLE_DATABASES]; /* stands for trees and options that it is to have; 0: unknown */
     uint32_t source;              /* stands for spec.source and revision */
     uint32_t empty;               /* no history and no table but ours */
-    bool retry;                   /* one was taken up while a roll-out is on */
+    uint32_t silent;              /* the newest look at them failed */
+    uint64_t trees[ORACLE_DATABASES]; /* files of `wanted` */
+    bool retry;                       /* one was taken up while a roll-out is on */
 };
 
 struct oracle_job {
@@ -108,6 +111,8 @@ struct oracle {
     } databases[ORACLE_DATABASES];
     int64_t answers_after; /* tick: edit, retry or end */
     bool any_job, all_empty;
+    uint32_t has_begun;  /* it got a file from a Job since the last end */
+    uint32_t was_silent; /* since the roll-out began */
     uint32_t got_file[ORACLE_FILES];
     struct {
         uint64_t tree;
