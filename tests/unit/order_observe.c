@@ -400,6 +400,22 @@ static bool picks(const struct wave_spec *wave, const struct entry *e)
     return wave->select == SELECT_LABELS && wave->group == e->group;
 }
 
+/* From 1; 0: no roll-out is on. */
+static int32_t retried_wave(const struct world *w, const struct status *before)
+{
+    const char *name = before->rollout.wave;
+    if (!before->rollout.present) {
+        return 0;
+    }
+    for (int i = 0; i < w->spec.wave_count; i++) {
+        if (str_eq(w->waves[i].name, name)) {
+            return i + 1;
+        }
+    }
+    bool first = !name || (w->spec.wave_count == 0 && !str_eq(name, "rest"));
+    return first ? 1 : w->spec.wave_count + 1;
+}
+
 void tell_oracle(struct world *w, const struct observed *seen, const struct decision *d)
 {
     struct oracle_decision in;
@@ -407,8 +423,9 @@ void tell_oracle(struct world *w, const struct observed *seen, const struct deci
     in.mono_ms = w->mono_ms;
     in.uid = w->plan.uid;
     in.source = (uint32_t)(w->spec.branch * 64 + w->spec.pinned + 1);
-    in.retry = seen->status->rollout.present &&
-               !str_eq(d->status.last_handled_retry, seen->status->last_handled_retry);
+    if (!str_eq(d->status.last_handled_retry, seen->status->last_handled_retry)) {
+        in.retry = retried_wave(w, seen->status);
+    }
     oracle_waves(w, &in);
     const struct rollout_status *rollout = &d->status.rollout;
     int commit = rollout->present ? commit_find(w, rollout->commit) : newest_commit(w);

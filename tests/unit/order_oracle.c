@@ -69,9 +69,8 @@ static void take_lowest(struct oracle *o, int32_t wave, int32_t amount, uint32_t
     }
 }
 
-static uint32_t take_explicit(struct oracle *o)
+static uint32_t take_explicit(struct oracle *o, uint32_t left)
 {
-    uint32_t left = o->now.present;
     for (int32_t w = 0; w < o->now.spec.wave_count; w++) {
         int32_t select = o->now.spec.waves[w].select;
         for (int d = 0; d < ORACLE_DATABASES; d++) {
@@ -85,10 +84,11 @@ static uint32_t take_explicit(struct oracle *o)
     return left;
 }
 
-static void select_waves(struct oracle *o)
+static void select_waves(struct oracle *o, uint32_t of)
 {
     const struct oracle_spec *spec = &o->now.spec;
-    uint32_t left = take_explicit(o);
+    memset(o->wave_of, 0xff, sizeof o->wave_of);
+    uint32_t left = take_explicit(o, of);
     o->levels = spec->wave_count ? spec->wave_count : 1;
     for (int32_t w = 0; w < spec->wave_count; w++) {
         const struct oracle_wave *wave = &spec->waves[w];
@@ -101,8 +101,8 @@ static void select_waves(struct oracle *o)
     }
     if (spec->wave_count == 0) {
         uint32_t labelled = left & o->now.picked[0];
-        uint32_t of = labelled ? labelled : left;
-        take_lowest(o, 0, 1, &of);
+        uint32_t among = labelled ? labelled : left;
+        take_lowest(o, 0, 1, &among);
     }
     for (int d = 0; d < ORACLE_DATABASES; d++) {
         if (o->wave_of[d] < 0 && present(o, d)) {
@@ -111,8 +111,7 @@ static void select_waves(struct oracle *o)
     }
 }
 
-/* Membership is frozen while the list of databases changes: the largest selection counts. */
-static void reach_out(struct oracle *o)
+static void reach(struct oracle *o)
 {
     for (int32_t w = 0; w < o->levels; w++) {
         uint32_t reached = 0;
@@ -123,6 +122,19 @@ static void reach_out(struct oracle *o)
         o->reach[w] |= reached;
         o->reach_count[w] = count > o->reach_count[w] ? count : o->reach_count[w];
     }
+}
+
+/* Membership is frozen while the list of databases changes: the largest selection counts. Whoever is
+ * empty, or does not answer, goes last: then counts and percents take others. */
+static void reach_out(struct oracle *o)
+{
+    uint32_t last = o->now.empty | o->was_silent;
+    if (last & o->now.present) {
+        select_waves(o, o->now.present & ~last);
+        reach(o);
+    }
+    select_waves(o, o->now.present);
+    reach(o);
 }
 
 /* ---- what makes earlier answers void ----------------------------------------------------------- */
@@ -168,11 +180,15 @@ static int64_t known_now_ms(const struct oracle *o, const struct oracle_database
     return d->look_now_ms + o->now.mono_ms - d->look_mono_ms;
 }
 
-static void retry(struct oracle *o)
+static void retry(struct oracle *o, int32_t level)
 {
     o->answers_after = ++o->tick;
+    o->retried = level;
     for (int d = 0; d < ORACLE_DATABASES; d++) {
         forget_answers(o, d);
+        if (level < ORACLE_WAVES) {
+            o->databases[d].proven[level] = 0;
+        }
         if (o->databases[d].looked) {
             o->databases[d].retry_ms = known_now_ms(o, &o->databases[d]);
         }
@@ -214,11 +230,11 @@ static bool gates_passed(const struct oracle_wave *wave, const struct oracle_dat
     return true;
 }
 
-/* A retry lets a database serve its soak again, for the wave that it is in: the next that it passes. */
+/* A retry lets the wave that it came in serve its soak again. */
 static bool soaked(const struct oracle *o, const struct oracle_database *d, int w, int64_t soak_ms)
 {
-    bool again = d->proven[w] != d->look_files && d->look_from_ms < d->retry_ms;
-    int64_t from = again ? d->retry_ms : d->look_from_ms;
+    int64_t since = w == o->retried ? d->retry_ms : 0;
+    int64_t from = d->look_from_ms > since ? d->look_from_ms : since;
     return from == 0 || soak_ms == 0 || known_now_ms(o, d) - from >= soak_ms;
 }
 
@@ -231,23 +247,33 @@ static void prove(struct oracle *o)
             const struct oracle_wave *wave =
                 o->now.spec.wave_count ? &o->now.spec.waves[w] : &canary;
             if (soaked(o, d, w, wave->soak_ms) && gates_passed(wave, d, w)) {
-                d->retry_ms = d->proven[w] == d->look_files ? d->retry_ms : 0;
                 d->proven[w] = d->look_files;
             }
         }
     }
 }
 
+/* What a Job is about to hand out: one file, or all of a set of trees. */
+struct share {
+    int database;
+    bool tree;
+    uint64_t files;   /* all of them */
+    uint64_t pending; /* those that the Job has */
+    uint32_t got;     /* who has got any of them */
+    bool goes_first;  /* for its trees: it is one of those whom nobody needs to precede */
+};
+
 /* Who got a file as an empty database proves nothing of it, unless all were empty, or a person named
- * that one to go first. `pending`: those of the files that are at stake. */
-static bool is_proven(const struct oracle *o, int w, uint64_t files, uint64_t pending, int but)
+ * that one to go first. */
+static bool is_proven(const struct oracle *o, int w, const struct share *share)
 {
     for (int database = 0; database < ORACLE_DATABASES; database++) {
         const struct oracle_database *d = &o->databases[database];
         bool named = o->now.spec.wave_count && o->now.spec.waves[0].select == ORACLE_NAMES &&
                      (o->now.picked[0] & BIT(database));
-        bool counts = !(d->when_empty & pending) || o->all_empty || named;
-        if (database != but && counts && (d->proven[w] & files) == files) {
+        bool counts = !(d->when_empty & share->pending) || o->all_empty || named;
+        if (database != share->database && counts &&
+            (d->proven[w] & share->files) == share->files) {
             return true;
         }
     }
@@ -255,10 +281,11 @@ static bool is_proven(const struct oracle *o, int w, uint64_t files, uint64_t pe
 }
 
 /* Do databases of this later wave get the file, or exactly these trees? */
-static bool concerns(const struct oracle *o, int w, uint64_t files, bool tree)
+static bool concerns(const struct oracle *o, int w, const struct share *share)
 {
     for (int d = 0; d < ORACLE_DATABASES; d++) {
-        bool wants = tree ? o->now.trees[d] == files : (o->now.trees[d] & files) != 0;
+        bool wants =
+            share->tree ? o->now.trees[d] == share->files : (o->now.trees[d] & share->files) != 0;
         if (o->wave_of[d] == w && wants && !((o->was_silent | o->now.empty) & BIT(d))) {
             return true;
         }
@@ -266,20 +293,19 @@ static bool concerns(const struct oracle *o, int w, uint64_t files, bool tree)
     return false;
 }
 
-/* The wave whose proof is missing before `database` may join those who got them; -1: it may. */
-static int missing_proof(const struct oracle *o, int database, uint32_t got, uint64_t files,
-                         uint64_t pending, bool tree)
+/* The wave whose proof is missing before the database may join those who got them; -1: it may. */
+static int missing_proof(const struct oracle *o, const struct share *share)
 {
-    int32_t others = __builtin_popcount(got & o->now.present & ~BIT(database));
-    if (got & BIT(database)) {
+    int32_t others = __builtin_popcount(share->got & o->now.present & ~BIT(share->database));
+    if (share->got & BIT(share->database)) {
         return -1;
     }
     for (int w = 0; w < o->levels; w++) {
-        bool own = (o->reach[w] | o->has_begun) & BIT(database);
-        if (others < o->reach_count[w] || (w > 0 && own)) {
+        bool ahead = ((o->reach[w] | o->has_begun) & BIT(share->database)) || share->goes_first;
+        if (others < o->reach_count[w] || (w > 0 && ahead)) {
             return -1;
         }
-        if (!is_proven(o, w, files, pending, database) && (w == 0 || concerns(o, w, files, tree))) {
+        if (!is_proven(o, w, share) && (w == 0 || concerns(o, w, share))) {
             return w;
         }
     }
@@ -295,6 +321,7 @@ void oracle_decided(struct oracle *o, const struct oracle_decision *in)
     uint32_t gone = o->now.present & ~in->present;
     bool uid = !o->begun || strcmp(in->uid, o->now.uid) != 0;
     bool same = o->begun && !edited && !uid && in->present == o->now.present &&
+                in->empty == o->now.empty && !(in->silent & ~o->was_silent) &&
                 memcmp(in->picked, o->now.picked, sizeof in->picked) == 0;
     for (int d = 0; d < ORACLE_DATABASES; d++) {
         if ((in->present & BIT(d)) && (uid || strcmp(in->names[d], o->databases[d].name) != 0)) {
@@ -312,15 +339,11 @@ void oracle_decided(struct oracle *o, const struct oracle_decision *in)
         forgive(o);
     }
     o->was_silent |= in->silent;
-    if (!same) {
-        memset(o->wave_of, 0xff, sizeof o->wave_of);
-        select_waves(o);
-    }
     if (!same || o->reach_count[0] == 0) {
         reach_out(o);
     }
     if (in->retry) {
-        retry(o);
+        retry(o, in->retry - 1);
     }
     prove(o);
 }
@@ -348,28 +371,43 @@ static uint32_t got_file(const struct oracle *o, int file)
     return got;
 }
 
-static void judge(struct oracle *o, const struct oracle_job *job)
+static void judge_share(struct oracle *o, const struct share *share)
 {
-    const char *name = o->databases[job->database].name;
     char text[160];
-    int wave = missing_proof(o, job->database, got_tree(o, job->tree), job->tree, job->files, true);
-    if (wave >= 0) {
+    int wave = missing_proof(o, share);
+    if (wave < 0) {
+        return;
+    }
+    const char *name = o->databases[share->database].name;
+    if (share->tree) {
         (void)snprintf(text, sizeof text,
                        "rule 1: %s gets files of a set of trees that nobody has proven for wave %d",
                        name, wave);
-        broken(o, text);
+    } else {
+        (void)snprintf(text, sizeof text,
+                       "rule 1: %s gets file %d that nobody has proven for wave %d", name,
+                       __builtin_ctzll(share->files), wave);
     }
+    broken(o, text);
+}
+
+static void judge(struct oracle *o, const struct oracle_job *job)
+{
+    struct share trees = { .database = job->database,
+                           .tree = true,
+                           .files = job->tree,
+                           .pending = job->files,
+                           .got = got_tree(o, job->tree) };
+    int32_t others = __builtin_popcount(trees.got & o->now.present & ~BIT(job->database));
+    judge_share(o, &trees);
     for (int file = 0; file < ORACLE_FILES; file++) {
-        if (!(job->files & FILE_BIT(file))) {
-            continue;
-        }
-        wave = missing_proof(o, job->database, got_file(o, file), FILE_BIT(file), FILE_BIT(file),
-                             false);
-        if (wave >= 0) {
-            (void)snprintf(text, sizeof text,
-                           "rule 1: %s gets file %d that nobody has proven for wave %d", name, file,
-                           wave);
-            broken(o, text);
+        if (job->files & FILE_BIT(file)) {
+            struct share one = { .database = job->database,
+                                 .files = FILE_BIT(file),
+                                 .pending = FILE_BIT(file),
+                                 .got = got_file(o, file),
+                                 .goes_first = others < o->reach_count[0] };
+            judge_share(o, &one);
         }
     }
 }

@@ -5,8 +5,10 @@
  * Since the last finished roll-out, of the databases that get files of one set of trees, and likewise
  * of those that get one file, no more than the first wave selects get them before one that has them
  * all is inspected, soaked and has the yeses of every gate; each later wave likewise, cumulatively.
- * A database of a later wave may always get them once the waves before its own are proven, one that
- * has begun since then once the first is; and of a later wave nobody asks a proof whose own databases do not get them, or did not answer. */
+ *
+ * Of the later waves: a database of such a wave may always get them once the waves before its own are
+ * proven; one that has begun since then, or goes first for its own trees, once the first is; and nobody
+ * asks a proof of a wave whose own databases do not get them, or did not answer. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -60,7 +62,7 @@ struct oracle_decision { /* what a decision read, and did besides Jobs; not of s
     uint32_t empty;               /* no history and no table but ours */
     uint32_t silent;              /* the newest look at them failed */
     uint64_t trees[ORACLE_DATABASES]; /* files of `wanted` */
-    bool retry;                       /* one was taken up while a roll-out is on */
+    int32_t retry; /* 0: none; else the wave that it is for, from 1, as status named it */
 };
 
 struct oracle_job {
@@ -110,6 +112,7 @@ struct oracle {
         } answers[ORACLE_WAVES][ORACLE_GATES];
     } databases[ORACLE_DATABASES];
     int64_t answers_after; /* tick: edit, retry or end */
+    int32_t retried;       /* level of the last retry; -1: none that counts */
     bool any_job, all_empty;
     uint32_t has_begun;  /* it got a file from a Job since the last end */
     uint32_t was_silent; /* since the roll-out began */

@@ -78,6 +78,30 @@ static void say_decision(const struct world *w, const struct decision *d)
               ready->reason ? ready->reason : "", ready->message ? ready->message : "");
 }
 
+/* At a start: who has begun, who is in which wave, and what each of them has left. */
+static void say_members(const struct world *w, const struct decision *d)
+{
+    if (!d->status.rollout.digest[0] || strcmp(d->status.rollout.digest, w->digest) == 0) {
+        return;
+    }
+    for (size_t i = 0; i < d->status.database_count; i++) {
+        const struct database_status *database = &d->status.databases[i];
+        const struct database_view *view = &w->views[i];
+        char left[128] = "?";
+        size_t at = 0;
+        for (size_t k = 0; view->plan && k < view->plan->action_count && at < 100; k++) {
+            at += (size_t)snprintf(left + at, sizeof left - at, " %d",
+                                   view->plan->actions[k].file->sha256[0]);
+        }
+        world_say(w, "           %s: wave %d%s%s%s, left:%s", database->name, (int)database->member,
+                  database->begun ? ", begun" : "", database->verified[0] ? ", verified" : "",
+                  view->empty ? ", empty" : "",
+                  view->plan_error    ? view->plan_error->message
+                  : at || !view->plan ? left
+                                      : " none");
+    }
+}
+
 /* ---- the controller's life ---------------------------------------------------------------------- */
 
 static void begin_process(struct world *w)
@@ -208,6 +232,7 @@ static void decide(struct world *w, struct decision *out)
     w->figures->decisions++;
     if (w->log) {
         say_decision(w, out);
+        say_members(w, out);
     }
     const char *trouble = check_decision(&seen, out);
     if (trouble) {
