@@ -70,7 +70,8 @@ static void judge_job(struct world *w, const struct entry *e, const struct attem
     struct oracle_job job = { .database = e->place,
                               .empty = e->view.empty,
                               .suspended = w->spec.suspend,
-                              .tree = tree_files(w, j->commit, e->dirs) };
+                              .tree = tree_files(w, j->commit, e->dirs),
+                              .inputs = tree_hash(w, j->commit, e) };
     int newest = newest_commit(w);
     for (int i = 0; i < j->count; i++) {
         job.files |= UINT64_C(1) << (unsigned)j->files[i];

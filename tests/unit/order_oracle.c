@@ -195,14 +195,28 @@ static void retry(struct oracle *o, int32_t level)
     }
 }
 
-/* Is it another roll-out than at the decision before? */
-static bool is_anew(const struct oracle *o, const struct oracle_decision *in)
+/* Is a database to have other trees than at the decision before? */
+static bool wants_other(const struct oracle *o, const struct oracle_decision *in)
 {
-    bool anew = in->source != o->now.source || in->present != o->now.present;
-    for (int d = 0; d < ORACLE_DATABASES && !anew; d++) {
-        anew = in->wanted[d] != o->now.wanted[d];
+    uint32_t both = in->present & o->now.present;
+    for (int d = 0; d < ORACLE_DATABASES; d++) {
+        if ((both & BIT(d)) && in->wanted[d] != o->now.wanted[d]) {
+            return true;
+        }
     }
-    return anew;
+    return false;
+}
+
+/* Who came since, or has another name, belongs to the rest. */
+static void freeze(struct oracle *o, bool start, uint32_t joined)
+{
+    for (int d = 0; d < ORACLE_DATABASES; d++) {
+        if (start || !present(o, d)) {
+            o->frozen[d] = o->wave_of[d];
+        } else if (joined & BIT(d)) {
+            o->frozen[d] = o->levels;
+        }
+    }
 }
 
 static void leave(struct oracle *o, uint32_t gone)
@@ -257,6 +271,7 @@ static void prove(struct oracle *o)
 struct share {
     int database;
     bool tree;
+    uint64_t inputs;  /* of the trees */
     uint64_t files;   /* all of them */
     uint64_t pending; /* those that the Job has */
     uint32_t got;     /* who has got any of them */
@@ -317,15 +332,18 @@ static int missing_proof(const struct oracle *o, const struct share *share)
 void oracle_decided(struct oracle *o, const struct oracle_decision *in)
 {
     bool edited = o->begun && memcmp(&in->spec, &o->now.spec, sizeof in->spec) != 0;
-    bool anew = o->begun && is_anew(o, in);
+    bool start = !o->begun || edited || o->finished;
+    uint32_t joined = in->present & ~o->now.present;
     uint32_t gone = o->now.present & ~in->present;
     bool uid = !o->begun || strcmp(in->uid, o->now.uid) != 0;
+    bool other = o->begun && (in->source != o->now.source || wants_other(o, in));
     bool same = o->begun && !edited && !uid && in->present == o->now.present &&
                 in->empty == o->now.empty && !(in->silent & ~o->was_silent) &&
                 memcmp(in->picked, o->now.picked, sizeof in->picked) == 0;
     for (int d = 0; d < ORACLE_DATABASES; d++) {
         if ((in->present & BIT(d)) && (uid || strcmp(in->names[d], o->databases[d].name) != 0)) {
             rank(&o->databases[d], in->uid, in->names[d]);
+            joined |= BIT(d);
             same = false;
         }
     }
@@ -335,30 +353,36 @@ void oracle_decided(struct oracle *o, const struct oracle_decision *in)
     if (edited) {
         forget_proofs(o);
     }
-    if (anew) {
+    if (other || joined || gone) {
         forgive(o);
     }
     o->was_silent |= in->silent;
     if (!same || o->reach_count[0] == 0) {
         reach_out(o);
     }
+    freeze(o, start || other, joined);
+    o->finished = false;
     if (in->retry) {
         retry(o, in->retry - 1);
     }
     prove(o);
 }
 
-static uint32_t got_tree(const struct oracle *o, uint64_t tree)
+/* Of those who are to have these trees still. */
+static uint32_t got_tree(const struct oracle *o, uint64_t inputs)
 {
-    uint32_t got = 0;
+    uint32_t got = 0, have = 0;
+    for (int d = 0; d < ORACLE_DATABASES; d++) {
+        have |= o->now.wanted[d] == inputs ? BIT(d) : 0;
+    }
     for (size_t i = 0; i < o->tree_count; i++) {
-        got |= o->trees[i].tree == tree ? o->trees[i].got : 0;
+        got |= o->trees[i].inputs == inputs ? o->trees[i].got : 0;
     }
     for (size_t i = 0; i < ORACLE_JOBS; i++) {
         bool counts = o->jobs[i].id && !o->jobs[i].exempt && o->jobs[i].files;
-        got |= counts && o->jobs[i].tree == tree ? BIT(o->jobs[i].database) : 0;
+        got |= counts && o->jobs[i].inputs == inputs ? BIT(o->jobs[i].database) : 0;
     }
-    return got;
+    return got & have;
 }
 
 static uint32_t got_file(const struct oracle *o, int file)
@@ -397,7 +421,8 @@ static void judge(struct oracle *o, const struct oracle_job *job)
                            .tree = true,
                            .files = job->tree,
                            .pending = job->files,
-                           .got = got_tree(o, job->tree) };
+                           .inputs = job->inputs,
+                           .got = got_tree(o, job->inputs) };
     int32_t others = __builtin_popcount(trees.got & o->now.present & ~BIT(job->database));
     judge_share(o, &trees);
     for (int file = 0; file < ORACLE_FILES; file++) {
@@ -412,10 +437,10 @@ static void judge(struct oracle *o, const struct oracle_job *job)
     }
 }
 
-static bool was_finished(const struct oracle_database *d, uint64_t tree)
+static bool was_finished(const struct oracle_database *d, uint64_t inputs)
 {
     for (int i = 0; i < d->finished_count; i++) {
-        if (d->finished[i] == tree) {
+        if (d->finished[i] == inputs) {
             return true;
         }
     }
@@ -436,7 +461,7 @@ void oracle_job(struct oracle *o, int32_t id, const struct oracle_job *job)
     if (job->newest_known && (job->files & ~job->newest)) {
         broken(o, "rule 2: a Job with a file that the newest commit has taken back");
     }
-    bool exempt = job->empty || was_finished(d, job->tree);
+    bool exempt = job->empty || was_finished(d, job->inputs);
     if (job->files && !exempt && !o->now.spec.all_at_once) {
         judge(o, job);
     }
@@ -444,7 +469,7 @@ void oracle_job(struct oracle *o, int32_t id, const struct oracle_job *job)
         if (o->jobs[i].id == 0) {
             o->jobs[i].id = id;
             o->jobs[i].database = job->database;
-            o->jobs[i].tree = job->tree;
+            o->jobs[i].inputs = job->inputs;
             o->jobs[i].files = job->files;
             o->jobs[i].exempt = exempt;
             o->jobs[i].empty = job->empty;
@@ -463,10 +488,10 @@ void oracle_job_gone(struct oracle *o, int32_t id)
     }
 }
 
-static void note_tree(struct oracle *o, uint64_t tree, int database)
+static void note_tree(struct oracle *o, uint64_t inputs, int database)
 {
     size_t i = 0;
-    while (i < o->tree_count && o->trees[i].tree != tree) {
+    while (i < o->tree_count && o->trees[i].inputs != inputs) {
         i++;
     }
     if (i == ORACLE_TREES) {
@@ -475,7 +500,7 @@ static void note_tree(struct oracle *o, uint64_t tree, int database)
     }
     if (i == o->tree_count) {
         o->tree_count++;
-        o->trees[i].tree = tree;
+        o->trees[i].inputs = inputs;
         o->trees[i].got = 0;
     }
     o->trees[i].got |= BIT(database);
@@ -501,7 +526,7 @@ void oracle_statement(struct oracle *o, int32_t id, int database, int file, int6
         if (o->jobs[i].id == id && !o->jobs[i].exempt) {
             o->got_file[file] |= BIT(database);
             o->has_begun |= BIT(database);
-            note_tree(o, o->jobs[i].tree, database);
+            note_tree(o, o->jobs[i].inputs, database);
         }
         d->when_empty |= o->jobs[i].id == id && o->jobs[i].empty ? FILE_BIT(file) : 0;
     }
@@ -575,23 +600,24 @@ void oracle_forgotten(struct oracle *o)
     forgive(o);
 }
 
-void oracle_finished(struct oracle *o, const uint64_t trees[ORACLE_DATABASES])
+void oracle_finished(struct oracle *o, const uint64_t inputs[ORACLE_DATABASES])
 {
     forget_proofs(o);
     reach_out(o);
+    o->finished = true;
     memset(o->got_file, 0, sizeof o->got_file);
     o->tree_count = 0;
     o->has_begun = 0;
     o->any_job = false;
     for (int database = 0; database < ORACLE_DATABASES; database++) {
         struct oracle_database *d = &o->databases[database];
-        if (present(o, database) && !was_finished(d, trees[database])) {
+        if (present(o, database) && !was_finished(d, inputs[database])) {
             int most = (int)(sizeof d->finished / sizeof *d->finished);
             if (d->finished_count == most) {
                 memmove(d->finished, d->finished + 1, sizeof d->finished - sizeof *d->finished);
                 d->finished_count--;
             }
-            d->finished[d->finished_count++] = trees[database];
+            d->finished[d->finished_count++] = inputs[database];
         }
     }
 }

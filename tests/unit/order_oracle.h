@@ -85,9 +85,11 @@ struct oracle {
     char trouble[400]; /* first broken rule; "": none */
     int64_t tick;      /* order of events */
     bool begun;        /* a decision was seen */
+    bool finished;     /* none since an end */
     struct oracle_decision now;
     /* by the spec now, and the largest since its last edit or the last end */
     int32_t wave_of[ORACLE_DATABASES]; /* -1: not in the plan */
+    int32_t frozen[ORACLE_DATABASES];  /* the same for those who were there at the last start */
     int32_t levels;                    /* waves before the rest */
     int32_t reach_count[ORACLE_WAVES];
     uint32_t reach[ORACLE_WAVES]; /* databases of this wave and those before */
@@ -105,7 +107,7 @@ struct oracle {
         int64_t retry_ms;    /* its clock when the last retry was taken up */
         uint64_t when_empty; /* files that it got as an empty one since the last end */
         uint64_t proven[ORACLE_WAVES];
-        uint64_t finished[8]; /* sets of trees that a finished roll-out had here */
+        uint64_t finished[8]; /* inputs that a finished roll-out had here */
         int finished_count;
         struct {
             int32_t yes, no, no_new; /* no_new: not stored by the controller yet */
@@ -118,14 +120,14 @@ struct oracle {
     uint32_t was_silent; /* since the roll-out began */
     uint32_t got_file[ORACLE_FILES];
     struct {
-        uint64_t tree;
+        uint64_t inputs;
         uint32_t got;
     } trees[ORACLE_TREES];
     size_t tree_count;
     struct {
         int32_t id; /* 0: free */
         int32_t database;
-        uint64_t tree, files;
+        uint64_t inputs, files;
         bool exempt, empty;
     } jobs[ORACLE_JOBS];
 };
@@ -150,4 +152,4 @@ void oracle_stored(struct oracle *o);    /* the controller's memory is safe */
 void oracle_died(struct oracle *o);      /* and what was not stored is lost */
 void oracle_forgotten(struct oracle *o); /* all memory is lost */
 /* A roll-out ended well: every database of the plan has its trees. */
-void oracle_finished(struct oracle *o, const uint64_t trees[ORACLE_DATABASES]);
+void oracle_finished(struct oracle *o, const uint64_t inputs[ORACLE_DATABASES]);

@@ -200,12 +200,12 @@ static void note_finished(struct world *w, const struct decision *d)
 {
     bool finished = is_finished(w, d);
     if (finished && (!w->was_ready || strcmp(w->finished, d->status.last_applied_commit) != 0)) {
-        uint64_t trees[ORACLE_DATABASES] = { 0 };
+        uint64_t inputs[ORACLE_DATABASES] = { 0 };
         int commit = commit_find(w, d->status.last_applied_commit);
         for (int i = 0; i < w->spec.count; i++) {
-            trees[w->spec.entries[i].place] = tree_files(w, commit, w->spec.entries[i].dirs);
+            inputs[w->spec.entries[i].place] = tree_hash(w, commit, &w->spec.entries[i]);
         }
-        oracle_finished(&w->oracle, trees);
+        oracle_finished(&w->oracle, inputs);
         memcpy(w->finished, d->status.last_applied_commit, sizeof w->finished);
     }
     w->was_ready = finished;
