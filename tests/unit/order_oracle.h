@@ -67,10 +67,11 @@ struct oracle_decision { /* what a decision read, and did besides Jobs; not of s
 
 struct oracle_job {
     int database;
-    bool empty;     /* no history and no table but ours */
-    bool suspended; /* as the decision read */
-    uint64_t tree;  /* files that it is to have */
-    uint64_t files; /* those that this Job may run */
+    bool empty;      /* no history and no table but ours */
+    bool suspended;  /* as the decision read */
+    uint64_t tree;   /* files that it is to have */
+    uint64_t inputs; /* as wanted[]: trees and options */
+    uint64_t files;  /* those that this Job may run */
     bool newest_known;
     uint64_t newest; /* files of its trees at the newest commit that was fetched */
 };
