@@ -261,7 +261,7 @@ static void view_entry(struct world *w, int index, int commit, const char *token
                    (unsigned long long)tree_hash(w, commit, e));
     if (view->known) {
         judge_content(w, e, &e->seen, commit, token, j);
-        view->plan = j->error ? NULL : &j->plan;
+        view->plan = &j->plan; /* beside an error it has rows, and no actions */
         view->plan_error = j->error;
         view->withdrawn = newest >= 0 && newest != commit && fetched(w, newest) &&
                           is_withdrawn(w, e, view->plan, newest);
@@ -435,7 +435,8 @@ void tell_oracle(struct world *w, const struct observed *seen, const struct deci
         in.names[e->place] = e->name;
         in.wanted[e->place] = commit >= 0 ? tree_hash(w, commit, e) : 0;
         in.trees[e->place] = commit >= 0 ? tree_files(w, commit, e->dirs) : 0;
-        in.silent |= e->view.inspection == INSPECTION_FAILED ? 1u << (unsigned)e->place : 0u;
+        bool out = e->view.inspection == INSPECTION_FAILED || e->view.plan_error;
+        in.silent |= out ? 1u << (unsigned)e->place : 0u;
         in.empty |= place_empty(&w->places[e->place]) ? 1u << (unsigned)e->place : 0u;
         for (int v = 0; v < w->spec.wave_count; v++) {
             in.picked[v] |= picks(&w->spec.waves[v], e) ? 1u << (unsigned)e->place : 0;

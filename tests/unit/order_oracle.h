@@ -60,7 +60,7 @@ struct oracle_decision { /* what a decision read, and did besides Jobs; not of s
         wanted[ORACLE_DATABASES]; /* stands for trees and options that it is to have; 0: unknown */
     uint32_t source;              /* stands for spec.source and revision */
     uint32_t empty;               /* no history and no table but ours */
-    uint32_t silent;              /* the newest look at them failed */
+    uint32_t silent;              /* the newest look at them failed, or they are refused */
     uint64_t trees[ORACLE_DATABASES]; /* files of `wanted` */
     int32_t retry; /* 0: none; else the wave that it is for, from 1, as status named it */
 };

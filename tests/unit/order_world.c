@@ -188,8 +188,8 @@ static bool is_finished(const struct world *w, const struct decision *d)
     }
     for (int i = 0; i < w->spec.count; i++) {
         const struct database_view *view = &w->views[i];
-        if (view->inspection != INSPECTION_OK || !view->plan || view->plan->action_count > 0 ||
-            view->owner != OWNER_MINE || !view->after_job) {
+        if (view->inspection != INSPECTION_OK || !view->plan || view->plan_error ||
+            view->plan->action_count > 0 || view->owner != OWNER_MINE || !view->after_job) {
             return false;
         }
     }
