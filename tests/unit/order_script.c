@@ -111,7 +111,9 @@ static bool lose_status(struct world *w)
 static void change_mood(struct world *w)
 {
     int gate = world_pick(w, GATE_NAMES);
-    w->moods[gate] = world_pick(w, 3);
+    static const int moods[] = { ORACLE_NO, ORACLE_NO, ORACLE_SILENT };
+    bool yes = w->moods[gate] == ORACLE_YES && !world_chance(w, 4);
+    w->moods[gate] = yes ? moods[world_pick(w, 3)] : ORACLE_YES;
     world_say(w, "#### gate %d will say %s", gate,
               w->moods[gate] == ORACLE_YES  ? "yes"
               : w->moods[gate] == ORACLE_NO ? "no"
@@ -399,7 +401,7 @@ void script_play(struct world *w)
     }
     for (int i = 0; i < count && !w->trouble[0]; i++) {
         await_moment(w);
-        if (world_chance(w, 8)) {
+        if (world_chance(w, 6)) {
             change_mood(w);
         } else if (world_chance(w, 30)) {
             change_git(w);
