@@ -10,6 +10,7 @@
 #include "reconcile/base/hash.h"
 
 #define BIT(n) (1u << (unsigned)(n))
+#define STORED_MS 1000 /* status keeps times in whole seconds */
 #define FILE_BIT(n) (UINT64_C(1) << (unsigned)(n))
 
 static void broken(struct oracle *o, const char *what)
@@ -190,7 +191,7 @@ static void retry(struct oracle *o, int32_t level)
             o->databases[d].proven[level] = 0;
         }
         if (o->databases[d].looked) {
-            o->databases[d].retry_ms = known_now_ms(o, &o->databases[d]);
+            o->databases[d].retry_ms = known_now_ms(o, &o->databases[d]) - STORED_MS;
         }
     }
 }

@@ -198,10 +198,10 @@ static bool is_finished(const struct world *w, const struct decision *d)
 
 static void note_finished(struct world *w, const struct decision *d)
 {
-    bool finished = is_finished(w, d);
+    int commit = commit_find(w, d->status.last_applied_commit);
+    bool finished = commit >= 0 && is_finished(w, d);
     if (finished && (!w->was_ready || strcmp(w->finished, d->status.last_applied_commit) != 0)) {
         uint64_t inputs[ORACLE_DATABASES] = { 0 };
-        int commit = commit_find(w, d->status.last_applied_commit);
         for (int i = 0; i < w->spec.count; i++) {
             inputs[w->spec.entries[i].place] = tree_hash(w, commit, &w->spec.entries[i]);
         }
