@@ -280,13 +280,13 @@ struct share {
 };
 
 /* Who got a file as an empty database proves nothing of it, unless all were empty, or a person named
- * that one to go first. */
+ * that one for this wave. */
 static bool is_proven(const struct oracle *o, int w, const struct share *share)
 {
     for (int database = 0; database < ORACLE_DATABASES; database++) {
         const struct oracle_database *d = &o->databases[database];
-        bool named = o->now.spec.wave_count && o->now.spec.waves[0].select == ORACLE_NAMES &&
-                     (o->now.picked[0] & BIT(database));
+        bool named = o->now.spec.wave_count && o->now.spec.waves[w].select == ORACLE_NAMES &&
+                     (o->now.picked[w] & BIT(database));
         bool counts = !(d->when_empty & share->pending) || o->all_empty || named;
         if (database != share->database && counts &&
             (d->proven[w] & share->files) == share->files) {

@@ -285,7 +285,8 @@ static void check_rest(struct world *w)
     const struct condition *ready = &w->status.conditions[CONDITION_READY];
     int applied = commit_find(w, w->status.last_applied_commit);
     bool rewritten = applied >= 0 && !commit_descends(w, newest_commit(w), applied);
-    bool obstacle = w->said_no || w->hampered || rewritten;
+    bool lost = newest_commit(w) >= 0 && w->commits[newest_commit(w)].lost; /* pinned to it */
+    bool obstacle = w->said_no || w->hampered || rewritten || lost;
     if (w->trouble[0]) {
         return;
     }
