@@ -264,10 +264,11 @@ void gate_ended(struct world *w, struct gate_memory *g)
     w->said_no = w->said_no || mood == ORACLE_NO;
     gate_answer_add(&g->answer, "db", mood != ORACLE_SILENT, mood == ORACLE_YES,
                     mood == ORACLE_YES ? "t" : "f", "timeout");
-    world_say(w, "         gate %d of %s: %s", g->name, g->wave,
+    world_say(w, "         gate %d of %s: %s (round %d)", g->name, g->wave,
               mood == ORACLE_YES  ? "yes"
               : mood == ORACLE_NO ? "no"
-                                  : "no answer");
+                                  : "no answer",
+              g->round);
     oracle_answered(&w->oracle, g->asked, g->wave_index, g->gate_index, g->databases,
                     (enum oracle_answer)mood);
 }

@@ -175,12 +175,25 @@ static void view_commit(const struct world *w, int commit, struct commit_view *o
 
 /* ---- databases ---------------------------------------------------------------------------------- */
 
+/* When the newest Job of an entry that is gone was seen to have ended; 0: there is none. */
+static int64_t strays_ended_ms(const struct world *w)
+{
+    int64_t newest = 0;
+    for (int i = 0; i < JOBS; i++) {
+        const struct attempt *j = &w->jobs[i];
+        bool stray = j->present && j->uid == w->uid && j->phase == JOB_ENDED &&
+                     spec_find(w, j->entry) < 0;
+        newest = stray && j->ended_ms > newest ? j->ended_ms : newest;
+    }
+    return newest;
+}
+
 static void view_job(struct world *w, struct entry *e)
 {
     struct job_view *out = &e->view.job;
     const struct attempt *j = job_of(w, e->name);
     *out = (struct job_view){ 0 };
-    e->view.after_job = true;
+    e->view.after_job = !e->view.known || e->look_began_ms >= strays_ended_ms(w);
     if (!j) {
         return;
     }
@@ -208,7 +221,8 @@ static void view_job(struct world *w, struct entry *e)
         /* the end is as old as this process has known of it */
         e->job_ended_ms = e->job_ended_ms < j->ended_ms ? w->mono_ms : e->job_ended_ms;
         out->ended_age_ms = w->mono_ms - e->job_ended_ms;
-        e->view.after_job = e->view.known && e->look_began_ms >= e->job_ended_ms;
+        e->view.after_job = e->view.known && e->view.after_job &&
+                            e->look_began_ms >= e->job_ended_ms;
     }
     const char *failed = out->result ? out->result->failed.script : NULL;
     if (failed) {

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "reconcile/base/buf.h"
 #include "reconcile/base/hash.h"
 
 #define BIT(n) (1u << (unsigned)(n))
@@ -187,9 +186,6 @@ static void retry(struct oracle *o, int32_t level)
     o->retried = level;
     for (int d = 0; d < ORACLE_DATABASES; d++) {
         forget_answers(o, d);
-        if (level < ORACLE_WAVES) {
-            o->databases[d].proven[level] = 0;
-        }
         if (o->databases[d].looked) {
             o->databases[d].retry_ms = known_now_ms(o, &o->databases[d]) - STORED_MS;
         }
@@ -301,8 +297,8 @@ static bool concerns(const struct oracle *o, int w, const struct share *share)
 {
     for (int d = 0; d < ORACLE_DATABASES; d++) {
         bool wants =
-            share->tree ? o->now.trees[d] == share->files : (o->now.trees[d] & share->files) != 0;
-        if (o->wave_of[d] == w && wants && !((o->was_silent | o->now.empty) & BIT(d))) {
+            share->tree ? o->now.wanted[d] == share->inputs : (o->now.trees[d] & share->files) != 0;
+        if (o->frozen[d] == w && wants && !((o->was_silent | o->now.empty) & BIT(d))) {
             return true;
         }
     }
@@ -312,7 +308,8 @@ static bool concerns(const struct oracle *o, int w, const struct share *share)
 /* The wave whose proof is missing before the database may join those who got them; -1: it may. */
 static int missing_proof(const struct oracle *o, const struct share *share)
 {
-    int32_t others = __builtin_popcount(share->got & o->now.present & ~BIT(share->database));
+    uint32_t known = share->got & o->now.present & ~o->strangers;
+    int32_t others = __builtin_popcount(known & ~BIT(share->database));
     if (share->got & BIT(share->database)) {
         return -1;
     }
@@ -362,6 +359,7 @@ void oracle_decided(struct oracle *o, const struct oracle_decision *in)
         reach_out(o);
     }
     freeze(o, start || other, joined);
+    o->strangers |= joined;
     o->finished = false;
     if (in->retry) {
         retry(o, in->retry - 1);
@@ -542,6 +540,7 @@ void oracle_inspected(struct oracle *o, int database, int64_t mono_ms, int64_t c
         d->from_ms = clock_ms;
     }
     d->looked = true;
+    o->strangers &= ~BIT(database);
     d->look_mono_ms = mono_ms;
     d->look_now_ms = clock_ms;
     d->look_from_ms = d->from_ms;
