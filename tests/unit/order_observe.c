@@ -181,8 +181,8 @@ static int64_t strays_ended_ms(const struct world *w)
     int64_t newest = 0;
     for (int i = 0; i < JOBS; i++) {
         const struct attempt *j = &w->jobs[i];
-        bool stray = j->present && j->uid == w->uid && j->phase == JOB_ENDED &&
-                     spec_find(w, j->entry) < 0;
+        bool stray =
+            j->present && j->uid == w->uid && j->phase == JOB_ENDED && spec_find(w, j->entry) < 0;
         newest = stray && j->ended_ms > newest ? j->ended_ms : newest;
     }
     return newest;
@@ -221,8 +221,8 @@ static void view_job(struct world *w, struct entry *e)
         /* the end is as old as this process has known of it */
         e->job_ended_ms = e->job_ended_ms < j->ended_ms ? w->mono_ms : e->job_ended_ms;
         out->ended_age_ms = w->mono_ms - e->job_ended_ms;
-        e->view.after_job = e->view.known && e->view.after_job &&
-                            e->look_began_ms >= e->job_ended_ms;
+        e->view.after_job =
+            e->view.known && e->view.after_job && e->look_began_ms >= e->job_ended_ms;
     }
     const char *failed = out->result ? out->result->failed.script : NULL;
     if (failed) {
@@ -414,12 +414,16 @@ static bool picks(const struct wave_spec *wave, const struct entry *e)
     return wave->select == SELECT_LABELS && wave->group == e->group;
 }
 
-/* From 1; 0: no roll-out is on. */
-static int32_t retried_wave(const struct world *w, const struct status *before)
+/* From 1; 0: no roll-out is on. One that begins anew starts with the first wave. */
+static int32_t retried_wave(const struct world *w, const struct status *before,
+                            const struct status *after)
 {
     const char *name = before->rollout.wave;
     if (!before->rollout.present) {
         return 0;
+    }
+    if (!after->rollout.order[0]) {
+        return 1;
     }
     for (int i = 0; i < w->spec.wave_count; i++) {
         if (str_eq(w->waves[i].name, name)) {
@@ -438,7 +442,7 @@ void tell_oracle(struct world *w, const struct observed *seen, const struct deci
     in.uid = w->plan.uid;
     in.source = (uint32_t)(w->spec.branch * 64 + w->spec.pinned + 1);
     if (!str_eq(d->status.last_handled_retry, seen->status->last_handled_retry)) {
-        in.retry = retried_wave(w, seen->status);
+        in.retry = retried_wave(w, seen->status, &d->status);
     }
     oracle_waves(w, &in);
     const struct rollout_status *rollout = &d->status.rollout;
