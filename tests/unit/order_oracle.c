@@ -129,12 +129,12 @@ static void reach(struct oracle *o)
 static void reach_out(struct oracle *o)
 {
     uint32_t last = o->now.empty | o->was_silent;
+    select_waves(o, o->now.present);
+    reach(o);
     if (last & o->now.present) {
         select_waves(o, o->now.present & ~last);
         reach(o);
     }
-    select_waves(o, o->now.present);
-    reach(o);
 }
 
 /* ---- what makes earlier answers void ----------------------------------------------------------- */
@@ -305,12 +305,28 @@ static bool concerns(const struct oracle *o, int w, const struct share *share)
     return false;
 }
 
+/* Has a person begun its set of trees, or did it come with a part of what others got since the end? */
+static bool has_what_others_got(const struct oracle *o, int database)
+{
+    uint64_t applied = o->databases[database].applied;
+    if (o->by_hand & BIT(database)) {
+        return true;
+    }
+    for (; applied; applied &= applied - 1) {
+        if (o->got_file[__builtin_ctzll(applied)]) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The wave whose proof is missing before the database may join those who got them; -1: it may. */
 static int missing_proof(const struct oracle *o, const struct share *share)
 {
     uint32_t known = share->got & o->now.present & ~o->strangers;
     int32_t others = __builtin_popcount(known & ~BIT(share->database));
-    if (share->got & BIT(share->database)) {
+    bool goes_on = share->tree && has_what_others_got(o, share->database);
+    if (goes_on || (share->got & BIT(share->database))) {
         return -1;
     }
     for (int w = 0; w < o->levels; w++) {
@@ -517,6 +533,7 @@ void oracle_statement(struct oracle *o, int32_t id, int database, int file, int6
     d->from_ms = clock_ms;
     d->from_unrecorded = !journalled;
     if (id == 0) {
+        o->by_hand |= BIT(database);
         return;
     }
     d->asked_after = o->tick;
@@ -597,6 +614,7 @@ void oracle_died(struct oracle *o)
 
 void oracle_forgotten(struct oracle *o)
 {
+    o->strangers = o->now.present;
     forgive(o);
 }
 
@@ -607,7 +625,7 @@ void oracle_finished(struct oracle *o, const uint64_t inputs[ORACLE_DATABASES])
     o->finished = true;
     memset(o->got_file, 0, sizeof o->got_file);
     o->tree_count = 0;
-    o->has_begun = 0;
+    o->has_begun = o->by_hand = 0;
     o->any_job = false;
     for (int database = 0; database < ORACLE_DATABASES; database++) {
         struct oracle_database *d = &o->databases[database];

@@ -117,7 +117,8 @@ struct oracle {
     int64_t answers_after; /* tick: edit, retry or end */
     int32_t retried;       /* level of the last retry; -1: none that counts */
     bool any_job, all_empty;
-    uint32_t strangers;  /* came or were renamed, and nobody has looked at them since */
+    uint32_t strangers;  /* came, were renamed or forgotten, and nobody has looked since */
+    uint32_t by_hand;    /* it got a file by hand since the last end */
     uint32_t has_begun;  /* it got a file from a Job since the last end */
     uint32_t was_silent; /* since the roll-out began */
     uint32_t got_file[ORACLE_FILES];
