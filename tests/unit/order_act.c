@@ -76,7 +76,7 @@ static void judge_job(struct world *w, const struct entry *e, const struct attem
     for (int i = 0; i < j->count; i++) {
         job.files |= UINT64_C(1) << (unsigned)j->files[i];
     }
-    job.newest_known = newest >= 0 && w->process.fetched[newest].state == FETCH_DONE;
+    job.newest_known = newest >= 0 && commit_fetched(w, newest);
     job.newest = newest >= 0 ? tree_files(w, newest, e->dirs) : 0;
     oracle_job(&w->oracle, j->id, &job);
 }

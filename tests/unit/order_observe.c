@@ -124,7 +124,7 @@ int newest_commit(const struct world *w)
     return w->spec.pinned >= 0 ? w->spec.pinned : w->process.polled;
 }
 
-static bool fetched(const struct world *w, int commit)
+bool commit_fetched(const struct world *w, int commit)
 {
     const struct fetch_memory *f = &w->process.fetched[commit];
     int applied = commit_find(w, w->status.last_applied_commit);
@@ -155,9 +155,9 @@ static void view_commit(const struct world *w, int commit, struct commit_view *o
     const struct fetch_memory *f = &w->process.fetched[commit];
     memcpy(out->commit, w->commits[commit].id, sizeof w->commits[commit].id);
     out->revision = w->commits[commit].id;
-    out->fetch = f->ends_ms                                      ? FETCH_RUNNING
-                 : f->state == FETCH_DONE && !fetched(w, commit) ? FETCH_NONE
-                                                                 : f->state;
+    out->fetch = f->ends_ms                                             ? FETCH_RUNNING
+                 : f->state == FETCH_DONE && !commit_fetched(w, commit) ? FETCH_NONE
+                                                                        : f->state;
     if (out->fetch == FETCH_FAILED) {
         out->fetch_failure =
             (struct failure){ .reason = w->commits[commit].lost ? REASON_REVISION_NOT_FOUND
@@ -264,11 +264,11 @@ static void view_entry(struct world *w, int index, int commit, const char *token
     view->plan_error = j->error = NULL;
     view->inputs[0] = view->newest_inputs[0] = '\0';
     view->withdrawn = false;
-    if (newest >= 0 && fetched(w, newest)) {
+    if (newest >= 0 && commit_fetched(w, newest)) {
         (void)snprintf(view->newest_inputs, sizeof view->newest_inputs, "%016llx",
                        (unsigned long long)tree_hash(w, newest, e));
     }
-    if (commit < 0 || !fetched(w, commit)) {
+    if (commit < 0 || !commit_fetched(w, commit)) {
         return;
     }
     (void)snprintf(view->inputs, sizeof view->inputs, "%016llx",
@@ -277,7 +277,7 @@ static void view_entry(struct world *w, int index, int commit, const char *token
         judge_content(w, e, &e->seen, commit, token, j);
         view->plan = &j->plan; /* beside an error it has rows, and no actions */
         view->plan_error = j->error;
-        view->withdrawn = newest >= 0 && newest != commit && fetched(w, newest) &&
+        view->withdrawn = newest >= 0 && newest != commit && commit_fetched(w, newest) &&
                           is_withdrawn(w, e, view->plan, newest);
     }
 }

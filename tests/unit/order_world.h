@@ -277,6 +277,7 @@ void gate_ended(struct world *w, struct gate_memory *gate);
 void observe(struct world *w, struct observed *out);
 void observation_done(struct world *w);
 int newest_commit(const struct world *w); /* as the process knows it; -1: it does not */
+bool commit_fetched(const struct world *w, int commit);
 void tell_oracle(struct world *w, const struct observed *seen, const struct decision *d);
 bool entry_judged(struct world *w, int entry, int commit, struct judgement *out);
 
