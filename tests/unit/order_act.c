@@ -119,7 +119,7 @@ static void create_job(struct world *w, const struct decision *d, size_t at)
         .created_ms = WORLD_EPOCH_MS + w->mono_ms + w->utc_shift_ms,
     };
     j->next_ms = j->appears_ms + 20 + (world_fault(w, 10) ? world_pick(w, 60000) : 0);
-    (void)snprintf(j->entry, sizeof j->entry, "%s", e->name);
+    memcpy(j->entry, e->name, sizeof j->entry);
     (void)snprintf(j->name, sizeof j->name, "%s-%d", e->name, (int)new->attempt);
     step_retry_token(&w->plan, &w->status, j->token);
     fill_files(w->judgements[d->databases[at]].error ? NULL : e->view.plan, j);

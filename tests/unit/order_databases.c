@@ -140,7 +140,7 @@ void look_end(struct world *w, struct entry *e)
     view->known = true;
     view->busy = false;
     memcpy(view->target, p->target, sizeof view->target);
-    (void)snprintf(view->owner_label, sizeof view->owner_label, "%s", p->owner);
+    memcpy(view->owner_label, p->owner, sizeof p->owner);
     view->engine = ENGINE_POSTGRESQL;
     view->epoch = p->epoch;
     view->head = p->head;

@@ -476,7 +476,7 @@ void oracle_job(struct oracle *o, int32_t id, const struct oracle_job *job)
     if (job->newest_known && (job->files & ~job->newest)) {
         broken(o, "rule 2: a Job with a file that the newest commit has taken back");
     }
-    bool exempt = job->empty || was_finished(d, job->inputs);
+    bool exempt = job->empty || d->when_empty || was_finished(d, job->inputs);
     if (job->files && !exempt && !o->now.spec.all_at_once) {
         judge(o, job);
     }
@@ -487,7 +487,7 @@ void oracle_job(struct oracle *o, int32_t id, const struct oracle_job *job)
             o->jobs[i].inputs = job->inputs;
             o->jobs[i].files = job->files;
             o->jobs[i].exempt = exempt;
-            o->jobs[i].empty = job->empty;
+            o->jobs[i].empty = job->empty || d->when_empty;
             return;
         }
     }
