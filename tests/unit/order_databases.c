@@ -269,7 +269,7 @@ static void next_file(struct world *w, struct attempt *j)
         job_end(w, j, 0, OUTCOME_DONE, NULL);
         return;
     }
-    int file = j->files[j->at];
+    int file = (uint8_t)j->files[j->at];
     if (has_version(w, p, w->files[file].version)) {
         job_end(w, j, 10, OUTCOME_MOVED, REASON_ASSIGNMENT_STALE); /* somebody ran it by hand */
         return;

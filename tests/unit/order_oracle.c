@@ -1,27 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who has got what, who has proven it, and whether the next one may. */
-#include "order_oracle.h"
+#include "order_oracle_inside.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "reconcile/base/hash.h"
-
-#define BIT(n) (1u << (unsigned)(n))
 #define STORED_MS 1000 /* status keeps times in whole seconds */
-#define FILE_BIT(n) (UINT64_C(1) << (unsigned)(n))
 
 static void broken(struct oracle *o, const char *what)
 {
     if (!o->trouble[0]) {
         (void)snprintf(o->trouble, sizeof o->trouble, "%s", what);
     }
-}
-
-static bool present(const struct oracle *o, int database)
-{
-    return (o->now.present & BIT(database)) != 0;
 }
 
 void oracle_init(struct oracle *o)
@@ -35,106 +26,6 @@ void oracle_init(struct oracle *o)
 void oracle_holds(struct oracle *o, int database, uint64_t files)
 {
     o->databases[database].applied |= files;
-}
-
-/* ---- what the spec selects --------------------------------------------------------------------- */
-
-/* SHA-256(UID NUL name), as the documentation says of the order of databases. */
-static void rank(struct oracle_database *d, const char *uid, const char *name)
-{
-    char text[128];
-    size_t length = (size_t)snprintf(text, sizeof text, "%s%c%s", uid, 0, name);
-    sha256(text, length, d->rank);
-    (void)snprintf(d->name, sizeof d->name, "%s", name);
-}
-
-static int lowest(const struct oracle *o, uint32_t of)
-{
-    int found = -1;
-    for (int d = 0; d < ORACLE_DATABASES; d++) {
-        if ((of & BIT(d)) && (found < 0 || memcmp(o->databases[d].rank, o->databases[found].rank,
-                                                  sizeof o->databases[d].rank) < 0)) {
-            found = d;
-        }
-    }
-    return found;
-}
-
-static void take_lowest(struct oracle *o, int32_t wave, int32_t amount, uint32_t *left)
-{
-    for (int32_t i = 0; i < amount && *left; i++) {
-        int d = lowest(o, *left);
-        o->wave_of[d] = wave;
-        *left &= ~BIT(d);
-    }
-}
-
-static uint32_t take_explicit(struct oracle *o, uint32_t left)
-{
-    for (int32_t w = 0; w < o->now.spec.wave_count; w++) {
-        int32_t select = o->now.spec.waves[w].select;
-        for (int d = 0; d < ORACLE_DATABASES; d++) {
-            bool picks = select == ORACLE_NAMES || select == ORACLE_LABELS;
-            if (picks && (left & o->now.picked[w] & BIT(d))) {
-                o->wave_of[d] = w;
-                left &= ~BIT(d);
-            }
-        }
-    }
-    return left;
-}
-
-static void select_waves(struct oracle *o, uint32_t of)
-{
-    const struct oracle_spec *spec = &o->now.spec;
-    memset(o->wave_of, 0xff, sizeof o->wave_of);
-    uint32_t left = take_explicit(o, of);
-    o->levels = spec->wave_count ? spec->wave_count : 1;
-    for (int32_t w = 0; w < spec->wave_count; w++) {
-        const struct oracle_wave *wave = &spec->waves[w];
-        int32_t among = __builtin_popcount(left);
-        if (wave->select == ORACLE_COUNT) {
-            take_lowest(o, w, wave->amount, &left);
-        } else if (wave->select == ORACLE_PERCENT) {
-            take_lowest(o, w, (among * wave->amount + 99) / 100, &left);
-        }
-    }
-    if (spec->wave_count == 0) {
-        uint32_t labelled = left & o->now.picked[0];
-        uint32_t among = labelled ? labelled : left;
-        take_lowest(o, 0, 1, &among);
-    }
-    for (int d = 0; d < ORACLE_DATABASES; d++) {
-        if (o->wave_of[d] < 0 && present(o, d)) {
-            o->wave_of[d] = o->levels;
-        }
-    }
-}
-
-static void reach(struct oracle *o)
-{
-    for (int32_t w = 0; w < o->levels; w++) {
-        uint32_t reached = 0;
-        for (int d = 0; d < ORACLE_DATABASES; d++) {
-            reached |= o->wave_of[d] >= 0 && o->wave_of[d] <= w ? BIT(d) : 0;
-        }
-        int32_t count = __builtin_popcount(reached);
-        o->reach[w] |= reached;
-        o->reach_count[w] = count > o->reach_count[w] ? count : o->reach_count[w];
-    }
-}
-
-/* Membership is frozen while the list of databases changes: the largest selection counts. Whoever is
- * empty, or does not answer, goes last: then counts and percents take others. */
-static void reach_out(struct oracle *o)
-{
-    uint32_t last = o->now.empty | o->was_silent;
-    select_waves(o, o->now.present);
-    reach(o);
-    if (last & o->now.present) {
-        select_waves(o, o->now.present & ~last);
-        reach(o);
-    }
 }
 
 /* ---- what makes earlier answers void ----------------------------------------------------------- */
@@ -208,7 +99,7 @@ static bool wants_other(const struct oracle *o, const struct oracle_decision *in
 static void freeze(struct oracle *o, bool start, uint32_t joined)
 {
     for (int d = 0; d < ORACLE_DATABASES; d++) {
-        if (start || !present(o, d)) {
+        if (start || !oracle_present(o, d)) {
             o->frozen[d] = o->wave_of[d];
         } else if (joined & BIT(d)) {
             o->frozen[d] = o->levels;
@@ -254,7 +145,7 @@ static void prove(struct oracle *o)
     static const struct oracle_wave canary; /* without waves: no soak, no gates */
     for (int database = 0; database < ORACLE_DATABASES; database++) {
         struct oracle_database *d = &o->databases[database];
-        for (int w = 0; w < o->levels && d->looked && present(o, database); w++) {
+        for (int w = 0; w < o->levels && d->looked && oracle_present(o, database); w++) {
             const struct oracle_wave *wave =
                 o->now.spec.wave_count ? &o->now.spec.waves[w] : &canary;
             if (soaked(o, d, w, wave->soak_ms) && gates_passed(wave, d, w)) {
@@ -343,9 +234,15 @@ static int missing_proof(const struct oracle *o, const struct share *share)
 
 /* ---- events ------------------------------------------------------------------------------------ */
 
+static bool same_spec(const struct oracle_spec *a, const struct oracle_spec *b)
+{
+    const void *one = a, *other = b; /* zeroed before they are filled */
+    return memcmp(one, other, sizeof *a) == 0;
+}
+
 void oracle_decided(struct oracle *o, const struct oracle_decision *in)
 {
-    bool edited = o->begun && memcmp(&in->spec, &o->now.spec, sizeof in->spec) != 0;
+    bool edited = o->begun && !same_spec(&in->spec, &o->now.spec);
     bool start = !o->begun || edited || o->finished;
     uint32_t joined = in->present & ~o->now.present;
     uint32_t gone = o->now.present & ~in->present;
@@ -356,7 +253,7 @@ void oracle_decided(struct oracle *o, const struct oracle_decision *in)
                 memcmp(in->picked, o->now.picked, sizeof in->picked) == 0;
     for (int d = 0; d < ORACLE_DATABASES; d++) {
         if ((in->present & BIT(d)) && (uid || strcmp(in->names[d], o->databases[d].name) != 0)) {
-            rank(&o->databases[d], in->uid, in->names[d]);
+            oracle_rank(&o->databases[d], in->uid, in->names[d]);
             joined |= BIT(d);
             same = false;
         }
@@ -372,7 +269,7 @@ void oracle_decided(struct oracle *o, const struct oracle_decision *in)
     }
     o->was_silent |= in->silent;
     if (!same || o->reach_count[0] == 0) {
-        reach_out(o);
+        oracle_reach_out(o);
     }
     freeze(o, start || other, joined);
     o->strangers |= joined;
@@ -621,7 +518,7 @@ void oracle_forgotten(struct oracle *o)
 void oracle_finished(struct oracle *o, const uint64_t inputs[ORACLE_DATABASES])
 {
     forget_proofs(o);
-    reach_out(o);
+    oracle_reach_out(o);
     o->finished = true;
     memset(o->got_file, 0, sizeof o->got_file);
     o->tree_count = 0;
@@ -629,7 +526,7 @@ void oracle_finished(struct oracle *o, const uint64_t inputs[ORACLE_DATABASES])
     o->any_job = false;
     for (int database = 0; database < ORACLE_DATABASES; database++) {
         struct oracle_database *d = &o->databases[database];
-        if (present(o, database) && !was_finished(d, inputs[database])) {
+        if (oracle_present(o, database) && !was_finished(d, inputs[database])) {
             int most = (int)(sizeof d->finished / sizeof *d->finished);
             if (d->finished_count == most) {
                 memmove(d->finished, d->finished + 1, sizeof d->finished - sizeof *d->finished);

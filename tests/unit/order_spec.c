@@ -106,7 +106,7 @@ static void select_random(struct world *w, struct wave_spec *wave)
     int names = wave->select == SELECT_NAMES ? 1 + world_chance(w, 4) : 0;
     for (int i = 0; i < names && i < w->spec.count; i++) {
         int at = world_pick(w, w->spec.count);
-        (void)snprintf(wave->names[wave->name_count++], NAME_LEN, "%s", w->spec.entries[at].name);
+        memcpy(wave->names[wave->name_count++], w->spec.entries[at].name, NAME_LEN);
     }
 }
 
@@ -164,7 +164,7 @@ void spec_sane_waves(struct world *w)
         struct wave_spec *wave = &w->spec.waves[i];
         wave->select = SELECT_NAMES;
         wave->name_count = 1;
-        (void)snprintf(wave->names[0], NAME_LEN, "%s", w->spec.entries[i].name);
+        memcpy(wave->names[0], w->spec.entries[i].name, NAME_LEN);
     }
 }
 
