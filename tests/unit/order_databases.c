@@ -44,6 +44,16 @@ static void add_row(struct place *p, int file, bool journalled)
     p->journal += journalled;
 }
 
+/* The rank of the newest row that has no journal row; 0: none. */
+static int32_t newest_by_hand(const struct content *c)
+{
+    int32_t rank = c->count;
+    while (rank > 0 && !c->flyway[rank - 1]) {
+        rank--;
+    }
+    return rank;
+}
+
 void place_had(struct world *w, int place, int file, bool journalled)
 {
     struct place *p = &w->places[place];
@@ -145,6 +155,7 @@ void look_end(struct world *w, struct entry *e)
     view->epoch = p->epoch;
     view->head = p->head;
     view->journal = p->journal;
+    view->foreign = newest_by_hand(&p->content);
     view->now_ms = clock_of(w, p);
     view->newest_finished_ms = p->finished_ms;
     view->newest_commit[0] = '\0';
