@@ -42,7 +42,7 @@ group_packages() {
             lighttpd lighttpd-mod-openssl openssh-server openssl pgbouncer
         ;;
     analysis)
-        echo clang "libclang-rt-$llvm-dev" "llvm-$llvm" clang-format clang-tidy strace procps curl
+        echo clang "libclang-rt-$llvm-dev" "llvm-$llvm" clang-format clang-tidy patch strace procps curl
         ;;
     roots) echo debootstrap mount util-linux iproute2 ;;
     cluster)
