@@ -35,6 +35,29 @@ static void note_unstarted(struct cell *cell, const struct snapshot *snapshot,
     pthread_mutex_unlock(&cell->lock);
 }
 
+/* How long to leave the plan alone after it, ms; 0: it went well. */
+static int64_t end_job(struct controller *c, struct cell *cell, const struct snapshot *snapshot,
+                       const struct job *job, bool cancel)
+{
+    struct err *failed =
+        cancel ? c->platform.ops->cancel_job(c->platform.self, cell->namespace_, job->name)
+               : c->platform.ops->delete_job(c->platform.self, cell->namespace_, job->name);
+    if (!failed) {
+        LOG(LOG_INFO, cancel ? "job cancelled" : "job deleted", LOG_S("plan", cell->key),
+            LOG_S("job", job->name), LOG_S("waiting", job->waiting));
+        note_unstarted(cell, snapshot, job);
+        return 0;
+    }
+    bool conflict = failed->kind == ERR_CONFLICT;
+    if (!conflict) {
+        LOG(LOG_WARN, cancel ? "job not cancelled" : "job not deleted", LOG_S("plan", cell->key),
+            LOG_S("job", job->name), LOG_S("reason", failed->reason),
+            LOG_S("message", failed->message));
+    }
+    err_free(failed);
+    return conflict ? LOOK_AGAIN_MS : TRY_AGAIN_MS;
+}
+
 static int64_t each_job(struct controller *c, struct cell *cell, const struct snapshot *snapshot,
                         const struct decision *decision, const struct observation *o, bool cancel)
 {
@@ -42,27 +65,23 @@ static int64_t each_job(struct controller *c, struct cell *cell, const struct sn
 
     for (size_t i = 0; i < decision->count; i++) {
         size_t at = o->job_of[decision->databases[i]];
-        const struct job *job = at == SIZE_MAX ? NULL : &o->jobs.items[at];
-        if (!job) {
-            continue;
-        }
-        struct err *failed =
-            cancel ? c->platform.ops->cancel_job(c->platform.self, cell->namespace_, job->name)
-                   : c->platform.ops->delete_job(c->platform.self, cell->namespace_, job->name);
-        if (failed && failed->kind != ERR_CONFLICT) {
-            LOG(LOG_WARN, cancel ? "job not cancelled" : "job not deleted",
-                LOG_S("plan", cell->key), LOG_S("job", job->name), LOG_S("reason", failed->reason),
-                LOG_S("message", failed->message));
-        } else if (!failed) {
-            LOG(LOG_INFO, cancel ? "job cancelled" : "job deleted", LOG_S("plan", cell->key),
-                LOG_S("job", job->name), LOG_S("waiting", job->waiting));
-            note_unstarted(cell, snapshot, job);
-        }
-        if (failed) {
-            int64_t wait = failed->kind == ERR_CONFLICT ? LOOK_AGAIN_MS : TRY_AGAIN_MS;
+        int64_t wait = at == SIZE_MAX ? 0 : end_job(c, cell, snapshot, &o->jobs.items[at], cancel);
+        wait_ms = wait > wait_ms ? wait : wait_ms;
+    }
+    return wait_ms ? jitter_ms(wait_ms) : 0;
+}
+
+static int64_t delete_strays(struct controller *c, struct cell *cell,
+                             const struct snapshot *snapshot, const struct observation *o)
+{
+    int64_t wait_ms = 0;
+
+    for (size_t i = 0; i < o->jobs.count; i++) {
+        const struct job *job = &o->jobs.items[i];
+        if (job->phase == JOB_WAITING && !job->cancelling && observe_is_stray(snapshot, job)) {
+            int64_t wait = end_job(c, cell, snapshot, job, false);
             wait_ms = wait > wait_ms ? wait : wait_ms;
         }
-        err_free(failed);
     }
     return wait_ms ? jitter_ms(wait_ms) : 0;
 }
@@ -139,6 +158,8 @@ int64_t act(struct controller *c, struct cell *cell, struct snapshot *snapshot,
         return each_job(c, cell, snapshot, decision, o, false);
     case EFFECT_CANCEL_JOB:
         return each_job(c, cell, snapshot, decision, o, true);
+    case EFFECT_DELETE_STRAYS:
+        return delete_strays(c, cell, snapshot, o);
     case EFFECT_FORGET:
         forget(c, cell, snapshot);
         return 0;

@@ -62,6 +62,8 @@ struct observation {
 };
 void observe(struct controller *c, struct cell *cell, int64_t now_mono_ms, struct observation *o);
 void observation_done(struct observation *o);
+/* Is it of an entry that the spec does not have? */
+bool observe_is_stray(const struct snapshot *snapshot, const struct job *job);
 /* The trees that this entry is judged against; NULL: not fetched. Cell locked. */
 struct trees *observe_trees(struct cell *cell, const char *commit);
 

@@ -13,7 +13,7 @@
 #include "reconcile/base/mem.h"
 #include "reconcile/model/reason.h"
 
-#define LOOK_LASTS_MS 5000 /* a slow platform: the next Job wants a look of its own */
+#define LOOK_LASTS_MS 1000 /* a slow platform: the next Job wants a look of its own */
 
 struct batch { /* one decision's Jobs */
     struct controller *c;

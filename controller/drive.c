@@ -13,7 +13,7 @@
 #include "reconcile/base/mem.h"
 #include "reconcile/model/reason.h"
 
-#define WRITE_GAP_MS 2000 /* between status writes, but see urgent() */
+#define WRITE_GAP_MS 2000 /* between status writes (writes.c) */
 #define RETRY_FIRST_MS 200
 #define RETRY_MAX_MS 30000
 

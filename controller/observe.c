@@ -25,12 +25,23 @@ static bool job_before(const struct job *a, const struct job *b)
     return a->attempt > b->attempt;
 }
 
+bool observe_is_stray(const struct snapshot *snapshot, const struct job *job)
+{
+    for (size_t i = 0; i < snapshot->plan.database_count; i++) {
+        if (str_eq(snapshot->plan.databases[i].name, job->database)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* An entry that was renamed while its Job ran: what that Job did is known by a look after its end. */
 static void note_stray(struct cell *cell, const struct job *job, struct observation *o)
 {
     int64_t ended_ms = 0;
 
     o->seen.stray_jobs += job_live(job) ? 1 : 0;
+    o->seen.stray_waiting += job->phase == JOB_WAITING && !job->cancelling ? 1 : 0;
     if (job->phase == JOB_ENDED && cell_ended_since(cell, job->name, &ended_ms) &&
         ended_ms > o->stray_ended_mono_ms) {
         o->stray_ended_mono_ms = ended_ms;

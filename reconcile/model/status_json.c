@@ -303,10 +303,12 @@ static int64_t get_time(const struct json *object, const char *key)
     return text && time_parse(text, &utc_ms) ? utc_ms : 0;
 }
 
+#define COUNT_MOST 1000000000 /* a status may come from anybody: counters go on from it */
+
 static int32_t get_int32(const struct json *object, const char *key, int32_t fallback)
 {
     int64_t value = json_get_int64(object, key, fallback);
-    return value >= -1 && value <= INT32_MAX ? (int32_t)value : fallback;
+    return value >= -1 && value <= COUNT_MOST ? (int32_t)value : fallback;
 }
 
 static int64_t get_seconds(const struct json *object, const char *key)

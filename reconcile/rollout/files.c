@@ -28,12 +28,51 @@ uint64_t tree_id(const struct rollout_standing *standing)
     return mix(mix(MIX_START, "tree", 5), standing->inputs, strlen(standing->inputs));
 }
 
+bool entry_applied(const struct plan_entry *entry)
+{
+    return entry->file && (entry->state == STATE_SUCCESS || entry->state == STATE_OUT_OF_ORDER);
+}
+
+static bool entry_due(const struct plan_entry *entry)
+{
+    return entry->file && !entry_applied(entry) &&
+           (entry->state == STATE_PENDING || entry->state == STATE_OUTDATED ||
+            entry->state == STATE_INTERRUPTED || entry->state == STATE_OUTCOME_UNKNOWN ||
+            entry->state == STATE_FAILED);
+}
+
+size_t due_count(const struct plan *plan)
+{
+    size_t count = plan ? plan->action_count : 0;
+    if (!plan || !plan->waits_for) {
+        return count;
+    }
+    count = 0;
+    for (size_t i = 0; i < plan->entry_count; i++) {
+        count += entry_due(&plan->entries[i]);
+    }
+    return count > plan->action_count ? count : plan->action_count + 1;
+}
+
+const struct migration *due_at(const struct plan *plan, size_t which)
+{
+    if (!plan->waits_for) {
+        return plan->actions[which].file;
+    }
+    for (size_t i = 0; i < plan->entry_count; i++) {
+        if (entry_due(&plan->entries[i]) && which-- == 0) {
+            return plan->entries[i].file;
+        }
+    }
+    return NULL;
+}
+
 int64_t rollout_left(const struct rollout_standing *standing)
 {
     if (!standing->plan || standing->refused) {
         return INT64_MAX;
     }
-    return (int64_t)standing->plan->action_count + (standing->plan->waits_for ? 1 : 0);
+    return (int64_t)due_count(standing->plan);
 }
 
 static int id_compare(const void *a, const void *b)
@@ -44,7 +83,7 @@ static int id_compare(const void *a, const void *b)
 
 static bool counts(const struct rollout_standing *standing)
 {
-    return !standing->empty && standing->plan && standing->plan->action_count > 0;
+    return !standing->empty && due_count(standing->plan) > 0;
 }
 
 void rollout_files_make(const struct rollout_standing *standings, size_t count,
@@ -52,7 +91,7 @@ void rollout_files_make(const struct rollout_standing *standings, size_t count,
 {
     size_t most = 0, found = 0;
     for (size_t i = 0; i < count; i++) {
-        most += counts(&standings[i]) ? standings[i].plan->action_count + 1 : 0;
+        most += counts(&standings[i]) ? due_count(standings[i].plan) + 1 : 0;
     }
     *out = (struct rollout_files){ .ids = mem_array(most + 1, sizeof *out->ids),
                                    .wants = mem_array(most + 1, sizeof *out->wants) };
@@ -61,8 +100,9 @@ void rollout_files_make(const struct rollout_standing *standings, size_t count,
             continue;
         }
         out->ids[found++] = tree_id(&standings[i]);
-        for (size_t k = 0; k < standings[i].plan->action_count; k++) {
-            const struct migration *file = standings[i].plan->actions[k].file;
+        size_t due = due_count(standings[i].plan);
+        for (size_t k = 0; k < due; k++) {
+            const struct migration *file = due_at(standings[i].plan, k);
             if (file) { /* the baseline marker is no file */
                 out->ids[found++] = file_id(file);
             }
@@ -89,11 +129,6 @@ size_t files_find(const struct rollout_files *files, uint64_t id)
     const uint64_t *found =
         files->count ? bsearch(&id, files->ids, files->count, sizeof id, id_compare) : NULL;
     return found ? (size_t)(found - files->ids) : SIZE_MAX;
-}
-
-bool entry_applied(const struct plan_entry *entry)
-{
-    return entry->file && (entry->state == STATE_SUCCESS || entry->state == STATE_OUT_OF_ORDER);
 }
 
 bool rollout_files_applied(const struct rollout_files *files,

@@ -27,18 +27,24 @@ static bool is_marked(const struct first *f, size_t index)
     return f->standings[index].begun && !f->standings[index].silent;
 }
 
+/* Its next file, or one behind it, waits for a database that has not gone yet: it would hold its wave. */
+static bool waits_for_later(const struct first *f, size_t index)
+{
+    size_t on = f->standings[index].waits_on;
+    return on < f->count && f->to[on] < 0;
+}
+
 /* May it be asked to prove files? */
 static bool may_prove(const struct first *f, size_t index)
 {
     const struct rollout_standing *standing = &f->standings[index];
-    return f->to[index] < 0 && !standing->empty && !standing->silent && standing->plan &&
-           standing->plan->action_count > 0;
+    return f->to[index] < 0 && !standing->empty && !standing->silent &&
+           due_count(standing->plan) > 0 && !waits_for_later(f, index);
 }
 
 static bool has_files_left(const struct first *f, size_t index)
 {
-    const struct plan *plan = f->standings[index].plan;
-    return plan && plan->action_count > 0;
+    return due_count(f->standings[index].plan) > 0;
 }
 
 /* ---- what is proven ---------------------------------------------------------------------------- */
@@ -61,9 +67,9 @@ static void prove_all_of(struct first *f, size_t index)
             prove(f, file_id(plan->entries[i].file));
         }
     }
-    for (size_t i = 0; plan && i < plan->action_count; i++) {
-        if (plan->actions[i].file) {
-            prove(f, file_id(plan->actions[i].file));
+    for (size_t i = 0, due = due_count(plan); i < due; i++) {
+        if (due_at(plan, i)) {
+            prove(f, file_id(due_at(plan, i)));
         }
     }
 }
@@ -78,14 +84,14 @@ static void end_wave(struct first *f)
     f->used++;
 }
 
-/* One of the ids that a database has pending: its set of trees for `which` = its number of actions. */
+/* One of the ids that a database has pending: its set of trees for `which` = its number of files. */
 static size_t pending_at(const struct first *f, size_t index, size_t which)
 {
     const struct plan *plan = f->standings[index].plan;
-    if (which == plan->action_count) {
+    if (which == due_count(plan)) {
         return files_find(&f->files, tree_id(&f->standings[index]));
     }
-    const struct migration *file = plan->actions[which].file;
+    const struct migration *file = due_at(plan, which);
     return file ? files_find(&f->files, file_id(file)) : SIZE_MAX;
 }
 
@@ -118,7 +124,7 @@ static void count_got(struct first *f)
  * of which it has got something already it may get more. */
 static bool may_go(const struct first *f, size_t index)
 {
-    size_t count = has_files_left(f, index) ? f->standings[index].plan->action_count : 0;
+    size_t count = due_count(f->standings[index].plan);
     for (size_t k = 0; count > 0 && k <= count; k++) {
         size_t at = pending_at(f, index, k);
         bool more = k == count && got_some(f, index);
@@ -131,7 +137,7 @@ static bool may_go(const struct first *f, size_t index)
 
 static void take(struct first *f, size_t index)
 {
-    size_t count = has_files_left(f, index) ? f->standings[index].plan->action_count : 0;
+    size_t count = due_count(f->standings[index].plan);
     f->to[index] = f->used;
     for (size_t k = 0; count > 0 && k <= count; k++) {
         size_t at = pending_at(f, index, k);
@@ -149,7 +155,8 @@ static int64_t fewest_left(const struct first *f, bool may)
     int64_t fewest = -1;
     for (size_t i = 0; i < f->count; i++) {
         int64_t left = rollout_left(&f->standings[i]);
-        if (is_marked(f, i) && (!may || may_go(f, i)) && (fewest < 0 || left < fewest)) {
+        bool fits = is_marked(f, i) && !waits_for_later(f, i) && (!may || may_go(f, i));
+        if (fits && (fewest < 0 || left < fewest)) {
             fewest = left;
         }
     }
@@ -160,7 +167,8 @@ static size_t take_begun(struct first *f, int64_t left, bool may, bool selected,
 {
     size_t taken = 0;
     for (size_t i = 0; i < f->count && taken < most; i++) {
-        bool fits = is_marked(f, i) && is_free(f, i) && rollout_left(&f->standings[i]) == left &&
+        bool fits = is_marked(f, i) && is_free(f, i) && !waits_for_later(f, i) &&
+                    rollout_left(&f->standings[i]) == left &&
                     (f->waves->member[i] == 0) == selected;
         if (fits && (!may || may_go(f, i))) {
             take(f, i);
@@ -231,7 +239,7 @@ static size_t next_due(const struct first *f)
 {
     size_t best = f->count;
     for (size_t i = 0; i < f->count; i++) {
-        if (is_free(f, i) && has_due(f, i) && may_go(f, i) &&
+        if (is_free(f, i) && has_due(f, i) && may_go(f, i) && !waits_for_later(f, i) &&
             (best == f->count ||
              rollout_left(&f->standings[i]) < rollout_left(&f->standings[best]))) {
             best = i;
@@ -281,7 +289,7 @@ static bool must_prove(const struct first *f, size_t index, const size_t *before
     if (!may_prove(f, index) || !may_go(f, index)) {
         return false;
     }
-    for (size_t k = 0; k <= f->standings[index].plan->action_count; k++) {
+    for (size_t k = 0, due = due_count(f->standings[index].plan); k <= due; k++) {
         size_t at = pending_at(f, index, k);
         if (at != SIZE_MAX && !f->proven[at] && before[at] + f->files.wants[at] > f->most &&
             f->got[at] == before[at]) {

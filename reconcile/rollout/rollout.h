@@ -51,12 +51,13 @@ char *rollout_empty_wave(const struct mplan *plan);
 struct rollout_standing { /* where one database stands when a roll-out starts; pointers borrowed */
     const struct plan *plan; /* its states and actions as last seen; NULL: not known */
     const char *inputs;      /* rollout_inputs_hash; never NULL */
+    size_t waits_on;         /* the database that an after= of it waits for; SIZE_MAX: none */
     bool silent;             /* it does not answer */
     bool refused;            /* its plan has an error: what is left is not known */
     bool empty;              /* no history, and no table but ours */
     bool begun;              /* it has got files that no finished roll-out has verified */
 };
-/* Files left; INT64_MAX: not known. */
+/* Files left, those behind an after= too; INT64_MAX: not known. */
 int64_t rollout_left(const struct rollout_standing *standing);
 
 /* Which files (name and bytes) and sets of trees are pending somewhere. */

@@ -102,11 +102,11 @@ static void take_old_rollout(struct step *s)
         return;
     }
     rollout_strategy_hash(s->plan, strategy);
-    if (!str_eq(strategy, rollout->strategy)) {
-        return;
+    if (!str_eq(strategy, rollout->strategy) || rollout->catch_up) {
+        return; /* theirs let everybody catch up; who may is not known, so it begins anew */
     }
     set_hashes(s, rollout);
-    for (size_t i = 0; i < s->plan->database_count && !rollout->catch_up; i++) {
+    for (size_t i = 0; i < s->plan->database_count; i++) {
         struct database_status *database = &s->next->databases[i];
         database->begun = database->member >= 0 && database->member <= rollout->wave_index;
     }
@@ -148,14 +148,19 @@ void begin_note_left(struct step *s)
     }
 }
 
+static bool came_late(const struct step *s, size_t index)
+{
+    const struct database_status *database = &s->next->databases[index];
+    return database->member < 0 && !database->begun && !database->verified[0];
+}
+
 /* The name of an entry that came while the roll-out is on and has begun before; NULL: none. */
 static const char *who_is_back(struct step *s)
 {
     const char *name = NULL;
     bool any = false;
     for (size_t i = 0; i < s->plan->database_count; i++) {
-        const struct database_status *database = &s->next->databases[i];
-        any = any || (database->member < 0 && !database->begun && !database->verified[0]);
+        any = any || came_late(s, i);
     }
     if (!any || !canary_on(s)) {
         return NULL;
@@ -164,8 +169,7 @@ static const char *who_is_back(struct step *s)
     struct rollout_standing *standings = standing_make(s);
     rollout_files_make(standings, s->plan->database_count, &files);
     for (size_t i = 0; i < s->plan->database_count && !name; i++) {
-        bool new = s->next->databases[i].member < 0 && !s->next->databases[i].begun;
-        if (new &&standing_has_begun(s, i, &files, &standings[i])) {
+        if (came_late(s, i) && standing_has_begun(s, i, &files, &standings[i])) {
             name = s->plan->databases[i].name;
         }
     }
@@ -197,18 +201,18 @@ static char *newer_commit(struct step *s, bool source_same)
     if (withdrawn(s)) {
         return mem_printf("commit %.12s takes back or changes pending files", newest->commit);
     }
+    enum fit fit = inputs_fit(s, true);
+    if (fit == FIT_CHANGED && !source_same) {
+        return mem_strdup("source edited");
+    }
     if (newest->rewrite == REWRITE_CHANGED) {
         return NULL;
     }
-    enum fit fit = inputs_fit(s, true);
     if (fit == FIT_SAME) {
         set_commit(rollout, newest);
         memcpy(rollout->source, s->source, sizeof rollout->source);
         s->again = true;
         return NULL;
-    }
-    if (fit == FIT_CHANGED && !source_same) {
-        return mem_strdup("source edited");
     }
     if (fit == FIT_CHANGED &&
         (rollout_may_supersede(rollout->supersessions, failed) || commit_lost(s))) {
@@ -416,8 +420,8 @@ static bool may_catch_up(const struct step *s, size_t index)
 {
     const struct database_view *view = &s->seen->databases[index];
     const char *verified = s->next->databases[index].verified;
-    return s->judged[index].pending == 0 || view->empty ||
-           (verified[0] && str_eq(verified, view->inputs));
+    bool nothing = s->judged[index].pending == 0 && s->judged[index].kind != J_WAITS;
+    return nothing || view->empty || (verified[0] && str_eq(verified, view->inputs));
 }
 
 /* No waves: no roll-out is there, not even a failed one, and nobody gets what is not verified. */
@@ -428,7 +432,8 @@ static bool is_catch_up(const struct step *s)
         return false;
     }
     for (size_t i = 0; i < s->plan->database_count; i++) {
-        files = files || (judged_pending(&s->judged[i]) && s->judged[i].pending > 0);
+        files = files || s->judged[i].kind == J_WAITS ||
+                (judged_pending(&s->judged[i]) && s->judged[i].pending > 0);
         if (judged_pending(&s->judged[i]) && !may_catch_up(s, i)) {
             return false;
         }

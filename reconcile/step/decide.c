@@ -7,9 +7,9 @@
 #define BACKOFF_MAX_MS (5 * 60 * 1000)
 
 static const char *const effect_texts[EFFECT_MAX_] = {
-    "None",      "Refresh",   "Fetch",         "Inspect",          "CreateJob",
-    "DeleteJob", "CancelJob", "RecordFailure", "RecordResolution", "MeasureGate",
-    "Forget",
+    "None",         "Refresh",   "Fetch",         "Inspect",          "CreateJob",
+    "DeleteJob",    "CancelJob", "RecordFailure", "RecordResolution", "MeasureGate",
+    "DeleteStrays", "Forget",
 };
 
 const char *effect_text(enum effect effect)
@@ -129,6 +129,9 @@ static void decide_deletion(struct step *s)
 {
     const struct observed *seen = s->seen;
     bool live = seen->stray_jobs > 0;
+    if (seen->stray_waiting > 0) {
+        step_want(s, EFFECT_DELETE_STRAYS, SIZE_MAX);
+    }
     for (size_t i = 0; i < s->plan->database_count; i++) {
         const struct job_view *job = &seen->databases[i].job;
         if (job->phase == JOB_WAITING) {
@@ -276,6 +279,12 @@ void step_waves(struct step *s)
     }
 }
 
+const char *step_restarted(const struct step *s)
+{
+    const struct rollout_status *rollout = &s->next->rollout;
+    return rollout->wave_index <= rollout->lead ? rollout->restarted : NULL;
+}
+
 void step_soak_from_now(struct step *s, size_t index)
 {
     const struct database_view *view = &s->seen->databases[index];
@@ -312,6 +321,9 @@ static void decide_plan(struct step *s)
         step_waves(s);
     }
     requests_before(s);
+    if (s->seen->stray_waiting > 0) { /* nobody else would, and the next roll-out waits for them */
+        step_want(s, EFFECT_DELETE_STRAYS, SIZE_MAX);
+    }
     judge_databases(s);
     note_by_hand(s);
     requests_after(s);

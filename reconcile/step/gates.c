@@ -251,14 +251,14 @@ static void say_failed_gate(struct step *s, const struct gate_status *slot)
 {
     AUTO(free_auto) char *hint = retry_hint(s);
     step_say(s, SAY_STALLED, REASON_GATE_FAILED,
-             mem_printf("wave %s: gate %s failed: %s; %s", slot->wave, slot->name, slot->last_value,
+             mem_printf("wave %s: gate %s failed: %s; %s", slot->wave, slot->name, value_of(slot),
                         hint));
 }
 
 static void say_waiting(struct step *s, const struct rollout_wave *wave, const struct soak *soak)
 {
     const struct gate_status *silent = find_state(s, wave, GATE_NO_ANSWER);
-    const char *restarted = s->next->rollout.restarted;
+    const char *restarted = step_restarted(s);
     const char *why = restarted ? restarted : "", *colon = restarted ? ": " : "";
     const char *again = restarted ? " again" : "";
     if (silent) {

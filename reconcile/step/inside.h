@@ -90,6 +90,8 @@ bool step_may_delete(const struct job_view *job); /* it has not started, and is 
 const char *step_annotation(const struct mplan *plan, const char *key); /* NULL: none or empty */
 /* Fills waves and every judged.member, once. */
 void step_waves(struct step *s);
+/* Why the roll-out began anew, while that is what its first waves are about; NULL: nothing to say. */
+const char *step_restarted(const struct step *s);
 /* As a status keeps times; up, so that no soak is shorter for it. */
 static inline int64_t step_whole_second(int64_t ms)
 {

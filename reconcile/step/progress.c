@@ -11,7 +11,8 @@ static bool all_compared(struct step *s)
         wait = wait || kind == J_UNKNOWN || kind == J_STALE || kind == J_LIVE;
     }
     if (wait) {
-        say_unknown(s, "looking at the databases");
+        say_unknown(s, s->seen->stray_jobs > 0 ? "a Job of an entry that is gone has not ended yet"
+                                               : "looking at the databases");
     }
     return !wait;
 }
@@ -269,7 +270,7 @@ static void delete_unstarted(struct step *s)
 static void say_applying(struct step *s)
 {
     int32_t wave = s->next->rollout.wave_index;
-    const char *why = s->next->rollout.restarted;
+    const char *why = step_restarted(s);
     size_t of = 0, done = 0, live = 0, waits = s->plan->database_count;
     for (size_t i = 0; i < s->plan->database_count; i++) {
         const struct judged *judged = &s->judged[i];

@@ -3,6 +3,19 @@
  * wave. */
 #include "reconcile/step/inside.h"
 
+/* "billing/12": the index of billing; SIZE_MAX: none. */
+static size_t waits_on(const struct step *s, const char *text)
+{
+    size_t length = text ? strcspn(text, "/") : 0;
+    for (size_t i = 0; text && i < s->plan->database_count; i++) {
+        const char *name = s->plan->databases[i].name;
+        if (strlen(name) == length && memcmp(name, text, length) == 0) {
+            return i;
+        }
+    }
+    return SIZE_MAX;
+}
+
 struct rollout_standing *standing_make(const struct step *s)
 {
     size_t count = s->plan->database_count, full = 0;
@@ -13,6 +26,7 @@ struct rollout_standing *standing_make(const struct step *s)
         standings[i] = (struct rollout_standing){
             .plan = view->plan,
             .inputs = view->inputs,
+            .waits_on = view->plan ? waits_on(s, view->plan->waits_for) : SIZE_MAX,
             .silent = silent,
             .refused = view->plan_error != NULL || s->judged[i].kind == J_REFUSED,
             .empty = view->known && view->empty,

@@ -162,6 +162,7 @@ struct observed {
     struct source_view source;
     const struct database_view *databases; /* plan->database_count of them */
     size_t stray_jobs;                     /* live Jobs of entries that are no longer in the spec */
+    size_t stray_waiting; /* of those: they have not started, and are not being deleted */
     const struct gate_view *gates;
     size_t gate_count;
     bool retry_early; /* looks that began after the retry came have not ended yet: wait for them */
@@ -187,6 +188,7 @@ enum effect { /* at most one kind per decision */
     EFFECT_RECORD_FAILURE,    /* databases[0]: the `failed` row of its ended Job */
     EFFECT_RECORD_RESOLUTION, /* databases[0]: resolve->items[item] */
     EFFECT_MEASURE_GATE,      /* databases[]: wave, gate, round; in the background */
+    EFFECT_DELETE_STRAYS,     /* Jobs of entries that are gone, which have not started */
     EFFECT_FORGET,            /* the plan is gone and nothing runs: drop its state */
     EFFECT_MAX_
 };

@@ -11,7 +11,7 @@
 
 /* One database: "b" has begun, "e" is empty, "x" is refused, "?" does not answer; then the files it has,
  * "/", those it has pending, and the letter of its set of trees: "b12/3T". "o": what follows was applied
- * out of order; "m": a row whose file is missing. */
+ * out of order; "m": a row whose file is missing; "wb": what is left waits for b, and is no action. */
 struct first_row {
     const char *rule;
     const char *databases[MOST];
@@ -178,6 +178,24 @@ static const struct first_row rows[] = {
       0,
       "a|c|bd",
       1 },
+    { "what waits for another database is to be proven, too",
+      { "/1T", "/9U", "wb/7V", "wb/7V", "wb/7V" },
+      "a",
+      0,
+      "a|bcde",
+      0 },
+    { "one that waits goes first only with what it waits for",
+      { "b/1T", "b/29U", "bwb1/7V", "1/7V" },
+      "d",
+      0,
+      "b|c|d|a",
+      2 },
+    { "the one that another waits for is before it",
+      { "b1/T", "/9U", "bwb7/8V", "/8V" },
+      "b",
+      0,
+      "a|b|c|d",
+      2 },
     { "an empty prover proves nothing", { "/1T", "e/2U", "/2U", "/2U" }, "a", 0, "a|c|bd", 1 },
 };
 
@@ -214,6 +232,7 @@ static void fill_standing(struct fleet *f, size_t i, const char *text)
     plan->actions = f->actions[i];
     s->plan = plan;
     s->inputs = f->inputs[i];
+    s->waits_on = SIZE_MAX;
     bool pending = false, late = false;
     for (const char *p = text; *p; p++) {
         s->begun |= *p == 'b';
@@ -222,7 +241,11 @@ static void fill_standing(struct fleet *f, size_t i, const char *text)
         late |= *p == 'o';
         plan->entry_count += *p == 'm';
         pending |= *p == '/';
-        if (*p == '?') {
+        if (*p == 'w') {
+            static char waits[] = "another/1";
+            plan->waits_for = waits;
+            s->waits_on = (size_t)(*++p - 'a');
+        } else if (*p == '?') {
             s->silent = true;
         } else if (*p >= 'A' && *p <= 'Z') {
             f->inputs[i][0] = *p;
@@ -232,7 +255,7 @@ static void fill_standing(struct fleet *f, size_t i, const char *text)
                                               : late  ? STATE_OUT_OF_ORDER
                                                       : STATE_SUCCESS,
                                      .file = file_of(*p) };
-            if (pending) {
+            if (pending && !plan->waits_for) {
                 plan->actions[plan->action_count++] = (struct action){ .file = file_of(*p) };
             }
         }

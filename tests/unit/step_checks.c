@@ -164,7 +164,8 @@ static const char *check_effect(const struct observed *seen, const struct decisi
         }
     }
     bool none = d->effect == EFFECT_NONE || d->effect == EFFECT_REFRESH ||
-                d->effect == EFFECT_FETCH || d->effect == EFFECT_FORGET;
+                d->effect == EFFECT_FETCH || d->effect == EFFECT_DELETE_STRAYS ||
+                d->effect == EFFECT_FORGET;
     if (none != (d->count == 0)) {
         return "an effect with the wrong number of databases";
     }

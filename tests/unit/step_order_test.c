@@ -340,7 +340,7 @@ static void second_wave_went_first(struct world *w, const char *rule)
     edit(w);
     world_pass(w, HOUR_MS);
     want_applied(w, rule, "orders:1 billing:1 stock:0");
-    want_message(w, rule, CONDITION_WAITING, "wave second soaks again until ");
+    want_message(w, rule, CONDITION_WAITING, "wave second soaks until ");
     world_pass(w, 2 * HOUR_MS);
     want_applied(w, rule, "orders:1 billing:1 stock:1");
 }
@@ -665,6 +665,40 @@ static void stray_job(struct world *w, const char *rule)
     want_applied(w, rule, "orders:2 billing:2 stock:2");
 }
 
+/* It would wait for as long as execution.deadline. */
+static void stray_that_waits(struct world *w, const char *rule)
+{
+    in_the_soak(w);
+    w->stray_jobs = w->stray_waiting = 1;
+    w->waves[0].soak_ms = 0;
+    edit(w);
+    world_settle(w, 600000);
+    want_number(rule, "Jobs of entries that are gone", (long long)w->stray_jobs, 0);
+    want_applied(w, rule, "orders:2 billing:2 stock:2");
+}
+
+/* Whoever waits for another database has files that nobody has verified. */
+static void waits_are_no_catch_up(struct world *w, const char *rule)
+{
+    careful(w);
+    w->waves[0].soak_ms = 0;
+    w->count = w->plan.database_count = 2;
+    settle_with(w, 1);
+    w->waves[0].soak_ms = HOUR_MS;
+    w->databases[0].waits_for = "stock/1";
+    w->databases[1].waits_for = "stock/1";
+    world_push(w, 1, false);
+    world_settle(w, 60000);
+    w->count = w->plan.database_count = 3; /* it is there now, and empty */
+    edit(w);
+    world_settle(w, 30000);
+    cr_expect(!w->status.rollout.catch_up, "%s: no waves", rule);
+    w->databases[0].waits_for = w->databases[1].waits_for = NULL;
+    w->databases[0].next_look_ms = w->databases[1].next_look_ms = w->mono_ms;
+    world_settle(w, 600000);
+    want_number(rule, "files of the second", w->databases[1].applied, 1);
+}
+
 /* ---- commits ----------------------------------------------------------------------------------- */
 
 static void withdrawn(struct world *w, const char *rule)
@@ -858,6 +892,8 @@ static const struct scene scenes[] = {
     { "files run by hand soak from when they were found", 3, by_hand },
     { "files run by hand on one that has begun, while suspended", 3, by_hand_while_suspended },
     { "a Job of an entry that is gone is waited for", 3, stray_job },
+    { "a Job of an entry that is gone, and has not started, is deleted", 3, stray_that_waits },
+    { "who waits for another database does not catch up", 3, waits_are_no_catch_up },
     { "a pending file taken back: anew at once", 3, withdrawn },
     { "a pending file taken back ends the queue", 3, withdrawn_ends_the_queue },
     { "a pending file edited after a failure: the same canary goes first", 3, pending_edited },

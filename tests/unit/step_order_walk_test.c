@@ -78,8 +78,9 @@ static void set_frozen(struct view *v, int frozen)
     r->lead = frozen == 3 || frozen == 4;
     r->wave_index = frozen == 4;
     r->restarted = strdup("strategy edited");
-    for (size_t i = 0; i < v->status.database_count && (frozen == 5 || frozen == 8); i++) {
-        v->status.databases[i].member = -1; /* all of them came later */
+    for (size_t i = frozen == 5; i < v->status.database_count && (frozen == 5 || frozen == 8);
+         i++) {
+        v->status.databases[i].member = -1; /* one, or all of them, came later */
     }
 }
 

@@ -269,8 +269,8 @@ Test(step_walk, the_plan_around_two_databases)
     cr_expect(tally.views > 100000, "walked %ld", tally.views);
     cr_log_info("walked %ld", tally.views);
     for (int effect = EFFECT_NONE; effect < EFFECT_MAX_; effect++) {
-        bool elsewhere = effect == EFFECT_REFRESH || effect == EFFECT_RECORD_FAILURE ||
-                         effect == EFFECT_RECORD_RESOLUTION;
+        bool elsewhere = effect == EFFECT_REFRESH || effect == EFFECT_DELETE_STRAYS ||
+                         effect == EFFECT_RECORD_FAILURE || effect == EFFECT_RECORD_RESOLUTION;
         cr_expect(elsewhere || tally.effects[effect] > 0, "the walk never reaches %s",
                   effect_text((enum effect)effect));
     }

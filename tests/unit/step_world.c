@@ -368,6 +368,7 @@ void world_observe(struct world *w, struct observed *out)
         .gate_count = w->gate_known,
         .resolve = w->resolve,
         .stray_jobs = w->stray_jobs,
+        .stray_waiting = w->stray_waiting,
         .resolve_error = w->resolve_error,
         .resolved = w->resolved,
         .status = &w->status,
@@ -742,6 +743,10 @@ static void act(struct world *w, const struct decision *decision)
                                            .name = decision->gate->name,
                                            .round = decision->round };
         w->gate_ends_ms = w->mono_ms + 100;
+        break;
+    case EFFECT_DELETE_STRAYS:
+        w->stray_jobs -= w->stray_waiting;
+        w->stray_waiting = 0;
         break;
     case EFFECT_FORGET:
         w->forgotten = true;

@@ -121,7 +121,7 @@ struct world {
     bool create_kept;    /* why a Job could not be created is remembered beside the next one */
     const struct strlist *covered;
     bool cured; /* files that failed succeed now: the cause was elsewhere */
-    size_t stray_jobs;
+    size_t stray_jobs, stray_waiting;
     int crashes, decisions;
     bool forgotten;
     char trouble[512]; /* first violated invariant; "": none */
