@@ -15,6 +15,9 @@
 #define JOB_BUCKETS 4096
 #define PLAN_BUCKETS 1024
 
+/* Whoever may create pods may label them as ours, and a pod may be told of before its Job, or after it. */
+#define ORPHANS_MAX 10000
+
 struct entry {
     struct entry *next; /* of the bucket */
     char *uid;
@@ -22,6 +25,7 @@ struct entry {
     char *database;
     int64_t attempt;
     struct json *job;  /* NULL: it is over, or not known yet */
+    bool orphan;       /* no Job of this UID has been seen, only pods */
     struct json *pods; /* an array: those that are there, and those that went with last words */
     bool asked;        /* the server, for pods that we have not seen */
     bool settled;      /* over, and all is known: `over` says it, job and pods are freed */
@@ -41,6 +45,7 @@ struct job_index {
     pthread_mutex_t lock;
     struct entry *jobs[JOB_BUCKETS];
     struct plan_jobs *plans[PLAN_BUCKETS];
+    size_t orphans; /* entries of which only pods have been seen */
 };
 
 /* ---- texts of objects -------------------------------------------------------------------------- */
@@ -201,6 +206,7 @@ static void forget(struct job_index *index, struct entry *e)
         link = &(*link)->next;
     }
     *link = e->next;
+    index->orphans -= e->orphan;
     if (e->plan) {
         leave(index, e);
     }
@@ -298,6 +304,8 @@ void job_index_put_job(struct job_index *index, struct json *job)
     }
     pthread_mutex_lock(&index->lock);
     struct entry *e = get(index, uid);
+    index->orphans -= e->orphan;
+    e->orphan = false;
     if (e->settled) {
         json_free(job);
     } else {
@@ -320,7 +328,17 @@ void job_index_put_pod(struct job_index *index, struct json *pod)
         return;
     }
     pthread_mutex_lock(&index->lock);
-    struct entry *e = get(index, uid);
+    struct entry *e = find(index, uid);
+    if (!e && index->orphans >= ORPHANS_MAX) {
+        pthread_mutex_unlock(&index->lock);
+        json_free(pod);
+        return;
+    }
+    if (!e) {
+        e = get(index, uid);
+        e->orphan = true;
+        index->orphans++;
+    }
     if (e->settled) {
         job_read_words(pod, &e->over);
         json_free(pod);

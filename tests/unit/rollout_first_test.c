@@ -190,6 +190,12 @@ static const struct first_row rows[] = {
       0,
       "b|c|d|a",
       2 },
+    { "one that is due and waits for a later one is not taken yet",
+      { "/7T", "b1/U", "bwd7/8V", "/9W" },
+      "a",
+      0,
+      NULL,
+      -1 },
     { "the one that another waits for is before it",
       { "b1/T", "/9U", "bwb7/8V", "/8V" },
       "b",
@@ -363,6 +369,33 @@ Test(rollout_first, files_left)
     cr_expect(rollout_left(&s) == INT64_MAX, "refused: not known");
     s = (struct rollout_standing){ .inputs = "" };
     cr_expect(rollout_left(&s) == INT64_MAX, "no plan: not known");
+}
+
+Test(rollout_first, files_behind_a_wait)
+{
+    static char waits[] = "billing/2";
+    static struct plan_entry entries[] = {
+        { .state = STATE_PENDING },          { .state = STATE_OUTDATED },
+        { .state = STATE_INTERRUPTED },      { .state = STATE_OUTCOME_UNKNOWN },
+        { .state = STATE_FAILED },           { .state = STATE_SUCCESS },
+        { .state = STATE_IGNORED_BASELINE }, { .state = STATE_PENDING },
+    };
+    for (size_t i = 0; i + 1 < ROWS(entries); i++) { /* the last one has no file */
+        entries[i].file = file_of((char)('0' + (int)i));
+    }
+    struct plan plan = { .entries = entries, .entry_count = ROWS(entries), .waits_for = waits };
+    struct rollout_standing s = { .plan = &plan, .inputs = "t", .waits_on = SIZE_MAX };
+    struct rollout_files found;
+    cr_expect(rollout_left(&s) == 5, "%lld left", (long long)rollout_left(&s));
+    rollout_files_make(&s, 1, &found);
+    cr_expect(found.count == 6, "five files and the trees: %zu", found.count);
+    rollout_files_done(&found);
+    static struct action actions[9]; /* more than there are entries: a baseline marker is none */
+    plan.actions = actions;
+    plan.action_count = ROWS(actions);
+    rollout_files_make(&s, 1, &found);
+    cr_expect(found.count == 6, "the same: %zu", found.count);
+    rollout_files_done(&found);
 }
 
 /* ---- a wave that selects nothing --------------------------------------------------------------- */

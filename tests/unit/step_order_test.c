@@ -682,21 +682,43 @@ static void waits_are_no_catch_up(struct world *w, const char *rule)
 {
     careful(w);
     w->waves[0].soak_ms = 0;
-    w->count = w->plan.database_count = 2;
+    w->count = w->plan.database_count = 4;
     settle_with(w, 1);
     w->waves[0].soak_ms = HOUR_MS;
-    w->databases[0].waits_for = "stock/1";
-    w->databases[1].waits_for = "stock/1";
+    for (size_t i = 0; i < 4; i++) {
+        w->databases[i].waits_for = "users/1";
+    }
     world_push(w, 1, false);
     world_settle(w, 60000);
-    w->count = w->plan.database_count = 3; /* it is there now, and empty */
+    w->count = w->plan.database_count = 5; /* it is there now, and empty */
     edit(w);
     world_settle(w, 30000);
     cr_expect(!w->status.rollout.catch_up, "%s: no waves", rule);
-    w->databases[0].waits_for = w->databases[1].waits_for = NULL;
-    w->databases[0].next_look_ms = w->databases[1].next_look_ms = w->mono_ms;
+    for (size_t i = 0; i < 4; i++) {
+        w->databases[i].waits_for = NULL;
+        w->databases[i].next_look_ms = w->mono_ms;
+    }
     world_settle(w, 600000);
     want_number(rule, "files of the second", w->databases[1].applied, 1);
+}
+
+static void stray_and_a_commit(struct world *w, const char *rule)
+{
+    careful(w);
+    settle_with(w, 1);
+    world_pass(w, 2 * HOUR_MS);
+    w->stray_jobs = 1;
+    world_push(w, 1, false);
+    world_settle(w, 60000);
+    want_message(w, rule, CONDITION_READY, "a Job of an entry that is gone has not ended yet");
+    want_number(rule, "files of the canary", w->databases[0].applied, 1);
+    w->stray_jobs = w->stray_waiting = 1;
+    w->plan.deleting = true; /* the last of them goes with the plan */
+    w->deleting_ms = w->mono_ms;
+    w->look_again = true;
+    world_settle(w, 60000);
+    want_number(rule, "Jobs of entries that are gone", (long long)w->stray_jobs, 0);
+    want_number(rule, "forgotten", w->forgotten, 1);
 }
 
 /* ---- commits ----------------------------------------------------------------------------------- */
@@ -893,7 +915,9 @@ static const struct scene scenes[] = {
     { "files run by hand on one that has begun, while suspended", 3, by_hand_while_suspended },
     { "a Job of an entry that is gone is waited for", 3, stray_job },
     { "a Job of an entry that is gone, and has not started, is deleted", 3, stray_that_waits },
-    { "who waits for another database does not catch up", 3, waits_are_no_catch_up },
+    { "who waits for another database does not catch up", 5, waits_are_no_catch_up },
+    { "no roll-out starts, and no plan goes, beside a Job of an entry that is gone", 3,
+      stray_and_a_commit },
     { "a pending file taken back: anew at once", 3, withdrawn },
     { "a pending file taken back ends the queue", 3, withdrawn_ends_the_queue },
     { "a pending file edited after a failure: the same canary goes first", 3, pending_edited },
