@@ -690,7 +690,10 @@ static void waits_are_no_catch_up(struct world *w, const char *rule)
     }
     world_push(w, 1, false);
     world_settle(w, 60000);
-    w->count = w->plan.database_count = 5; /* it is there now, and empty */
+    static char users[] = "users";
+    static char *names[] = { users };
+    w->count = w->plan.database_count = 5; /* it is there now, empty, and first */
+    select_name(&w->waves[0], names);
     edit(w);
     world_settle(w, 30000);
     cr_expect(!w->status.rollout.catch_up, "%s: no waves", rule);
