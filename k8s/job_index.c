@@ -363,7 +363,9 @@ void job_index_drop_pod(struct job_index *index, const struct json *last)
 {
     pthread_mutex_lock(&index->lock);
     struct entry *e = find(index, job_of(last));
-    if (e && !e->settled) {
+    if (e && e->orphan) {
+        forget(index, e); /* its Job went before it, or never was */
+    } else if (e && !e->settled) {
         if (e->job && job_read_terminated(last)) {
             put_pod(e, json_copy(last));
             settle(e);

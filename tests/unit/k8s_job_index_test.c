@@ -268,3 +268,25 @@ Test(job_index, an_ended_job_costs_little)
     cr_log_info("%zu bytes for a Job that is over", each);
     cr_expect_leq(each, 2048, "%zu bytes each", each);
 }
+
+/* A pod may be told of after its Job has gone, and anybody who may create pods may label them as ours. */
+Test(job_index, pods_without_a_job_do_not_stay)
+{
+    AUTO(free_index) struct job_index *index = job_index_new();
+    AUTO(json_free_auto) struct json *last = ended_pod("a", 1);
+    job_index_put_pod(index, ended_pod("a", 1));
+    job_index_drop_pod(index, last);
+    job_index_put_job(index, job("a", 1, "c1", COMPLETE));
+    EXPECT(index, "a-1 ended"); /* what the pod said went with it */
+
+    for (int i = 0; i < 10000; i++) {
+        job_index_put_pod(index, running_pod("invented", i));
+    }
+    job_index_put_pod(index, ended_pod("b", 1)); /* one too many */
+    job_index_put_job(index, job("b", 1, "c1", COMPLETE));
+    EXPECT(index, "a-1 ended, b-1 ended");
+    job_index_put_job(index, job("invented", 5, "c1", "")); /* one of them has a Job */
+    job_index_put_pod(index, ended_pod("c", 1));
+    job_index_put_job(index, job("c", 1, "c1", COMPLETE));
+    EXPECT(index, "a-1 ended, b-1 ended, c-1 ended result, invented-5 running");
+}
