@@ -110,17 +110,19 @@ finish() {
     for file in "${undo[@]}"; do "${as_root[@]}" rm -f "$file"; done
 }
 trap finish EXIT
-put() { # put FILE MODE: from stdin, unless the file is there
-    [ -e "$1" ] && return 0
-    "${as_root[@]}" mkdir -p "$(dirname "$1")"
-    undo+=("$1")
-    "${as_root[@]}" tee "$1" >/dev/null
-    "${as_root[@]}" chmod "$2" "$1"
+put() { # put FILE MODE LINE…: unless the file is there
+    local file=$1 mode=$2
+    shift 2
+    [ -e "$file" ] && return 0
+    "${as_root[@]}" mkdir -p "$(dirname "$file")"
+    undo+=("$file")
+    printf '%s\n' "$@" | "${as_root[@]}" tee "$file" >/dev/null
+    "${as_root[@]}" chmod "$mode" "$file"
 }
-printf '#!/bin/sh\nexit 101\n' | put /usr/sbin/policy-rc.d 755
+put /usr/sbin/policy-rc.d 755 '#!/bin/sh' 'exit 101'
 # postgresql-NN makes a cluster "main" on its first installation.
 if ! ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; then
-    echo 'create_main_cluster = false' | put /etc/postgresql-common/createcluster.d/sluice.conf 644
+    put /etc/postgresql-common/createcluster.d/sluice.conf 644 'create_main_cluster = false'
 fi
 
 apt() {

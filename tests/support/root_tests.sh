@@ -35,6 +35,8 @@ root_tests() { # SUITE
         skip "$1: deploy/demo/run.sh" "there is no demo yet"
     fi
     root_step "$1: the packages of the tests" 600 net 'deploy/install-packages.sh build tests && echo there'
+    ok "$1: what the installation switches off is on again" \
+        test ! -e "$root_dir/usr/sbin/policy-rc.d" -a ! -e "$root_dir/etc/postgresql-common/createcluster.d/sluice.conf"
     # From here on without a network: nothing may phone home.
     root_step "$1: $tests" 3000 $net "CI=${CI:-} SLUICE_SEEDS=1000 $tests"
     done_testing
