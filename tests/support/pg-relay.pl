@@ -6,7 +6,8 @@
 #
 # HOW   request   the COMMIT and what is behind it never arrive; the connection is cut
 #       reply     the server's answer to it and everything behind that is lost
-#       late      as request, but it arrives two seconds after the cut
+#       late      as request, but it arrives two seconds after the cut, which comes when the server has
+#                 executed all that is before the COMMIT
 # Later connections pass. Writes the port it listens on to PORT-FILE, ends with its parent's kill.
 use strict;
 use warnings;
@@ -39,11 +40,42 @@ sub messages {
     return @list;
 }
 
+# Where each ReadyForQuery of what the server has said ends.
+sub ready_ends {
+    my ($replies) = @_;
+    my ($at, @ends) = (0);
+    while ($at + 5 <= length $replies) {
+        my ($type, $length) = unpack 'aN', substr($replies, $at, 5);
+        last if $at + 1 + $length > length $replies;
+        $at += 1 + $length;
+        push @ends, $at if $type eq 'Z';
+    }
+    return @ends;
+}
+
+# A runner that asks for the lease again may come before a transaction that has not begun yet, and the
+# fence then refuses that one: a COMMIT has its effect for certain only once all before it is executed.
+# The client hears the answers to what it has asked, and not that to our Sync.
+sub executed {
+    my ($server, $client, $replies, $asked) = @_;
+    my $heard = length $replies;
+    syswrite $server, 'S' . pack('N', 4);
+    my @ends = ready_ends($replies);
+    while (@ends <= $asked) {
+        sysread $server, my $bytes, 65536 or return;
+        $replies .= $bytes;
+        @ends = ready_ends($replies);
+    }
+    my $end = $asked ? $ends[$asked - 1] : 0;
+    syswrite $client, substr($replies, $heard, $end - $heard) if $end > $heard;
+}
+
 sub serve {
     my ($client, $first) = @_;
     my $server = IO::Socket::UNIX->new(Peer => $socket) or die "server: $!\n";
     my $select = IO::Select->new($client, $server);
     my ($buffer, $answers, $started, $seen) = ('', '', 0, 0);
+    my ($replies, $asked) = ('', 1); # the start is answered by a ReadyForQuery, too
     while (my @ready = $select->can_read) {
         for my $from (@ready) {
             my $n = sysread $from, my $bytes, 65536;
@@ -54,6 +86,7 @@ sub serve {
                     my $n = () = $answers =~ /C\0\0\0\x0bCOMMIT\0/g;
                     return if $n >= $number; # it is committed, and nobody hears of it
                 }
+                $replies .= $bytes if $how eq 'late';
                 syswrite $client, $bytes;
                 next;
             }
@@ -63,6 +96,7 @@ sub serve {
                 my $commit = $message =~ /^(?:P....\0|Q....)COMMIT\0/s;
                 $seen++ if $first && $commit;
                 if ($first && $commit && $seen == $number && $how ne 'reply') {
+                    executed($server, $client, $replies, $asked) if $how eq 'late';
                     close $client;
                     if ($how eq 'late') {
                         select undef, undef, undef, 2;
@@ -71,6 +105,8 @@ sub serve {
                     }
                     return;
                 }
+                # A simple query and a Sync are answered by one ReadyForQuery each.
+                $asked++ if $message =~ /^[QS]/;
                 syswrite $server, $message;
             }
         }
