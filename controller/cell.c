@@ -340,8 +340,7 @@ static void sync_source(struct cell *cell, const struct mplan *plan)
     char *text = source_text(plan);
 
     if (!str_eq(text, cell->source)) {
-        free(cell->source);
-        cell->source = mem_strdup(text);
+        mem_strset(&cell->source, text);
         poll_answer_done(&cell->poll);
         note_clear(&cell->source_failure);
         slot_clear(&cell->newest);

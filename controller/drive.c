@@ -13,7 +13,6 @@
 #include "reconcile/base/mem.h"
 #include "reconcile/model/reason.h"
 
-#define WRITE_GAP_MS 2000 /* between status writes (writes.c) */
 #define RETRY_FIRST_MS 200
 #define RETRY_MAX_MS 30000
 
@@ -161,8 +160,7 @@ static void look_for_retry(struct pass *p)
     if (str_eq(retry, cell->retry)) {
         return;
     }
-    free(cell->retry);
-    cell->retry = mem_strdup(retry);
+    mem_strset(&cell->retry, retry);
     cell->retry_mono_ms = p->now_mono_ms;
     for (size_t i = 0; i < cell->database_count; i++) {
         cell->databases[i].before_retry = true;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "reconcile/base/auto.h"
+#include "reconcile/base/hash.h"
 #include "reconcile/base/mem.h"
 #include "reconcile/base/str.h"
 
@@ -191,11 +192,8 @@ static char *plan_of(const struct metric_label *labels)
 
 static struct series **bucket_of(struct metrics *metrics, enum metric metric, const char *labels)
 {
-    uint64_t hash = 14695981039346656037u + (uint64_t)metric;
+    uint64_t hash = fnv_add(FNV_START + (uint64_t)metric, labels, strlen(labels));
 
-    for (; *labels; labels++) {
-        hash = (hash ^ (unsigned char)*labels) * 1099511628211u;
-    }
     return &metrics->series[hash % SERIES_BUCKETS];
 }
 

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "reconcile/base/clock.h"
+#include "reconcile/base/hash.h"
 #include "reconcile/base/mem.h"
 #include "reconcile/base/str.h"
 
@@ -50,12 +51,7 @@ struct queue {
 
 static size_t bucket_of(const char *key)
 {
-    uint64_t hash = 14695981039346656037u;
-
-    for (; *key; key++) {
-        hash = (hash ^ (unsigned char)*key) * 1099511628211u;
-    }
-    return (size_t)(hash % BUCKETS);
+    return (size_t)(fnv_add(FNV_START, key, strlen(key)) % BUCKETS);
 }
 
 static struct item *item_find(struct queue *q, const char *key)

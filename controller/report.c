@@ -28,8 +28,7 @@ static void report_ready(struct controller *c, struct cell *cell, const struct s
     if (str_eq(now, cell->logged)) {
         return;
     }
-    free(cell->logged);
-    cell->logged = mem_strdup(now);
+    mem_strset(&cell->logged, now);
     LOG(stalled->status == CONDITION_TRUE ? LOG_ERROR : LOG_INFO, "plan", LOG_S("plan", cell->key),
         LOG_S("ready", condition_status_text(ready->status)), LOG_S("reason", ready->reason),
         LOG_S("message", ready->message), LOG_S("wave", status->rollout.wave),

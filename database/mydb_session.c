@@ -41,8 +41,7 @@ static bool charset_is_foreign(const char *name, bool results)
 
 static void keep(char **slot, const char *value)
 {
-    free(*slot);
-    *slot = mem_strdup(value);
+    mem_strset(slot, value);
 }
 
 static void forget(struct mydb *m)

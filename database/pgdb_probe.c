@@ -249,8 +249,7 @@ struct err *pgdb_probe_invalid(struct pgdb *pg, const struct statement *statemen
     for (int i = 0; i < PQntuples(r); i++) {
         const bool ours = named ? is_text(r, i, 1, named->name) : is_text(r, i, 3, "f");
         if (ours && is_text(r, i, 2, "f")) {
-            free(*out);
-            *out = mem_strdup(pgdb_text(r, i, 0));
+            mem_strset(out, pgdb_text(r, i, 0));
         }
     }
     return NULL;

@@ -79,8 +79,7 @@ void run_applied(struct run *run, const struct migration *file, int32_t rank)
     if (!result->applied.first) {
         result->applied.first = mem_strdup(name);
     }
-    free(result->applied.last);
-    result->applied.last = mem_strdup(name);
+    mem_strset(&result->applied.last, name);
 }
 
 void run_failed(struct run *run, const struct migration *file, int statement, int line, int column,

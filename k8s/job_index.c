@@ -10,6 +10,7 @@
 #include "k8s/names.h"
 #include "reconcile/base/auto.h"
 #include "reconcile/base/clock.h"
+#include "reconcile/base/hash.h"
 #include "reconcile/base/mem.h"
 
 #define JOB_BUCKETS 4096
@@ -74,12 +75,7 @@ static const char *job_of(const struct json *pod)
 
 static size_t hash(const char *text)
 {
-    uint64_t value = 14695981039346656037u;
-
-    for (; *text; text++) {
-        value = (value ^ (unsigned char)*text) * 1099511628211u;
-    }
-    return (size_t)value;
+    return (size_t)fnv_add(FNV_START, text, strlen(text));
 }
 
 /* ---- entries: lock held, as in all that is static ------------------------------------------------ */
@@ -396,8 +392,7 @@ static void add(const struct entry *e, int64_t now_ms, struct job_list *out)
         return;
     }
     if (job.unexplained && e->why) {
-        free(job.waiting);
-        job.waiting = mem_strdup(e->why);
+        mem_strset(&job.waiting, e->why);
     }
     out->items = mem_grow(out->items, &out->cap, out->count + 1, sizeof *out->items);
     out->items[out->count++] = job;
@@ -545,8 +540,7 @@ bool job_index_explain(struct job_index *index, const char *job_uid, const char 
     pthread_mutex_lock(&index->lock);
     struct entry *e = find(index, job_uid);
     if (e && !e->settled && !str_eq(e->why, why)) {
-        free(e->why);
-        e->why = mem_strdup(why);
+        mem_strset(&e->why, why);
         news = true;
     }
     pthread_mutex_unlock(&index->lock);

@@ -33,8 +33,7 @@ void k8s_jobs_written(struct k8s *k, const char *resource_version)
     }
     pthread_mutex_lock(&k->lock);
     if (!k->jobs_floor || kube_rv_compare(k->jobs_floor, resource_version) < 0) {
-        free(k->jobs_floor);
-        k->jobs_floor = mem_strdup(resource_version);
+        mem_strset(&k->jobs_floor, resource_version);
     }
     pthread_mutex_unlock(&k->lock);
 }

@@ -29,8 +29,7 @@ static int64_t back_off(struct reflector *r, int64_t now_ms)
 static void remember(struct reflector *r, const char *rv)
 {
     if (rv && *rv) {
-        free(r->last_rv);
-        r->last_rv = mem_strdup(rv);
+        mem_strset(&r->last_rv, rv);
     }
 }
 

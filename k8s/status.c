@@ -28,8 +28,7 @@ static void remember(struct k8s *k, const char *uid, const char *version)
         known = &k->written[k->written_count++];
         *known = (struct written){ .uid = mem_strdup(uid) };
     }
-    free(known->resource_version);
-    known->resource_version = mem_strdup(version ? version : "");
+    mem_strset(&known->resource_version, version ? version : "");
     pthread_mutex_unlock(&k->lock);
 }
 

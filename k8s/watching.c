@@ -39,8 +39,7 @@ static void tell(struct informer *i, struct err *error)
 static void reach(struct informer *i, const char *rv)
 {
     if (rv && *rv) {
-        free(i->rv);
-        i->rv = mem_strdup(rv);
+        mem_strset(&i->rv, rv);
         (void)pthread_cond_broadcast(&i->changed);
     }
 }

@@ -14,6 +14,7 @@
 #include "local/inside.h"
 #include "reconcile/base/auto.h"
 #include "reconcile/base/clock.h"
+#include "reconcile/base/hash.h"
 #include "reconcile/base/mem.h"
 #include "reconcile/model/reason.h"
 
@@ -70,16 +71,14 @@ static void note_failure(struct local *l, struct err *failed)
 static void compare_problems(struct local *l, struct manifests_changes *out)
 {
     struct strlist problems = { 0 };
-    uint64_t hash = 14695981039346656037u; /* FNV-1a: only asked whether it is the same as before */
+    uint64_t hash = FNV_START;
 
     manifests_problems(&l->manifests, &problems);
     for (size_t i = 0; i < l->state.problems.count; i++) {
         strlist_add(&problems, l->state.problems.items[i]);
     }
     for (size_t i = 0; i < problems.count; i++) {
-        for (const char *p = problems.items[i]; *p; p++) {
-            hash = (hash ^ (unsigned char)*p) * 1099511628211u;
-        }
+        hash = fnv_add(hash, problems.items[i], strlen(problems.items[i]));
     }
     strlist_done(&problems);
     if (hash != l->problems_hash) {

@@ -99,8 +99,7 @@ static struct err *make_ignore(const struct strlist *patterns, struct migrations
 static void replace_text(char **field, const char *text)
 {
     if (text) {
-        free(*field);
-        *field = mem_strdup(text);
+        mem_strset(field, text);
     }
 }
 

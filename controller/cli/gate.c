@@ -138,8 +138,7 @@ static void say(const char *said, char **shown)
     if (said && !str_eq(said, *shown)) {
         printf("%s\n", said);
         fflush(stdout);
-        free(*shown);
-        *shown = mem_strdup(said);
+        mem_strset(shown, said);
     }
 }
 

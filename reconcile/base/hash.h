@@ -21,6 +21,16 @@ void hmac_sha256(const void *key, size_t key_length, const void *bytes, size_t l
                  uint8_t out[SHA256_LEN]);
 bool bytes_equal_consttime(const void *a, const void *b, size_t length);
 
+/* FNV-1a, for tables and "is it the same as before": whoever chooses the bytes can make two meet. */
+#define FNV_START 14695981039346656037u
+static inline uint64_t fnv_add(uint64_t hash, const void *bytes, size_t length)
+{
+    for (const unsigned char *p = bytes, *end = p + length; p < end; p++) {
+        hash = (hash ^ *p) * 1099511628211u;
+    }
+    return hash;
+}
+
 uint32_t crc32_add(uint32_t crc, const void *bytes, size_t length); /* zlib's; start with 0 */
 
 void hex_format(const uint8_t *bytes, size_t length, char *out /* 2*length+1 */);

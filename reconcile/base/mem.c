@@ -62,6 +62,13 @@ char *mem_strndup(const char *text, size_t length)
     return copy;
 }
 
+void mem_strset(char **text, const char *with)
+{
+    char *copy = mem_strdup(with);
+    free(*text);
+    *text = copy;
+}
+
 char *mem_printf(const char *fmt, ...)
 {
     char *text = NULL;

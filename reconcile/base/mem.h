@@ -10,4 +10,6 @@ void *mem_grow(void *array, size_t *cap, size_t count, size_t size)
     __attribute__((returns_nonnull));
 char *mem_strdup(const char *text);                 /* NULL stays NULL */
 char *mem_strndup(const char *text, size_t length); /* copies exactly length bytes + NUL */
+/* *text becomes a copy of `with`, which may lie in what it was; that is freed. */
+void mem_strset(char **text, const char *with);
 char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2), returns_nonnull));

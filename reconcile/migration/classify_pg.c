@@ -41,8 +41,7 @@ static struct err *create_index(struct cursor *c, struct statement *s)
         if (cursor_object(c, "table", false, s) && named) {
             /* The index first, in its table's schema: it can have no other. There is room for 8. */
             struct object_ref table = s->objects[0];
-            free(index.schema);
-            index.schema = mem_strdup(table.schema);
+            mem_strset(&index.schema, table.schema);
             s->objects[0] = index;
             s->objects[1] = table;
             s->object_count = 2;

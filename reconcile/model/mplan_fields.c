@@ -75,8 +75,7 @@ static const char *check_ref(const struct json *o, void *base)
         if (text) {
             struct mplan_source *source = base;
             source->ref_kind = (unsigned)i;
-            free(source->ref);
-            source->ref = mem_strdup(text);
+            mem_strset(&source->ref, text);
         }
     }
     return problem;
@@ -246,8 +245,7 @@ static const char *check_database(const struct json *o, void *base)
 {
     (void)o;
     struct mplan_database *database = base;
-    free(database->migrations.schema);
-    database->migrations.schema = mem_strdup(database->schema);
+    mem_strset(&database->migrations.schema, database->schema);
     return database->migrations.placeholders.count > LIMIT_PLACEHOLDERS
                ? "more than 128 placeholders together with the plan's"
                : NULL;

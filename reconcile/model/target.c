@@ -231,8 +231,7 @@ static struct err *apply_overrides(const struct target_overrides *o, struct targ
         t->port = o->port;
     }
     if (o->database && *o->database) {
-        free(t->database);
-        t->database = mem_strdup(o->database);
+        mem_strset(&t->database, o->database);
     }
     return NULL;
 }

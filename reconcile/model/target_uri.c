@@ -247,8 +247,7 @@ static struct err *apply_parameter(enum parameter parameter, const char *value, 
     default:
         return bad_shape();
     }
-    free(*file);
-    *file = mem_strdup(value);
+    mem_strset(file, value);
     return NULL;
 }
 

@@ -2,30 +2,20 @@
 /* Which files and sets of trees are pending somewhere: what a first wave has to prove for others. */
 #include "reconcile/rollout/rollout.h"
 
+#include "reconcile/base/hash.h"
 #include "reconcile/base/mem.h"
 #include "reconcile/rollout/inside.h"
 
-static uint64_t mix(uint64_t hash, const void *bytes, size_t length)
-{
-    const uint8_t *p = bytes;
-    for (size_t i = 0; i < length; i++) {
-        hash = (hash ^ p[i]) * 1099511628211u; /* FNV-1a */
-    }
-    return hash;
-}
-
-#define MIX_START 14695981039346656037u
-
 uint64_t file_id(const struct migration *file)
 {
-    uint64_t hash = mix(MIX_START, file->sha256, sizeof file->sha256);
-    return mix(hash, file->script, strlen(file->script));
+    uint64_t hash = fnv_add(FNV_START, file->sha256, sizeof file->sha256);
+    return fnv_add(hash, file->script, strlen(file->script));
 }
 
 /* Databases of one set of trees stand for each other, whichever of its files each of them lacks. */
 uint64_t tree_id(const struct rollout_standing *standing)
 {
-    return mix(mix(MIX_START, "tree", 5), standing->inputs, strlen(standing->inputs));
+    return fnv_add(fnv_add(FNV_START, "tree", 5), standing->inputs, strlen(standing->inputs));
 }
 
 bool entry_applied(const struct plan_entry *entry)

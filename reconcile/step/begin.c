@@ -4,16 +4,10 @@
  * roll-out opens the next one. */
 #include "reconcile/step/inside.h"
 
-static void set_text(char **text, char *with)
-{
-    free(*text);
-    *text = with;
-}
-
 static void set_commit(struct rollout_status *rollout, const struct commit_view *commit)
 {
     (void)snprintf(rollout->commit, sizeof rollout->commit, "%s", commit->commit);
-    set_text(&rollout->revision, mem_strdup(commit->revision));
+    mem_strset(&rollout->revision, commit->revision);
 }
 
 static void queue_commit(struct step *s, const char *commit)
@@ -128,10 +122,10 @@ static bool was_first(const struct step *s, const struct database_status *databa
            database->member <= rollout->lead;
 }
 
-static void want_anew(struct step *s, char *why)
+static void want_anew(struct step *s, const char *why)
 {
     s->next->rollout.order[0] = '\0'; /* remembered until running Jobs have ended */
-    set_text(&s->next->rollout.restarted, why);
+    mem_strset(&s->next->rollout.restarted, why);
 }
 
 /* A member of a first wave that leaves the plan takes with it what it was to prove. Its entry in the
@@ -142,7 +136,8 @@ void begin_note_left(struct step *s)
         const struct database_status *before = &s->old->databases[i];
         bool same = i < s->next->database_count && str_eq(s->next->databases[i].name, before->name);
         if (!same && was_first(s, before) && !status_database(s->next, before->name)) {
-            want_anew(s, mem_printf("database %s has left", before->name));
+            AUTO(free_auto) char *why = mem_printf("database %s has left", before->name);
+            want_anew(s, why);
             return;
         }
     }
@@ -308,8 +303,8 @@ static void begin_anew(struct step *s, const char *why)
     rollout->digest[0] = rollout->order[0] = '\0';
     rollout->started_ms = s->seen->now_ms - s->seen->now_ms % 1000;
     rollout->wave_index = rollout->lead = 0;
-    set_text(&rollout->wave, NULL);
-    set_text(&rollout->restarted, mem_strdup(why));
+    mem_strset(&rollout->wave, NULL);
+    mem_strset(&rollout->restarted, why);
     rollout->phase = PHASE_APPLYING;
     rollout->supersessions = supersessions;
     rollout->elapsed_ms = 0;
@@ -366,7 +361,7 @@ static bool check_frozen(struct step *s)
     if (why) {
         step_say(s, SAY_PROGRESS, REASON_PROGRESSING,
                  mem_printf("%s: the roll-out begins anew once running Jobs have ended", why));
-        want_anew(s, mem_strdup(why));
+        want_anew(s, why);
         if (at_rest(s)) {
             begin_anew(s, why);
         }

@@ -23,8 +23,7 @@ static void set(struct judged *judged, enum judged_kind kind, const char *reason
 {
     judged->kind = kind;
     judged->reason = reason;
-    free(judged->message);
-    judged->message = mem_strdup(message);
+    mem_strset(&judged->message, message);
 }
 
 #define STARTS_SOON_MS 3000 /* a pod that needs longer is worth a word */

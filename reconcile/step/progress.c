@@ -19,19 +19,13 @@ static bool all_compared(struct step *s)
 
 /* ---- end --------------------------------------------------------------------------------------- */
 
-static void set_text(char **text, const char *with)
-{
-    free(*text);
-    *text = mem_strdup(with);
-}
-
 static void note_applied(struct step *s)
 {
     struct status *next = s->next;
     const struct commit_view *commit = s->commit;
     (void)snprintf(next->last_applied_commit, sizeof next->last_applied_commit, "%s",
                    commit->commit);
-    set_text(&next->last_applied_revision, commit->revision);
+    mem_strset(&next->last_applied_revision, commit->revision);
     strlist_done(&next->covered_commits);
     for (size_t i = 0; commit->covered && i < commit->covered->count && i < STATUS_COVERED; i++) {
         strlist_add(&next->covered_commits, commit->covered->items[i]);
@@ -352,7 +346,7 @@ static void decide_on(struct step *s)
     }
     count_elapsed(s);
     delete_unstarted(s);
-    set_text(&rollout->wave, s->waves.items[rollout->wave_index].name);
+    mem_strset(&rollout->wave, s->waves.items[rollout->wave_index].name);
     if (s->say == SAY_STALLED || s->say == SAY_KEEP) {
         rollout->phase = PHASE_FAILED;
     }

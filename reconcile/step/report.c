@@ -7,12 +7,6 @@
 #define MESSAGE_BYTES 128  /* of one database */
 #define NAMED 3            /* databases that a condition names before "and N more" */
 
-static void set_text(char **text, const char *with)
-{
-    free(*text);
-    *text = mem_strdup(with);
-}
-
 char *report_database_line(const struct step *s, size_t index)
 {
     const struct judged *judged = &s->judged[index];
@@ -90,7 +84,7 @@ static void note_min_version(struct status *next, const char *text, struct versi
     }
     if (!version_set(least) || version_compare(&have, least) < 0) {
         *least = have;
-        set_text(&next->summary.min_version, text);
+        mem_strset(&next->summary.min_version, text);
     }
 }
 
@@ -98,7 +92,7 @@ static void note_version(const struct step *s, size_t index, struct database_sta
 {
     const struct plan *plan = s->seen->databases[index].plan;
     if (plan) {
-        set_text(&out->version, version_set(&plan->current) ? plan->current.text : NULL);
+        mem_strset(&out->version, version_set(&plan->current) ? plan->current.text : NULL);
     }
 }
 
@@ -144,7 +138,7 @@ void report_databases(struct step *s)
     struct status *next = s->next;
     size_t shown = 0;
     struct version least = { "" };
-    set_text(&next->summary.min_version, NULL);
+    mem_strset(&next->summary.min_version, NULL);
     next->summary.databases = (int32_t)s->plan->database_count;
     next->summary.up_to_date = next->summary.pending = next->summary.running = 0;
     next->summary.failed = next->summary.unreachable = 0;
@@ -353,7 +347,7 @@ static void say_suspended(struct step *s)
         return;
     }
     s->reason = REASON_SUSPENDED;
-    set_text(&s->message, "spec.suspend is true: nothing starts");
+    mem_strset(&s->message, "spec.suspend is true: nothing starts");
     say_moving(s, CONDITION_UNKNOWN, REASON_SUSPENDED);
 }
 
@@ -440,5 +434,5 @@ void report_history(struct step *s, bool succeeded, const char *message)
     }
     top->succeeded = succeeded;
     top->finished_ms = s->seen->now_ms - s->seen->now_ms % 1000;
-    set_text(&top->message, message);
+    mem_strset(&top->message, message);
 }

@@ -18,12 +18,6 @@ void step_retry_token(const struct mplan *plan, const struct status *status, cha
     step_token(annotation ? annotation : status->last_handled_retry, out);
 }
 
-static void replace(char **text, const char *with)
-{
-    free(*text);
-    *text = mem_strdup(with);
-}
-
 /* Ours and Flux's; both are times, so the later one is the newer request. */
 static const char *requested_at(const struct mplan *plan)
 {
@@ -40,7 +34,7 @@ static void handle_requested(struct step *s)
     const char *value = requested_at(s->plan);
     if (value && !str_eq(value, s->old->last_handled_reconcile)) {
         step_want(s, EFFECT_REFRESH, SIZE_MAX);
-        replace(&s->next->last_handled_reconcile, value);
+        mem_strset(&s->next->last_handled_reconcile, value);
     }
 }
 
@@ -75,7 +69,7 @@ static void handle_retry(struct step *s)
         return; /* the end of a look is a change, so somebody comes back */
     }
     s->retry_new = true;
-    replace(&s->next->last_handled_retry, value);
+    mem_strset(&s->next->last_handled_retry, value);
     s->next->outage_ms = 0;
     for (size_t i = 0; i < s->next->database_count; i++) {
         s->next->databases[i].outage_ms = 0;
@@ -184,7 +178,7 @@ static void handle_resolve(struct step *s)
         return; /* not parsed yet */
     }
     if (all) {
-        replace(&s->next->last_handled_resolve, value);
+        mem_strset(&s->next->last_handled_resolve, value);
     }
 }
 

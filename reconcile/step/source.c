@@ -61,8 +61,7 @@ static void note_attempt(struct step *s)
     }
     (void)snprintf(s->next->last_attempted_commit, sizeof s->next->last_attempted_commit, "%s",
                    commit->commit);
-    free(s->next->last_attempted_revision);
-    s->next->last_attempted_revision = mem_strdup(commit->revision);
+    mem_strset(&s->next->last_attempted_revision, commit->revision);
 }
 
 bool source_decide(struct step *s)

@@ -174,7 +174,6 @@ void accept_finish(struct step *s)
         }
     }
     if (any && all) {
-        free(s->next->last_handled_accept);
-        s->next->last_handled_accept = mem_strdup(text);
+        mem_strset(&s->next->last_handled_accept, text);
     }
 }

@@ -29,6 +29,25 @@ Test(bytes, a_grown_array_is_zero_behind_its_old_end)
     cr_expect(memcmp(text, "a\0b", 4) == 0);
 }
 
+Test(bytes, a_text_may_be_set_to_a_part_of_itself)
+{
+    AUTO(free_auto) char *text = NULL;
+    mem_strset(&text, "before and behind");
+    check_text("set", text, "before and behind");
+    mem_strset(&text, text + 11);
+    check_text("a part of it", text, "behind");
+    mem_strset(&text, NULL);
+    cr_expect(text == NULL);
+}
+
+Test(bytes, fnv_is_the_published_one_and_goes_on_where_it_was)
+{
+    cr_expect(fnv_add(FNV_START, "", 0) == 0xcbf29ce484222325u);
+    cr_expect(fnv_add(FNV_START, "foobar", 6) == 0x85944171f73967e8u);
+    cr_expect(fnv_add(fnv_add(FNV_START, "foo", 3), "bar", 3) == 0x85944171f73967e8u);
+    cr_expect(fnv_add(FNV_START, "\xff", 1) == 0xaf64724c8602eb6eu);
+}
+
 Test(bytes, a_buffer_refuses_what_passes_its_maximum)
 {
     AUTO(buf_done) struct buf b = BUF(5);
