@@ -25,7 +25,7 @@ bool entry_applied(const struct plan_entry *entry)
 
 static bool entry_due(const struct plan_entry *entry)
 {
-    return entry->file && !entry_applied(entry) &&
+    return entry->file &&
            (entry->state == STATE_PENDING || entry->state == STATE_OUTDATED ||
             entry->state == STATE_INTERRUPTED || entry->state == STATE_OUTCOME_UNKNOWN ||
             entry->state == STATE_FAILED);
@@ -44,17 +44,22 @@ size_t due_count(const struct plan *plan)
     return count > plan->action_count ? count : plan->action_count + 1;
 }
 
-const struct migration *due_at(const struct plan *plan, size_t which)
+size_t due_ids(const struct rollout_standing *standing, uint64_t *out)
 {
-    if (!plan->waits_for) {
-        return plan->actions[which].file;
-    }
-    for (size_t i = 0; i < plan->entry_count; i++) {
-        if (entry_due(&plan->entries[i]) && which-- == 0) {
-            return plan->entries[i].file;
+    const struct plan *plan = standing->plan;
+    size_t count = 0;
+    for (size_t i = 0; plan->waits_for && i < plan->entry_count; i++) {
+        if (entry_due(&plan->entries[i])) {
+            out[count++] = file_id(plan->entries[i].file);
         }
     }
-    return NULL;
+    for (size_t i = 0; !plan->waits_for && i < plan->action_count; i++) {
+        if (plan->actions[i].file) { /* the baseline marker is no file */
+            out[count++] = file_id(plan->actions[i].file);
+        }
+    }
+    out[count++] = tree_id(standing);
+    return count;
 }
 
 int64_t rollout_left(const struct rollout_standing *standing)
@@ -86,16 +91,8 @@ void rollout_files_make(const struct rollout_standing *standings, size_t count,
     *out = (struct rollout_files){ .ids = mem_array(most + 1, sizeof *out->ids),
                                    .wants = mem_array(most + 1, sizeof *out->wants) };
     for (size_t i = 0; i < count; i++) {
-        if (!counts(&standings[i])) {
-            continue;
-        }
-        out->ids[found++] = tree_id(&standings[i]);
-        size_t due = due_count(standings[i].plan);
-        for (size_t k = 0; k < due; k++) {
-            const struct migration *file = due_at(standings[i].plan, k);
-            if (file) { /* the baseline marker is no file */
-                out->ids[found++] = file_id(file);
-            }
+        if (counts(&standings[i])) {
+            found += due_ids(&standings[i], out->ids + found);
         }
     }
     qsort(out->ids, found, sizeof *out->ids, id_compare);

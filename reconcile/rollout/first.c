@@ -5,145 +5,141 @@
 #include "reconcile/base/mem.h"
 #include "reconcile/rollout/inside.h"
 
+/* A database's part in it. The files are indexes into first.files. */
+struct part {
+    int32_t to;      /* its wave among the first ones; -1: none of them */
+    int64_t left;    /* rollout_left() */
+    bool has_files;  /* to run */
+    bool proves;     /* it has a file that others have pending */
+    bool marked;     /* it has begun, and answers */
+    bool got_some;   /* marked, and something of its set of trees */
+    size_t *pending; /* what it is to get, its set of trees last; owned */
+    size_t pending_count;
+    size_t fresh; /* the first ones of them, of which it has nothing yet */
+    size_t *has;  /* what it has of what is pending somewhere, and its set of trees; owned */
+    size_t has_count;
+};
+
 struct first {
     const struct rollout_standing *standings;
     size_t count;
     struct rollout_waves *waves; /* as the spec selects */
     struct rollout_files files;
+    struct part *parts;
     bool *proven; /* per file: the waves so far have it */
     size_t *got;  /* per file: databases that have it, or are to get it, before it is proven */
-    int32_t *to;  /* per database: its wave among the first ones; -1: none of them */
     int32_t used; /* so many first waves so far */
     size_t most;  /* databases that the spec's first wave selects, >= 1 */
 };
 
-static bool is_free(const struct first *f, size_t index)
+static size_t *indexes_of(const struct rollout_files *files, const uint64_t *ids, size_t *count)
 {
-    return f->to[index] < 0;
+    size_t *out = mem_array(*count + 1, sizeof *out), found = 0;
+    for (size_t i = 0; i < *count; i++) {
+        out[found] = files_find(files, ids[i]);
+        found += out[found] != SIZE_MAX;
+    }
+    *count = found;
+    return out;
 }
 
-static bool is_marked(const struct first *f, size_t index)
+static void part_make(const struct rollout_files *files, const struct rollout_standing *standing,
+                      struct part *out)
 {
-    return f->standings[index].begun && !f->standings[index].silent;
+    size_t due = due_count(standing->plan);
+    size_t entries = standing->plan ? standing->plan->entry_count : 0;
+    AUTO(free_auto) uint64_t *ids = mem_array(due + entries + 1, sizeof *ids);
+    *out = (struct part){ .to = -1, .left = rollout_left(standing), .has_files = due > 0 };
+    out->marked = standing->begun && !standing->silent;
+    out->pending_count = due > 0 ? due_ids(standing, ids) : 0;
+    out->pending = indexes_of(files, ids, &out->pending_count);
+    for (size_t i = 0; i < entries; i++) {
+        if (entry_applied(&standing->plan->entries[i])) {
+            ids[out->has_count++] = file_id(standing->plan->entries[i].file);
+        }
+    }
+    ids[out->has_count++] = tree_id(standing);
+    out->has = indexes_of(files, ids, &out->has_count);
+    out->proves = rollout_files_applied(files, standing);
+    out->got_some = out->marked && out->proves;
+    size_t tree = files_find(files, tree_id(standing));
+    size_t last = out->pending_count; /* the tree is the last one, when it is there */
+    bool more = out->got_some && last > 0 && out->pending[last - 1] == tree;
+    out->fresh = last - (more ? 1 : 0);
+}
+
+static bool is_free(const struct first *f, size_t index)
+{
+    return f->parts[index].to < 0;
 }
 
 /* Its next file, or one behind it, waits for a database that has not gone yet: it would hold its wave. */
 static bool waits_for_later(const struct first *f, size_t index)
 {
     size_t on = f->standings[index].waits_on;
-    return on < f->count && f->to[on] < 0;
+    return on < f->count && is_free(f, on);
 }
 
 /* May it be asked to prove files? */
 static bool may_prove(const struct first *f, size_t index)
 {
     const struct rollout_standing *standing = &f->standings[index];
-    return f->to[index] < 0 && !standing->empty && !standing->silent &&
-           due_count(standing->plan) > 0 && !waits_for_later(f, index);
-}
-
-static bool has_files_left(const struct first *f, size_t index)
-{
-    return due_count(f->standings[index].plan) > 0;
+    return is_free(f, index) && !standing->empty && !standing->silent &&
+           f->parts[index].has_files && !waits_for_later(f, index);
 }
 
 /* ---- what is proven ---------------------------------------------------------------------------- */
 
-static void prove(struct first *f, uint64_t id)
-{
-    size_t at = files_find(&f->files, id);
-    if (at != SIZE_MAX) {
-        f->proven[at] = true;
-    }
-}
-
 /* Once a database's wave has passed, it has everything that was pending there and what it had. */
-static void prove_all_of(struct first *f, size_t index)
-{
-    const struct plan *plan = f->standings[index].plan;
-    prove(f, tree_id(&f->standings[index]));
-    for (size_t i = 0; plan && i < plan->entry_count; i++) {
-        if (entry_applied(&plan->entries[i])) {
-            prove(f, file_id(plan->entries[i].file));
-        }
-    }
-    for (size_t i = 0, due = due_count(plan); i < due; i++) {
-        if (due_at(plan, i)) {
-            prove(f, file_id(due_at(plan, i)));
-        }
-    }
-}
-
 static void end_wave(struct first *f)
 {
     for (size_t i = 0; i < f->count; i++) {
-        if (f->to[i] == f->used) {
-            prove_all_of(f, i);
+        const struct part *part = &f->parts[i];
+        for (size_t k = 0; part->to == f->used && k < part->pending_count; k++) {
+            f->proven[part->pending[k]] = true;
+        }
+        for (size_t k = 0; part->to == f->used && k < part->has_count; k++) {
+            f->proven[part->has[k]] = true;
         }
     }
     f->used++;
 }
 
-/* One of the ids that a database has pending: its set of trees for `which` = its number of files. */
-static size_t pending_at(const struct first *f, size_t index, size_t which)
-{
-    const struct plan *plan = f->standings[index].plan;
-    if (which == due_count(plan)) {
-        return files_find(&f->files, tree_id(&f->standings[index]));
-    }
-    const struct migration *file = due_at(plan, which);
-    return file ? files_find(&f->files, file_id(file)) : SIZE_MAX;
-}
-
 /* Who has begun has already got what others have pending, and something of its set of trees. */
-static bool got_some(const struct first *f, size_t index)
-{
-    return is_marked(f, index) && rollout_files_applied(&f->files, &f->standings[index]);
-}
-
 static void count_got(struct first *f)
 {
     for (size_t i = 0; i < f->count; i++) {
-        const struct plan *plan = f->standings[i].plan;
-        if (!got_some(f, i)) {
-            continue;
-        }
-        size_t at = files_find(&f->files, tree_id(&f->standings[i]));
-        for (size_t k = 0; k <= plan->entry_count; k++) {
-            if (at != SIZE_MAX) {
-                f->got[at]++;
-            }
-            at = k < plan->entry_count && entry_applied(&plan->entries[k])
-                     ? files_find(&f->files, file_id(plan->entries[k].file))
-                     : SIZE_MAX;
+        const struct part *part = &f->parts[i];
+        for (size_t k = 0; part->got_some && k < part->has_count; k++) {
+            f->got[part->has[k]]++;
         }
     }
+}
+
+/* Not proven, and already with as many as may go first. */
+static bool any_is_full(const struct first *f, const size_t *files, size_t count)
+{
+    for (size_t k = 0; k < count; k++) {
+        if (!f->proven[files[k]] && f->got[files[k]] >= f->most) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* It gets nothing that as many as may go first have got before anybody has proven it. Of a set of trees
  * of which it has got something already it may get more. */
 static bool may_go(const struct first *f, size_t index)
 {
-    size_t count = due_count(f->standings[index].plan);
-    for (size_t k = 0; count > 0 && k <= count; k++) {
-        size_t at = pending_at(f, index, k);
-        bool more = k == count && got_some(f, index);
-        if (at != SIZE_MAX && !more && !f->proven[at] && f->got[at] >= f->most) {
-            return false;
-        }
-    }
-    return true;
+    return !any_is_full(f, f->parts[index].pending, f->parts[index].fresh);
 }
 
 static void take(struct first *f, size_t index)
 {
-    size_t count = due_count(f->standings[index].plan);
-    f->to[index] = f->used;
-    for (size_t k = 0; count > 0 && k <= count; k++) {
-        size_t at = pending_at(f, index, k);
-        if (at != SIZE_MAX && !(k == count && got_some(f, index))) {
-            f->got[at]++;
-        }
+    struct part *part = &f->parts[index];
+    part->to = f->used;
+    for (size_t k = 0; k < part->fresh; k++) {
+        f->got[part->pending[k]]++;
     }
 }
 
@@ -154,8 +150,8 @@ static int64_t fewest_left(const struct first *f, bool may)
 {
     int64_t fewest = -1;
     for (size_t i = 0; i < f->count; i++) {
-        int64_t left = rollout_left(&f->standings[i]);
-        bool fits = is_marked(f, i) && !waits_for_later(f, i) && (!may || may_go(f, i));
+        int64_t left = f->parts[i].left;
+        bool fits = f->parts[i].marked && !waits_for_later(f, i) && (!may || may_go(f, i));
         if (fits && (fewest < 0 || left < fewest)) {
             fewest = left;
         }
@@ -167,8 +163,8 @@ static size_t take_begun(struct first *f, int64_t left, bool may, bool selected,
 {
     size_t taken = 0;
     for (size_t i = 0; i < f->count && taken < most; i++) {
-        bool fits = is_marked(f, i) && is_free(f, i) && !waits_for_later(f, i) &&
-                    rollout_left(&f->standings[i]) == left &&
+        bool fits = f->parts[i].marked && is_free(f, i) && !waits_for_later(f, i) &&
+                    f->parts[i].left == left &&
                     (f->waves->member[i] == 0) == selected;
         if (fits && (!may || may_go(f, i))) {
             take(f, i);
@@ -211,28 +207,10 @@ static void take_first(struct first *f)
 
 /* ---- those who have begun and have what others are to get -------------------------------------- */
 
-/* Not proven, wanted by somebody who has not gone, and already with as many as may go first. */
-static bool is_due(const struct first *f, size_t at)
-{
-    return at != SIZE_MAX && !f->proven[at] && f->got[at] >= f->most;
-}
-
 static bool has_due(const struct first *f, size_t index)
 {
-    const struct plan *plan = f->standings[index].plan;
-    if (!got_some(f, index)) {
-        return false;
-    }
-    if (is_due(f, files_find(&f->files, tree_id(&f->standings[index])))) {
-        return true;
-    }
-    for (size_t k = 0; k < plan->entry_count; k++) {
-        if (entry_applied(&plan->entries[k]) &&
-            is_due(f, files_find(&f->files, file_id(plan->entries[k].file)))) {
-            return true;
-        }
-    }
-    return false;
+    const struct part *part = &f->parts[index];
+    return part->got_some && any_is_full(f, part->has, part->has_count);
 }
 
 static size_t next_due(const struct first *f)
@@ -241,7 +219,7 @@ static size_t next_due(const struct first *f)
     for (size_t i = 0; i < f->count; i++) {
         if (is_free(f, i) && has_due(f, i) && may_go(f, i) && !waits_for_later(f, i) &&
             (best == f->count ||
-             rollout_left(&f->standings[i]) < rollout_left(&f->standings[best]))) {
+             f->parts[i].left < f->parts[best].left)) {
             best = i;
         }
     }
@@ -262,8 +240,7 @@ static void take_due(struct first *f)
 static bool first_proves(const struct first *f)
 {
     for (size_t i = 0; i < f->count; i++) {
-        if (!is_free(f, i) &&
-            (has_files_left(f, i) || rollout_files_applied(&f->files, &f->standings[i]))) {
+        if (!is_free(f, i) && (f->parts[i].has_files || f->parts[i].proves)) {
             return true;
         }
     }
@@ -289,9 +266,9 @@ static bool must_prove(const struct first *f, size_t index, const size_t *before
     if (!may_prove(f, index) || !may_go(f, index)) {
         return false;
     }
-    for (size_t k = 0, due = due_count(f->standings[index].plan); k <= due; k++) {
-        size_t at = pending_at(f, index, k);
-        if (at != SIZE_MAX && !f->proven[at] && before[at] + f->files.wants[at] > f->most &&
+    for (size_t k = 0; k < f->parts[index].pending_count; k++) {
+        size_t at = f->parts[index].pending[k];
+        if (!f->proven[at] && before[at] + f->files.wants[at] > f->most &&
             f->got[at] == before[at]) {
             return true;
         }
@@ -330,28 +307,47 @@ static int32_t place(struct first *f)
     int32_t lead = first > 0 ? first - 1 : 0;
     for (size_t i = 0; i < f->count; i++) {
         int32_t *member = &f->waves->member[i];
-        *member = !is_free(f, i) ? f->to[i] : *member == 0 ? f->used : *member + lead;
+        *member = !is_free(f, i) ? f->parts[i].to : *member == 0 ? f->used : *member + lead;
     }
     rollout_waves_lead(f->waves, lead);
     return lead;
 }
 
+static void first_make(const struct rollout_standing *standings, struct rollout_waves *waves,
+                       struct first *out)
+{
+    *out = (struct first){ .standings = standings, .count = waves->database_count, .waves = waves };
+    rollout_files_make(standings, out->count, &out->files);
+    out->parts = mem_array(out->count, sizeof *out->parts);
+    out->proven = mem_array(out->files.count + 1, sizeof *out->proven);
+    out->got = mem_array(out->files.count + 1, sizeof *out->got);
+    for (size_t i = 0; i < out->count; i++) {
+        part_make(&out->files, &standings[i], &out->parts[i]);
+        out->most += waves->member[i] == 0;
+    }
+    out->most = out->most > 0 ? out->most : 1;
+}
+
+static void first_done(struct first *f)
+{
+    for (size_t i = 0; i < f->count; i++) {
+        free(f->parts[i].pending);
+        free(f->parts[i].has);
+    }
+    free(f->parts);
+    free(f->proven);
+    free(f->got);
+    rollout_files_done(&f->files);
+}
+
 int32_t rollout_first(const struct mplan *plan, const struct rollout_standing *standings,
                       struct rollout_waves *waves)
 {
-    struct first f = { .standings = standings, .count = waves->database_count, .waves = waves };
-    if (plan->strategy == STRATEGY_ALL_AT_ONCE || f.count == 0) {
+    if (plan->strategy == STRATEGY_ALL_AT_ONCE || waves->database_count == 0) {
         return 0;
     }
-    rollout_files_make(standings, f.count, &f.files);
-    f.proven = mem_array(f.files.count + 1, sizeof *f.proven);
-    f.got = mem_array(f.files.count + 1, sizeof *f.got);
-    f.to = mem_array(f.count, sizeof *f.to);
-    for (size_t i = 0; i < f.count; i++) {
-        f.to[i] = -1;
-        f.most += waves->member[i] == 0;
-    }
-    f.most = f.most > 0 ? f.most : 1;
+    struct first f;
+    first_make(standings, waves, &f);
     count_got(&f);
     take_first(&f);
     take_due(&f);
@@ -362,9 +358,6 @@ int32_t rollout_first(const struct mplan *plan, const struct rollout_standing *s
     }
     take_provers(&f);
     int32_t lead = place(&f);
-    rollout_files_done(&f.files);
-    free(f.proven);
-    free(f.got);
-    free(f.to);
+    first_done(&f);
     return lead;
 }

@@ -143,10 +143,13 @@ void begin_note_left(struct step *s)
     }
 }
 
+/* An empty database has not begun, and waits for its wave to come: as long as the roll-out is on. */
 static bool came_late(const struct step *s, size_t index)
 {
     const struct database_status *database = &s->next->databases[index];
-    return database->member < 0 && !database->begun && !database->verified[0];
+    const struct database_view *view = &s->seen->databases[index];
+    return database->member < 0 && !database->begun && !database->verified[0] && view->plan &&
+           !view->empty;
 }
 
 /* The name of an entry that came while the roll-out is on and has begun before; NULL: none. */
