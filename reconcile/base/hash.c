@@ -5,6 +5,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,10 +26,26 @@ static void must(bool ok, const char *what)
     }
 }
 
+static pthread_once_t fetch_once = PTHREAD_ONCE_INIT;
+static EVP_MD *fetched; /* for the life of the process */
+
+static void fetch_sha256(void)
+{
+    fetched = EVP_MD_fetch(NULL, "SHA256", NULL);
+    must(fetched != NULL, "SHA-256");
+}
+
+/* EVP_sha256() would search the providers at each use (crypto(7) of OpenSSL: explicit fetching). */
+static const EVP_MD *algorithm(void)
+{
+    (void)pthread_once(&fetch_once, fetch_sha256);
+    return fetched;
+}
+
 void sha256(const void *bytes, size_t length, uint8_t out[SHA256_LEN])
 {
     unsigned size = 0;
-    must(EVP_Digest(length ? bytes : "", length, out, &size, EVP_sha256(), NULL) == 1, "SHA-256");
+    must(EVP_Digest(length ? bytes : "", length, out, &size, algorithm(), NULL) == 1, "SHA-256");
 }
 
 void sha256_hex(const void *bytes, size_t length, char out[SHA256_HEX_LEN + 1])
@@ -42,7 +59,7 @@ struct sha256 *sha256_new(void)
 {
     struct sha256 *h = mem_alloc(sizeof *h);
     h->context = EVP_MD_CTX_new();
-    must(h->context && EVP_DigestInit_ex(h->context, EVP_sha256(), NULL) == 1, "SHA-256");
+    must(h->context && EVP_DigestInit_ex(h->context, algorithm(), NULL) == 1, "SHA-256");
     return h;
 }
 
@@ -63,8 +80,8 @@ void hmac_sha256(const void *key, size_t key_length, const void *bytes, size_t l
                  uint8_t out[SHA256_LEN])
 {
     unsigned size = 0;
-    must(HMAC(EVP_sha256(), key_length ? key : "", (int)key_length, length ? bytes : "", length,
-              out, &size) != NULL,
+    must(HMAC(algorithm(), key_length ? key : "", (int)key_length, length ? bytes : "", length, out,
+              &size) != NULL,
          "HMAC-SHA-256");
 }
 
