@@ -242,13 +242,13 @@ static struct json *format_all(const struct status *status, bool people)
     return object;
 }
 
-/* A fleet of 2,000 entries with the longest names comes near the limit; versions are what the
- * databases themselves can say again, memory (targets, heads, trees) stays. */
-static void drop_versions(struct json *object)
+/* A fleet of 2,000 entries with the longest names comes near the limit; versions and states are what
+ * the databases themselves can say again, memory (targets, heads, trees) stays. */
+static void drop(struct json *object, const char *key)
 {
     struct json *databases = json_get_mut(object, "databases");
     for (const struct json *d = json_first(databases); d; d = json_next(d)) {
-        json_remove((struct json *)(uintptr_t)d, "version");
+        json_remove((struct json *)(uintptr_t)d, key);
     }
 }
 
@@ -265,7 +265,10 @@ struct json *status_format(const struct status *status)
         json_free(object);
         object = format_all(status, false);
         if (too_large(object)) {
-            drop_versions(object);
+            drop(object, "version");
+        }
+        if (too_large(object)) {
+            drop(object, "state");
         }
     }
     return object;

@@ -230,30 +230,29 @@ Test(status, odd_values_have_a_default)
     cr_expect(status_gate(&s, "w", "g") == &s.gates[0], "the gate");
 }
 
-/* 2,000 entries with the longest names and such versions. */
-static void fleet(struct status *out, const char *version, struct status *again)
+/* Entries with the longest names, in the middle of a roll-out that began anew. */
+static void fleet(struct status *out, size_t count, const char *version, struct status *again)
 {
     status_init(out);
-    out->databases = mem_array(2000, sizeof *out->databases);
-    out->database_count = 2000;
-    for (size_t i = 0; i < 2000; i++) {
+    out->databases = mem_array(count, sizeof *out->databases);
+    out->database_count = count;
+    for (size_t i = 0; i < count; i++) {
         char name[64];
         (void)snprintf(name, sizeof name, "%063zu", i);
         fill_database(&out->databases[i], name);
         free(out->databases[i].version);
         out->databases[i].version = mem_strdup(version);
         out->databases[i].state = DATABASE_UNREACHABLE;
-        out->databases[i].journal = 1000000000; /* a thousand times LIMIT_JOURNAL_ROWS */
+        out->databases[i].journal = 1000000000000000;
         out->databases[i].outage_ms = 86400000;
-        out->databases[i].own = -1;
-        out->databases[i].begun = false; /* no roll-out is on */
     }
     AUTO(json_free_auto) struct json *json = status_format(out);
     AUTO(free_auto) char *text = json_text(json);
     cr_expect(strlen(text) <= LIMIT_STATUS, "%zu bytes", strlen(text));
     status_parse(json, again);
-    cr_expect(again->database_count == 2000, "all of them");
-    cr_expect(again->databases[1999].head == 14 && again->databases[1999].target[0],
+    cr_expect(again->database_count == count, "all of them");
+    const struct database_status *last = &again->databases[count - 1];
+    cr_expect(last->head == 14 && last->target[0] && last->begun && last->verified[0],
               "memory stays");
 }
 
@@ -261,16 +260,26 @@ Test(status, a_fleet_fits_the_limit)
 {
     AUTO(status_done) struct status s;
     AUTO(status_done) struct status again;
-    fleet(&s, "13", &again);
+    fleet(&s, 1500, "13", &again);
     cr_expect(!again.databases[0].message && again.databases[0].version, "people's fields go");
+    cr_expect(again.databases[0].state == DATABASE_UNREACHABLE, "the state stays");
 }
 
 Test(status, a_fleet_with_long_versions_fits_the_limit)
 {
     AUTO(status_done) struct status s;
     AUTO(status_done) struct status again;
-    fleet(&s, "20260101000000.20260101000000.20260101000000.12345", &again);
+    fleet(&s, 1800, "20260101000000.20260101000000.20260101000000.12345", &again);
     cr_expect(!again.databases[0].message && !again.databases[0].version, "versions go too");
+    cr_expect(again.databases[0].state == DATABASE_UNREACHABLE, "the state stays");
+}
+
+Test(status, the_largest_fleet_fits_the_limit)
+{
+    AUTO(status_done) struct status s;
+    AUTO(status_done) struct status again;
+    fleet(&s, 2000, "13", &again);
+    cr_expect(again.databases[0].state == DATABASE_UNKNOWN, "states go last");
 }
 
 /* Every field must make a difference for a reader, and only memory for later decisions. */
