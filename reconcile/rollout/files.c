@@ -6,10 +6,15 @@
 #include "reconcile/base/mem.h"
 #include "reconcile/rollout/inside.h"
 
+static uint64_t id_of(const char *script, int32_t checksum)
+{
+    uint64_t hash = fnv_add(FNV_START, &checksum, sizeof checksum);
+    return fnv_add(hash, script, strlen(script));
+}
+
 uint64_t file_id(const struct migration *file)
 {
-    uint64_t hash = fnv_add(FNV_START, file->sha256, sizeof file->sha256);
-    return fnv_add(hash, file->script, strlen(file->script));
+    return id_of(file->script, file->raw_checksum);
 }
 
 /* Databases of one set of trees stand for each other, whichever of its files each of them lacks. */
@@ -18,17 +23,25 @@ uint64_t tree_id(const struct rollout_standing *standing)
     return fnv_add(fnv_add(FNV_START, "tree", 5), standing->inputs, strlen(standing->inputs));
 }
 
-bool entry_applied(const struct plan_entry *entry)
+bool entry_applied(const struct plan_entry *entry, uint64_t *id)
 {
-    return entry->file && (entry->state == STATE_SUCCESS || entry->state == STATE_OUT_OF_ORDER);
+    bool gone = entry->state == STATE_MISSING || entry->state == STATE_FUTURE;
+    if (gone && entry->row->has_checksum) { /* its own trees lack it, another's need not */
+        *id = id_of(entry->row->script, entry->row->checksum);
+        return true;
+    }
+    if (entry->file && (entry->state == STATE_SUCCESS || entry->state == STATE_OUT_OF_ORDER)) {
+        *id = file_id(entry->file);
+        return true;
+    }
+    return false;
 }
 
 static bool entry_due(const struct plan_entry *entry)
 {
-    return entry->file &&
-           (entry->state == STATE_PENDING || entry->state == STATE_OUTDATED ||
-            entry->state == STATE_INTERRUPTED || entry->state == STATE_OUTCOME_UNKNOWN ||
-            entry->state == STATE_FAILED);
+    return entry->file && (entry->state == STATE_PENDING || entry->state == STATE_OUTDATED ||
+                           entry->state == STATE_INTERRUPTED ||
+                           entry->state == STATE_OUTCOME_UNKNOWN || entry->state == STATE_FAILED);
 }
 
 size_t due_count(const struct plan *plan)
@@ -123,8 +136,8 @@ bool rollout_files_applied(const struct rollout_files *files,
 {
     const struct plan *plan = standing->plan;
     for (size_t i = 0; plan && i < plan->entry_count; i++) {
-        if (entry_applied(&plan->entries[i]) &&
-            files_find(files, file_id(plan->entries[i].file)) != SIZE_MAX) {
+        uint64_t id;
+        if (entry_applied(&plan->entries[i], &id) && files_find(files, id) != SIZE_MAX) {
             return true;
         }
     }

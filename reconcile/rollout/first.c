@@ -54,18 +54,14 @@ static void part_make(const struct rollout_files *files, const struct rollout_st
     out->pending_count = due > 0 ? due_ids(standing, ids) : 0;
     out->pending = indexes_of(files, ids, &out->pending_count);
     for (size_t i = 0; i < entries; i++) {
-        if (entry_applied(&standing->plan->entries[i])) {
-            ids[out->has_count++] = file_id(standing->plan->entries[i].file);
-        }
+        out->has_count += entry_applied(&standing->plan->entries[i], &ids[out->has_count]);
     }
     ids[out->has_count++] = tree_id(standing);
     out->has = indexes_of(files, ids, &out->has_count);
     out->proves = rollout_files_applied(files, standing);
     out->got_some = out->marked && out->proves;
-    size_t tree = files_find(files, tree_id(standing));
-    size_t last = out->pending_count; /* the tree is the last one, when it is there */
-    bool more = out->got_some && last > 0 && out->pending[last - 1] == tree;
-    out->fresh = last - (more ? 1 : 0);
+    bool more = out->got_some && out->pending_count > 0;
+    out->fresh = out->pending_count - (more ? 1 : 0);
 }
 
 static bool is_free(const struct first *f, size_t index)
@@ -164,8 +160,7 @@ static size_t take_begun(struct first *f, int64_t left, bool may, bool selected,
     size_t taken = 0;
     for (size_t i = 0; i < f->count && taken < most; i++) {
         bool fits = f->parts[i].marked && is_free(f, i) && !waits_for_later(f, i) &&
-                    f->parts[i].left == left &&
-                    (f->waves->member[i] == 0) == selected;
+                    f->parts[i].left == left && (f->waves->member[i] == 0) == selected;
         if (fits && (!may || may_go(f, i))) {
             take(f, i);
             taken++;
@@ -218,8 +213,7 @@ static size_t next_due(const struct first *f)
     size_t best = f->count;
     for (size_t i = 0; i < f->count; i++) {
         if (is_free(f, i) && has_due(f, i) && may_go(f, i) && !waits_for_later(f, i) &&
-            (best == f->count ||
-             f->parts[i].left < f->parts[best].left)) {
+            (best == f->count || f->parts[i].left < f->parts[best].left)) {
             best = i;
         }
     }
@@ -261,11 +255,8 @@ static size_t next_with_files(const struct first *f)
 }
 
 /* Does it get what more databases get than may go first, and nobody so far proves? */
-static bool must_prove(const struct first *f, size_t index, const size_t *before)
+static bool wants_prover(const struct first *f, size_t index, const size_t *before)
 {
-    if (!may_prove(f, index) || !may_go(f, index)) {
-        return false;
-    }
     for (size_t k = 0; k < f->parts[index].pending_count; k++) {
         size_t at = f->parts[index].pending[k];
         if (!f->proven[at] && before[at] + f->files.wants[at] > f->most &&
@@ -283,7 +274,7 @@ static void take_provers(struct first *f)
         any = false;
         memcpy(before, f->got, f->files.count * sizeof *before);
         for (size_t i = 0; i < f->count; i++) {
-            if (must_prove(f, i, before)) {
+            if (may_prove(f, i) && may_go(f, i) && wants_prover(f, i, before)) {
                 take(f, i);
                 any = true;
             }
@@ -360,4 +351,27 @@ int32_t rollout_first(const struct mplan *plan, const struct rollout_standing *s
     int32_t lead = place(&f);
     first_done(&f);
     return lead;
+}
+
+bool rollout_unproven(const struct mplan *plan, const struct rollout_standing *standings,
+                      const int32_t *members, int32_t lead, size_t index)
+{
+    struct rollout_waves selected;
+    struct first f;
+    for (size_t i = 0; i < plan->database_count; i++) {
+        if (members[i] <= lead && strcmp(standings[i].inputs, standings[index].inputs) == 0) {
+            return false; /* it proves all of them, also if its plan is not known just now */
+        }
+    }
+    rollout_waves_make(plan, NULL, &selected);
+    first_make(standings, &selected, &f);
+    for (size_t i = 0; i < f.count; i++) {
+        f.parts[i].to = members[i] <= lead ? f.used : -1;
+    }
+    end_wave(&f);
+    count_got(&f);
+    bool unproven = wants_prover(&f, index, f.got);
+    first_done(&f);
+    rollout_waves_done(&selected);
+    return unproven;
 }

@@ -84,6 +84,10 @@ bool rollout_files_applied(const struct rollout_files *files,
  * there. */
 int32_t rollout_first(const struct mplan *plan, const struct rollout_standing *standings,
                       struct rollout_waves *waves);
+/* Does database `index`, which has come since, get what more databases get than the first wave selects,
+ * and what none of the waves 0 to `lead` proves? `members`: the wave of each database. */
+bool rollout_unproven(const struct mplan *plan, const struct rollout_standing *standings,
+                      const int32_t *members, int32_t lead, size_t index);
 
 /* ---- soak and gates ---------------------------------------------------------------------------- */
 

@@ -143,39 +143,6 @@ void begin_note_left(struct step *s)
     }
 }
 
-/* An empty database has not begun, and waits for its wave to come: as long as the roll-out is on. */
-static bool came_late(const struct step *s, size_t index)
-{
-    const struct database_status *database = &s->next->databases[index];
-    const struct database_view *view = &s->seen->databases[index];
-    return database->member < 0 && !database->begun && !database->verified[0] && view->plan &&
-           !view->empty;
-}
-
-/* The name of an entry that came while the roll-out is on and has begun before; NULL: none. */
-static const char *who_is_back(struct step *s)
-{
-    const char *name = NULL;
-    bool any = false;
-    for (size_t i = 0; i < s->plan->database_count; i++) {
-        any = any || came_late(s, i);
-    }
-    if (!any || !canary_on(s)) {
-        return NULL;
-    }
-    struct rollout_files files;
-    struct rollout_standing *standings = standing_make(s);
-    rollout_files_make(standings, s->plan->database_count, &files);
-    for (size_t i = 0; i < s->plan->database_count && !name; i++) {
-        if (came_late(s, i) && standing_has_begun(s, i, &files, &standings[i])) {
-            name = s->plan->databases[i].name;
-        }
-    }
-    rollout_files_done(&files);
-    free(standings);
-    return name;
-}
-
 static bool withdrawn(const struct step *s)
 {
     for (size_t i = 0; i < s->plan->database_count; i++) {
@@ -220,6 +187,29 @@ static char *newer_commit(struct step *s, bool source_same)
     return NULL;
 }
 
+/* Nothing to run, or only what a finished roll-out had, or on a database that has nothing to lose. */
+static bool may_catch_up(const struct step *s, size_t index)
+{
+    const struct database_view *view = &s->seen->databases[index];
+    const char *verified = s->next->databases[index].verified;
+    bool nothing = s->judged[index].pending == 0 && s->judged[index].kind != J_WAITS;
+    return nothing || view->empty || (verified[0] && str_eq(verified, view->inputs));
+}
+
+/* One takes part whose files are none that a catch-up may bring: its Secret leads elsewhere since, or it
+ * was empty and somebody else has filled it. */
+static bool no_catch_up(const struct step *s)
+{
+    for (size_t i = 0; i < s->plan->database_count && s->next->rollout.catch_up; i++) {
+        bool ours = str_eq(s->seen->databases[i].newest_commit, s->commit->commit);
+        if (s->judged[i].member == 0 && judged_pending(&s->judged[i]) && !may_catch_up(s, i) &&
+            !ours) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A catch-up has done what it may: others have files that no finished roll-out has verified. */
 static bool catch_up_done(const struct step *s)
 {
@@ -246,8 +236,8 @@ static bool all_new(const struct step *s)
     return s->plan->database_count > 0;
 }
 
-/* Why the roll-out must begin anew; NULL: it goes on. Owned. */
-static char *why_anew(struct step *s)
+/* Why the roll-out must begin anew; NULL: it goes on. Owned. `newcomer`: standing_newcomer() of it. */
+static char *why_anew(struct step *s, const char *newcomer)
 {
     const struct rollout_status *rollout = &s->next->rollout;
     bool source_same = source_fits(s);
@@ -261,15 +251,15 @@ static char *why_anew(struct step *s)
     if (all_new(s)) {
         return mem_strdup("every database is another one");
     }
-    const char *back = who_is_back(s);
-    if (back) {
-        return mem_printf("database %s has begun before", back);
+    if (newcomer) {
+        return mem_strdup(newcomer);
     }
     char *newer = newer_commit(s, source_same);
     if (newer) {
         return newer;
     }
-    return catch_up_done(s) ? mem_strdup("others have files that are not verified yet") : NULL;
+    bool waves = no_catch_up(s) || catch_up_done(s);
+    return waves ? mem_strdup("files are pending that no roll-out has verified") : NULL;
 }
 
 /* ---- coming to rest, beginning anew ------------------------------------------------------------ */
@@ -336,20 +326,17 @@ static void say_new_source(struct step *s)
     }
 }
 
-/* A newcomer is held to the files that it was seen with first. An empty one takes part in a catch-up, and
- * stays in it when it is empty no longer. */
+/* A newcomer is held to the files that it was compared with first. An empty one takes part in a catch-up,
+ * and stays in it when it is empty no longer. */
 static void join_newcomers(struct step *s)
 {
     for (size_t i = 0; i < s->plan->database_count; i++) {
         struct database_status *database = &s->next->databases[i];
         const struct database_view *view = &s->seen->databases[i];
-        if (database->member >= 0 || !view->known || !view->inputs[0]) {
-            continue;
-        }
-        if (database->tree[0] == '\0') {
+        if (database->tree[0] == '\0' && view->plan) {
             (void)snprintf(database->tree, sizeof database->tree, "%s", view->inputs);
         }
-        if (s->next->rollout.catch_up && view->empty) {
+        if (database->member < 0 && s->next->rollout.catch_up && view->known && view->empty) {
             database->member = s->judged[i].member = s->waves.member[i] = 0;
         }
     }
@@ -359,8 +346,9 @@ static bool check_frozen(struct step *s)
 {
     const struct commit_view *newest = &s->seen->source.newest;
     take_old_rollout(s);
+    AUTO(free_auto) char *newcomer = canary_on(s) ? standing_newcomer(s) : NULL;
     join_newcomers(s);
-    AUTO(free_auto) char *why = why_anew(s);
+    AUTO(free_auto) char *why = why_anew(s, newcomer);
     if (why) {
         step_say(s, SAY_PROGRESS, REASON_PROGRESSING,
                  mem_printf("%s: the roll-out begins anew once running Jobs have ended", why));
@@ -412,15 +400,6 @@ bool begin_check(struct step *s)
 }
 
 /* ---- a start ----------------------------------------------------------------------------------- */
-
-/* Nothing to run, or only what a finished roll-out had, or on a database that has nothing to lose. */
-static bool may_catch_up(const struct step *s, size_t index)
-{
-    const struct database_view *view = &s->seen->databases[index];
-    const char *verified = s->next->databases[index].verified;
-    bool nothing = s->judged[index].pending == 0 && s->judged[index].kind != J_WAITS;
-    return nothing || view->empty || (verified[0] && str_eq(verified, view->inputs));
-}
 
 /* No waves: no roll-out is there, not even a failed one, and nobody gets what is not verified. */
 static bool is_catch_up(const struct step *s)
@@ -503,7 +482,9 @@ static void freeze_members(struct step *s, struct rollout_standing *standings)
         struct database_status *database = &s->next->databases[i];
         database->member = !rollout->catch_up ? s->waves.member[i] : takes_part(s, i) ? 0 : 1;
         s->judged[i].member = database->member;
-        (void)snprintf(database->tree, sizeof database->tree, "%s", s->seen->databases[i].inputs);
+        bool unseen = standing_is_new(s, i) && !s->seen->databases[i].plan;
+        (void)snprintf(database->tree, sizeof database->tree, "%s",
+                       unseen ? "" : s->seen->databases[i].inputs);
     }
 }
 

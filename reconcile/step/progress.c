@@ -288,13 +288,26 @@ static void say_applying(struct step *s)
                         line ? line : ""));
 }
 
+/* Does one that went first serve this wave, or a later one, too? What it got by hand soaks there as well. */
+static bool serves_later(const struct step *s, int32_t wave)
+{
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        if (s->next->databases[i].own >= wave) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void pass_wave(struct step *s, const struct tally *tally)
 {
     struct rollout_status *rollout = &s->next->rollout;
     if ((size_t)rollout->wave_index + 1 < s->waves.count && !rollout->catch_up) {
         rollout->wave_index++;
         rollout->phase = PHASE_APPLYING;
-        rollout->soak_since_ms = 0;
+        if (!serves_later(s, rollout->wave_index)) {
+            rollout->soak_since_ms = 0;
+        }
         gates_begin_wave(s);
         s->again = true;
         step_say(s, SAY_PROGRESS, REASON_PROGRESSING,

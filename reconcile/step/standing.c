@@ -68,6 +68,53 @@ void standing_recall(struct step *s, struct rollout_standing *standings)
     rollout_files_done(&files);
 }
 
+bool standing_is_new(const struct step *s, size_t index)
+{
+    const struct database_status *memory = &s->next->databases[index];
+    return !memory->begun && memory->verified[0] == '\0';
+}
+
+/* Not compared since the roll-out that is on began. An empty one has nothing, and waits for its wave. */
+static bool came_late(const struct step *s, size_t index)
+{
+    const struct database_view *view = &s->seen->databases[index];
+    return standing_is_new(s, index) && s->next->databases[index].tree[0] == '\0' && view->plan &&
+           !view->empty;
+}
+
+static char *objection(struct step *s, const struct rollout_standing *standings, size_t index,
+                       const struct rollout_files *files)
+{
+    const char *name = s->plan->databases[index].name;
+    if (standing_has_begun(s, index, files, &standings[index])) {
+        return mem_printf("database %s has begun before", name);
+    }
+    if (rollout_unproven(s->plan, standings, s->waves.member, s->next->rollout.lead, index)) {
+        return mem_printf("database %s has come with files that no first wave has", name);
+    }
+    return NULL;
+}
+
+char *standing_newcomer(struct step *s)
+{
+    char *why = NULL;
+    bool any = false;
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        any = any || came_late(s, i);
+    }
+    if (!any) {
+        return NULL;
+    }
+    struct rollout_files files;
+    AUTO(free_auto) struct rollout_standing *standings = standing_make(s);
+    rollout_files_make(standings, s->plan->database_count, &files);
+    for (size_t i = 0; i < s->plan->database_count && !why; i++) {
+        why = came_late(s, i) ? objection(s, standings, i, &files) : NULL;
+    }
+    rollout_files_done(&files);
+    return why;
+}
+
 /* Those who go first serve the wave, too, that the spec selects them for. */
 static void note_own(struct step *s, const int32_t *selected)
 {

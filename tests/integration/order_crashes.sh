@@ -72,16 +72,11 @@ status_lost_count() {
     controller_start
     done_all
     kept "whoever would be chosen now, the one that has begun goes first" V2 \
-        "$canary $(tr ' ' '\n' <<<'a b c' | grep -v "$canary" | paste -sd' ')"
+        "$(canary_first 'a b c')"
 }
 
 status_lost_failed() {
-    begin
-    answer a no
-    plan soak=1 gate=g1
-    file V2__second
-    push second
-    wait_for "its gate says no" 60 stalled GateFailed
+    gate_fails 1
     controller_kill
     rm "$(status_file)"
     controller_start
@@ -178,12 +173,7 @@ upgrade_idle() {
 
 upgrade_failed() {
     older
-    begin
-    answer a no
-    plan soak=1 gate=g1
-    file V2__second
-    push second
-    wait_for "its gate says no" 60 stalled GateFailed
+    gate_fails 1
     upgrade
     ok "failed: the newer one looks" looked
     ok "it stays so" stalled GateFailed

@@ -140,17 +140,8 @@ more_waves() {
 
 # ---- after its gate has failed -----------------------------------------------------------------------
 
-gate_failed() { # SOAK
-    begin
-    answer a no
-    plan soak="$1" gate=g1
-    file V2__second
-    push second
-    wait_for "its gate says no" 60 stalled GateFailed
-}
-
 failed_gate_edited() {
-    gate_failed 3
+    gate_fails 3
     answer a yes
     plan gate=g2
     done_all
@@ -158,7 +149,7 @@ failed_gate_edited() {
 }
 
 failed_soak_edited() {
-    gate_failed 1
+    gate_fails 1
     plan soak=5
     ok "the edit is looked at" looked
     wait_for "an edit of the soak: the gate is asked again, and says no again" 60 stalled GateFailed
@@ -170,7 +161,7 @@ failed_soak_edited() {
 }
 
 failed_parallel_edited() {
-    gate_failed 1
+    gate_fails 1
     plan more='maxParallel: 2'
     ok "the edit is looked at" looked
     ok "an edit of maxParallel: it stays as it is" stalled GateFailed

@@ -19,9 +19,11 @@
 #                              an entry: "labels: {tier: canary}"; in a fleet labels: "tier: canary"
 #   begin [ENTRIES]            V1 everywhere, without soak and gate
 #   soak_begins SOAK GATE [ENTRIES]   then V2 is on the canary, and it soaks
+#   gate_fails SOAK            the same with gate g1, but it says no: the roll-out has stopped
 #   done_all                   the commit reaches everybody
 #   lock, unlock DATABASE      its files wait in between
 #   answer DATABASE yes|no     what its gates say from now on
+#   canary_first ENTRIES       those, with $canary first
 #   note WORDS                 a line for the witness
 #   kept NAME FILES DATABASES  the servers' logs say that the roll-out of FILES kept its order, and
 #                              that it has reached these databases, the first one first
@@ -196,6 +198,16 @@ soak_begins() {
     push second
     wait_for "the canary soaks" 60 soaking
 }
+gate_fails() {
+    begin
+    answer a no
+    plan soak="$1" gate=g1
+    file V2__second
+    push second
+    wait_for "its gate says no" 60 stalled GateFailed
+}
+# A wave that has chosen by count: its canary first, then the others of ENTRIES, as `kept` wants them.
+canary_first() { printf '%s %s' "$canary" "$(tr ' ' '\n' <<<"$1" | grep -v "$canary" | paste -sd' ')"; }
 done_all() { run_expect "the roll-out comes to its end" 0 '' wait_commit "$sha" 90; }
 only() { is "$1" "$(witness "$2" 2>&1)" "$3"; }
 over() { [ "$(date +%s)" -ge "$1" ]; } # for wait_for: it is that late

@@ -22,11 +22,14 @@ int file_new(struct world *w, int dir, int version)
     (void)snprintf(f->migration.version.text, sizeof f->migration.version.text, "%d", f->version);
     memset(f->migration.sha256, 0x5a, SHA256_LEN);
     f->migration.sha256[0] = (uint8_t)id;
+    f->migration.raw_checksum = id;
     f->row = (struct history_row){ .has_version = true,
                                    .version = f->migration.version,
                                    .version_text = f->migration.version.text,
                                    .script = f->script,
                                    .description = f->script,
+                                   .has_checksum = true,
+                                   .checksum = id,
                                    .success = true };
     return id;
 }

@@ -434,6 +434,15 @@ static int32_t retried_wave(const struct world *w, const struct status *before,
     return first ? 1 : w->spec.wave_count + 1;
 }
 
+/* Its newest look failed, or nothing may run on it. */
+static bool is_out(const struct status *status, const struct entry *e)
+{
+    const struct database_status *known = status_database(status, e->name);
+    bool other = known && known->target[0] && e->view.known && e->view.target[0] &&
+                 strncmp(known->target, e->view.target, 8) != 0;
+    return e->view.inspection == INSPECTION_FAILED || e->view.plan_error || other;
+}
+
 void tell_oracle(struct world *w, const struct observed *seen, const struct decision *d)
 {
     struct oracle_decision in;
@@ -453,8 +462,7 @@ void tell_oracle(struct world *w, const struct observed *seen, const struct deci
         in.names[e->place] = e->name;
         in.wanted[e->place] = commit >= 0 ? tree_hash(w, commit, e) : 0;
         in.trees[e->place] = commit >= 0 ? tree_files(w, commit, e->dirs) : 0;
-        bool out = e->view.inspection == INSPECTION_FAILED || e->view.plan_error;
-        in.silent |= out ? 1u << (unsigned)e->place : 0u;
+        in.silent |= is_out(seen->status, e) ? 1u << (unsigned)e->place : 0u;
         in.empty |= place_empty(&w->places[e->place]) ? 1u << (unsigned)e->place : 0u;
         for (int v = 0; v < w->spec.wave_count; v++) {
             in.picked[v] |= picks(&w->spec.waves[v], e) ? 1u << (unsigned)e->place : 0;

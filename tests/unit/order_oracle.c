@@ -37,15 +37,18 @@ static void forget_answers(struct oracle *o, int database)
 }
 
 /* A roll-out that begins anew counts gates from zero, so an earlier no is over with it; and only
- * what databases say goes on, so an earlier retry is, too. */
+ * what databases say goes on, so an earlier retry is, too. Whether it began anew is not known here. */
 static void forgive(struct oracle *o)
 {
     o->was_silent = 0;
     for (int d = 0; d < ORACLE_DATABASES; d++) {
         o->databases[d].retry_ms = 0;
+        o->databases[d].had_empty = false;
         o->databases[d].when_empty = 0; /* nobody remembers that of one that is not empty now */
         for (int w = 0; w < ORACLE_WAVES; w++) {
             for (int g = 0; g < ORACLE_GATES; g++) {
+                o->databases[d].answers[w][g].forgiven += o->databases[d].answers[w][g].no;
+                o->databases[d].answers[w][g].forgiven += o->databases[d].answers[w][g].no_new;
                 o->databases[d].answers[w][g].no = o->databases[d].answers[w][g].no_new = 0;
             }
         }
@@ -60,6 +63,7 @@ static void forget_proofs(struct oracle *o)
         memset(o->databases[d].proven, 0, sizeof o->databases[d].proven);
         o->databases[d].retry_ms = 0;
         o->databases[d].when_empty = 0;
+        o->databases[d].had_empty = false;
     }
     o->was_silent = 0;
     memset(o->reach, 0, sizeof o->reach);
@@ -81,6 +85,18 @@ static void retry(struct oracle *o, int32_t level)
             o->databases[d].retry_ms = known_now_ms(o, &o->databases[d]) - STORED_MS;
         }
     }
+}
+
+/* Those that are compared for the first time since they came: what they have may begin it anew. */
+static uint32_t compared(struct oracle *o)
+{
+    uint32_t now = 0;
+    for (int d = 0; d < ORACLE_DATABASES; d++) {
+        now |= o->now.wanted[d] ? BIT(d) : 0;
+    }
+    now &= o->newcomers & ~(o->strangers | o->now.silent);
+    o->newcomers &= ~now;
+    return now;
 }
 
 /* Is a database to have other trees than at the decision before? */
@@ -125,7 +141,7 @@ static bool gates_passed(const struct oracle_wave *wave, const struct oracle_dat
         int32_t no = d->answers[w][g].no + d->answers[w][g].no_new;
         /* a tolerated no is a measurement, too; it takes the place of a yes */
         if (no > wave->gates[g].limit || d->answers[w][g].yes < 1 ||
-            d->answers[w][g].yes + no < wave->gates[g].count) {
+            d->answers[w][g].yes + no + d->answers[w][g].forgiven < wave->gates[g].count) {
             return false;
         }
     }
@@ -183,17 +199,23 @@ static bool is_proven(const struct oracle *o, int w, const struct share *share)
     return false;
 }
 
-/* Do databases of this later wave get the file, or exactly these trees? */
-static bool concerns(const struct oracle *o, int w, const struct share *share)
+static bool any_gets(const struct oracle *o, const int32_t *waves, int w, const struct share *share)
 {
     for (int d = 0; d < ORACLE_DATABASES; d++) {
         bool wants =
             share->tree ? o->now.wanted[d] == share->inputs : (o->now.trees[d] & share->files) != 0;
-        if (o->frozen[d] == w && wants && !((o->was_silent | o->now.empty) & BIT(d))) {
+        if (waves[d] == w && wants && !((o->was_silent | o->now.empty) & BIT(d))) {
             return true;
         }
     }
     return false;
+}
+
+/* Do databases of this later wave get the file, or exactly these trees? */
+static bool concerns(const struct oracle *o, int w, const struct share *share)
+{
+    return any_gets(o, o->frozen, w, share) && any_gets(o, o->wave_of, w, share) &&
+           any_gets(o, o->wave_all, w, share);
 }
 
 /* Has a person begun its set of trees, or did it come with a part of what others got since the end? */
@@ -211,13 +233,26 @@ static bool has_what_others_got(const struct oracle *o, int database)
     return false;
 }
 
+/* It has by hand what everybody lacks who got this, so one of them must get what the other has. */
+static bool must_cross(const struct oracle *o, const struct share *share)
+{
+    uint64_t applied = o->databases[share->database].applied;
+    uint32_t others = share->got & o->now.present & ~BIT(share->database);
+    for (int d = 0; d < ORACLE_DATABASES; d++) {
+        if ((others & BIT(d)) && !(o->now.trees[d] & ~o->databases[d].applied & applied)) {
+            return false;
+        }
+    }
+    return (o->by_hand & BIT(share->database)) && others;
+}
+
 /* The wave whose proof is missing before the database may join those who got them; -1: it may. */
 static int missing_proof(const struct oracle *o, const struct share *share)
 {
     uint32_t known = share->got & o->now.present & ~o->strangers;
     int32_t others = __builtin_popcount(known & ~BIT(share->database));
     bool goes_on = share->tree && has_what_others_got(o, share->database);
-    if (goes_on || (share->got & BIT(share->database))) {
+    if (goes_on || (share->got & BIT(share->database)) || must_cross(o, share)) {
         return -1;
     }
     for (int w = 0; w < o->levels; w++) {
@@ -247,7 +282,8 @@ void oracle_decided(struct oracle *o, const struct oracle_decision *in)
     uint32_t joined = in->present & ~o->now.present;
     uint32_t gone = o->now.present & ~in->present;
     bool uid = !o->begun || strcmp(in->uid, o->now.uid) != 0;
-    bool other = o->begun && (in->source != o->now.source || wants_other(o, in));
+    bool trees = o->begun && wants_other(o, in);
+    bool other = trees || (o->begun && in->source != o->now.source);
     bool same = o->begun && !edited && !uid && in->present == o->now.present &&
                 in->empty == o->now.empty && !(in->silent & ~o->was_silent) &&
                 memcmp(in->picked, o->now.picked, sizeof in->picked) == 0;
@@ -264,15 +300,16 @@ void oracle_decided(struct oracle *o, const struct oracle_decision *in)
     if (edited) {
         forget_proofs(o);
     }
-    if (other || joined || gone) {
+    if (other || joined || gone || compared(o)) {
         forgive(o);
     }
     o->was_silent |= in->silent;
     if (!same || o->reach_count[0] == 0) {
         oracle_reach_out(o);
     }
-    freeze(o, start || other, joined);
+    freeze(o, start || trees, joined); /* another source alone begins nothing anew */
     o->strangers |= joined;
+    o->newcomers |= joined;
     o->finished = false;
     if (in->retry) {
         retry(o, in->retry - 1);
@@ -373,7 +410,8 @@ void oracle_job(struct oracle *o, int32_t id, const struct oracle_job *job)
     if (job->newest_known && (job->files & ~job->newest)) {
         broken(o, "rule 2: a Job with a file that the newest commit has taken back");
     }
-    bool exempt = job->empty || d->when_empty || was_finished(d, job->inputs);
+    d->had_empty |= job->empty; /* it stays in its catch-up when a person fills it meanwhile */
+    bool exempt = d->had_empty || d->when_empty || was_finished(d, job->inputs);
     if (job->files && !exempt && !o->now.spec.all_at_once) {
         judge(o, job);
     }
@@ -511,7 +549,7 @@ void oracle_died(struct oracle *o)
 
 void oracle_forgotten(struct oracle *o)
 {
-    o->strangers = o->now.present;
+    o->strangers = o->newcomers = o->now.present;
     forgive(o);
 }
 

@@ -8,7 +8,9 @@
  *
  * Of the later waves: a database of such a wave may always get them once the waves before its own are
  * proven; one that has begun since then, or goes first for its own trees, once the first is; and nobody
- * asks a proof of a wave whose own databases do not get them, or did not answer. */
+ * asks a proof of a wave whose own databases do not get them, or did not answer. Its own are those that it
+ * selected at the start and those that it selects now: what happened does not say whether the roll-out
+ * began anew since, nor who answered then. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -89,9 +91,10 @@ struct oracle {
     bool finished;     /* none since an end */
     struct oracle_decision now;
     /* by the spec now, and the largest since its last edit or the last end */
-    int32_t wave_of[ORACLE_DATABASES]; /* -1: not in the plan */
-    int32_t frozen[ORACLE_DATABASES];  /* the same for those who were there at the last start */
-    int32_t levels;                    /* waves before the rest */
+    int32_t wave_of[ORACLE_DATABASES];  /* -1: not in the plan */
+    int32_t wave_all[ORACLE_DATABASES]; /* the same as if all had answered, and had a history */
+    int32_t frozen[ORACLE_DATABASES];   /* the same for those who were there at the last start */
+    int32_t levels;                     /* waves before the rest */
     int32_t reach_count[ORACLE_WAVES];
     uint32_t reach[ORACLE_WAVES]; /* databases of this wave and those before */
     /* databases */
@@ -106,18 +109,21 @@ struct oracle {
         int64_t look_mono_ms, look_now_ms, look_from_ms;
         uint64_t look_files;
         int64_t retry_ms;    /* its clock when the last retry was taken up */
+        bool had_empty;      /* it got a Job as an empty one since then */
         uint64_t when_empty; /* files that it got as an empty one since the last end */
         uint64_t proven[ORACLE_WAVES];
         uint64_t finished[8]; /* inputs that a finished roll-out had here */
         int finished_count;
         struct {
             int32_t yes, no, no_new; /* no_new: not stored by the controller yet */
+            int32_t forgiven;        /* nos that may be over; measurements they were */
         } answers[ORACLE_WAVES][ORACLE_GATES];
     } databases[ORACLE_DATABASES];
     int64_t answers_after; /* tick: edit, retry or end */
     int32_t retried;       /* level of the last retry; -1: none that counts */
     bool any_job, all_empty;
     uint32_t strangers;  /* came, were renamed or forgotten, and nobody has looked since */
+    uint32_t newcomers;  /* came, were renamed or forgotten, and nobody has compared them since */
     uint32_t by_hand;    /* it got a file by hand since the last end */
     uint32_t has_begun;  /* it got a file from a Job since the last end */
     uint32_t was_silent; /* since the roll-out began */

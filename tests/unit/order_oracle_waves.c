@@ -98,6 +98,7 @@ void oracle_reach_out(struct oracle *o)
     uint32_t last = o->now.empty | o->was_silent;
     select_waves(o, o->now.present);
     reach(o);
+    memcpy(o->wave_all, o->wave_of, sizeof o->wave_all);
     if (last & o->now.present) {
         select_waves(o, o->now.present & ~last);
         reach(o);

@@ -11,7 +11,8 @@
 
 /* One database: "b" has begun, "e" is empty, "x" is refused, "?" does not answer; then the files it has,
  * "/", those it has pending, and the letter of its set of trees: "b12/3T". "o": what follows was applied
- * out of order; "m": a row whose file is missing; "wb": what is left waits for b, and is no action. */
+ * out of order; "m2": a row whose file is missing; "f2": one above the tree; "n2": one without a
+ * checksum; "wb": what is left waits for b, and is no action. */
 struct first_row {
     const char *rule;
     const char *databases[MOST];
@@ -171,7 +172,7 @@ static const struct first_row rows[] = {
       1 },
     { "the spec's first wave before the others", { "1/2T", "b1/U", "1/2V" }, "c", 0, "b|c|a", 1 },
     { "one prover is enough", { "/1T", "/1T", "/7U", "/7U", "/7U" }, "ab", 0, "ab|c|de", 1 },
-    { "applied out of order is applied", { "o2m/T", "1/2T", "1/2T" }, "a", 0, "a|bc", 0 },
+    { "applied out of order is applied", { "o2/T", "1/2T", "1/2T" }, "a", 0, "a|bc", 0 },
     { "one that does not answer proves nothing",
       { "/1T", "?/2U", "/2U", "/2U" },
       "a",
@@ -226,8 +227,18 @@ static const struct migration *file_of(char digit)
     int i = digit - '0';
     (void)snprintf(scripts[i], sizeof scripts[i], "V%d", i);
     files[i].script = scripts[i];
-    files[i].sha256[0] = (uint8_t)i;
+    files[i].raw_checksum = i;
     return &files[i];
+}
+
+static const struct history_row *row_of(char digit, bool checksum)
+{
+    static struct history_row rows_of[FILES][2];
+    struct history_row *row = &rows_of[digit - '0'][checksum];
+    row->script = file_of(digit)->script;
+    row->checksum = file_of(digit)->raw_checksum;
+    row->has_checksum = checksum;
+    return row;
 }
 
 static void fill_standing(struct fleet *f, size_t i, const char *text)
@@ -245,9 +256,13 @@ static void fill_standing(struct fleet *f, size_t i, const char *text)
         s->empty |= *p == 'e';
         s->refused |= *p == 'x';
         late |= *p == 'o';
-        plan->entry_count += *p == 'm';
         pending |= *p == '/';
-        if (*p == 'w') {
+        if (*p == 'm' || *p == 'f' || *p == 'n') {
+            plan->entries[plan->entry_count++] =
+                (struct plan_entry){ .state = *p == 'f' ? STATE_FUTURE : STATE_MISSING,
+                                     .row = row_of(p[1], *p != 'n') };
+            p++;
+        } else if (*p == 'w') {
             static char waits[] = "another/1";
             plan->waits_for = waits;
             s->waits_on = (size_t)(*++p - 'a');
@@ -338,6 +353,46 @@ Test(rollout_first, who_goes_first)
         }
         rollout_waves_done(&waves);
     }
+}
+
+struct unproven_row {
+    const char *rule;
+    const char *databases[MOST]; /* the last one is the newcomer */
+    int32_t members[MOST];
+    bool unproven;
+};
+
+static const struct unproven_row unproven[] = {
+    { "the first wave has the trees", { "12/T", "1/2T", "1/2T" }, { 0, 1, 1 }, false },
+    { "trees of its own alone", { "12/T", "1/2T", "4/5U" }, { 0, 1, 1 }, false },
+    { "trees that another has as well", { "12/T", "4/U", "4/5U" }, { 0, 1, 1 }, false },
+    { "and lacks as well", { "12/T", "4/5U", "4/5U" }, { 0, 1, 1 }, true },
+    { "and has got since", { "12/T", "b5/6W", "1/5U" }, { 0, 1, 1 }, true },
+    { "and has got, though its own trees lack it now",
+      { "12/T", "bm5/6W", "1/5U" },
+      { 0, 1, 1 },
+      true },
+    { "and has got as one above its trees", { "12/T", "bf5/6W", "1/5U" }, { 0, 1, 1 }, true },
+    { "a row without a checksum tells nothing", { "12/T", "bn5/6W", "1/5U" }, { 0, 1, 1 }, false },
+    { "one of more first waves proves them", { "12/T", "45/U", "4/5U" }, { 0, 0, 1 }, false },
+    { "what they have proves a file", { "125/T", "4/5U", "4/5V" }, { 0, 1, 1 }, false },
+    { "what they are to get does, too", { "12/5T", "4/5U", "4/5V" }, { 0, 1, 1 }, false },
+};
+
+Test(rollout_first, newcomers)
+{
+    static struct fleet f;
+    for (size_t r = 0; r < ROWS(unproven); r++) {
+        struct first_row row = { .named = "a" };
+        memcpy(row.databases, unproven[r].databases, sizeof row.databases);
+        fleet_init(&f, &row);
+        bool got = rollout_unproven(&f.plan, f.standings, unproven[r].members, 0,
+                                    f.plan.database_count - 1);
+        cr_expect(got == unproven[r].unproven, "%s: %d", unproven[r].rule, got);
+    }
+    f.standings[0].plan = NULL; /* as it is while it does not answer */
+    f.inputs[0][0] = f.inputs[2][0];
+    cr_expect(!rollout_unproven(&f.plan, f.standings, (int32_t[]){ 0, 1, 1 }, 0, 2), "not known");
 }
 
 Test(rollout_first, all_at_once_and_nobody)

@@ -166,35 +166,13 @@ static void check_jobs(const struct view *v, long number, long *jobs)
     decision_done(&d);
 }
 
-static void set_first_wave(struct view *v, int amount)
-{
-    v->gate = (struct mplan_gate){ .name = text("rows"), .interval_ms = 30000, .count = 1 };
-    v->wave = (struct mplan_wave){ .name = text("first"),
-                                   .select = SELECT_COUNT,
-                                   .amount = amount,
-                                   .soak_ms = 60000,
-                                   .gates = &v->gate,
-                                   .gate_count = 1 };
-    v->plan.waves = &v->wave;
-    v->plan.wave_count = 1;
-}
-
 Test(step_order_walk, two_databases_and_every_edit)
 {
     struct tally tally = { 0 };
     long jobs = 0;
     int counts[] = { STANDS, STANDS, MARKS, MARKS, FROZEN, EDITS, 2 };
-    long total = 1;
-    for (size_t i = 0; i < ROWS(counts); i++) {
-        total *= counts[i];
-    }
-    for (long n = 0; n < total; n++) {
-        int pick[ROWS(counts)];
-        long rest = n;
-        for (size_t i = 0; i < ROWS(counts); i++) {
-            pick[i] = (int)(rest % counts[i]);
-            rest /= counts[i];
-        }
+    int pick[ROWS(counts)] = { 0 };
+    do {
         static struct view v;
         view_init(&v, 2);
         v.plan.max_parallel = 2;
@@ -207,10 +185,10 @@ Test(step_order_walk, two_databases_and_every_edit)
         }
         set_edit(&v, pick[5]);
         check_view(&v, &tally, "order");
-        check_jobs(&v, n, &jobs);
+        check_jobs(&v, tally.views, &jobs);
         view_done(&v);
-    }
-    cr_expect(tally.views == total, "walked %ld", tally.views);
+    } while (next_pick(counts, pick, ROWS(counts)));
+    cr_expect(tally.views > 200000, "walked %ld", tally.views);
     cr_expect(jobs > 1000, "%ld Jobs", jobs);
     cr_log_info("walked %ld, %ld Jobs", tally.views, jobs);
 }

@@ -271,3 +271,27 @@ void set_plan(struct view *v, size_t i, int plan)
         break;
     }
 }
+
+bool next_pick(const int *counts, int *pick, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (++pick[i] < counts[i]) {
+            return true;
+        }
+        pick[i] = 0;
+    }
+    return false;
+}
+
+void set_first_wave(struct view *v, int amount)
+{
+    v->gate = (struct mplan_gate){ .name = text("rows"), .interval_ms = 30000, .count = 1 };
+    v->wave = (struct mplan_wave){ .name = text("first"),
+                                   .select = SELECT_COUNT,
+                                   .amount = amount,
+                                   .soak_ms = 60000,
+                                   .gates = &v->gate,
+                                   .gate_count = 1 };
+    v->plan.waves = &v->wave;
+    v->plan.wave_count = 1;
+}

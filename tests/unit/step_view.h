@@ -72,5 +72,10 @@ void remember(struct view *v, enum memory memory);
 void set_look(struct view *v, size_t i, int look);
 void set_job(struct view *v, size_t i, int job);
 void set_plan(struct view *v, size_t i, int plan);
+/* The next of all combinations, from zeros on: pick[i] is below counts[i], the first one goes fastest.
+ * False: that was the last. */
+bool next_pick(const int *counts, int *pick, size_t count);
+/* The plan's one wave: one minute of soak and a gate. */
+void set_first_wave(struct view *v, int amount);
 /* Decides until the decisions come to rest; the first five that break an invariant are told. */
 void check_view(const struct view *v, struct tally *tally, const char *walk);

@@ -53,17 +53,8 @@ Test(step_walk, everything_about_one_database)
     static const enum memory memories[] = { NEVER, READY, FIRST_WAVE, FAILED };
     struct tally tally = { 0 };
     int counts[] = { LOOKS, JOBS, PLANS, OWNERS, TARGETS, SNAGS, (int)ROWS(memories) };
-    long total = 1;
-    for (size_t i = 0; i < ROWS(counts); i++) {
-        total *= counts[i];
-    }
-    for (long n = 0; n < total; n++) {
-        int pick[ROWS(counts)];
-        long rest = n;
-        for (size_t i = 0; i < ROWS(counts); i++) {
-            pick[i] = (int)(rest % counts[i]);
-            rest /= counts[i];
-        }
+    int pick[ROWS(counts)] = { 0 };
+    do {
         if (pick[0] != 1 && (pick[3] > 1 || pick[4] > 0)) {
             continue; /* owner and target are facts of a good look */
         }
@@ -78,7 +69,7 @@ Test(step_walk, everything_about_one_database)
         set_snag(&v, 0, pick[5]);
         check_view(&v, &tally, "one database");
         view_done(&v);
-    }
+    } while (next_pick(counts, pick, ROWS(counts)));
     cr_expect(tally.views > 100000, "walked %ld", tally.views);
     cr_log_info("walked %ld", tally.views);
     cr_expect(tally.effects[EFFECT_CREATE_JOB] > 0 && tally.effects[EFFECT_INSPECT] > 0 &&
@@ -216,15 +207,7 @@ static void set_waves(struct view *v, int strategy)
     if (strategy == 1) {
         v->plan.strategy = STRATEGY_ALL_AT_ONCE;
     } else if (strategy > 1) {
-        v->gate = (struct mplan_gate){ .name = text("rows"), .interval_ms = 30000, .count = 1 };
-        v->wave = (struct mplan_wave){ .name = text("first"),
-                                       .select = SELECT_COUNT,
-                                       .amount = strategy - 1,
-                                       .soak_ms = 60000,
-                                       .gates = &v->gate,
-                                       .gate_count = 1 };
-        v->plan.waves = &v->wave;
-        v->plan.wave_count = 1;
+        set_first_wave(v, strategy - 1);
     }
 }
 
@@ -232,17 +215,8 @@ Test(step_walk, the_plan_around_two_databases)
 {
     struct tally tally = { 0 };
     int counts[] = { KINDS, KINDS, LIVES, SOURCES, POLLS, MEMORIES, 4, 2, 2 };
-    long total = 1;
-    for (size_t i = 0; i < ROWS(counts); i++) {
-        total *= counts[i];
-    }
-    for (long n = 0; n < total; n++) {
-        int pick[ROWS(counts)];
-        long rest = n;
-        for (size_t i = 0; i < ROWS(counts); i++) {
-            pick[i] = (int)(rest % counts[i]);
-            rest /= counts[i];
-        }
+    int pick[ROWS(counts)] = { 0 };
+    do {
         bool plain = pick[4] == 0 && pick[7] == 0 && pick[8] == 0;
         bool source = pick[3] < 2 || pick[3] == 7;
         if ((pick[2] > 0 && (!plain || !source)) || (pick[4] > 0 && pick[3] > 1) ||
@@ -265,7 +239,7 @@ Test(step_walk, the_plan_around_two_databases)
         }
         check_view(&v, &tally, "two databases");
         view_done(&v);
-    }
+    } while (next_pick(counts, pick, ROWS(counts)));
     cr_expect(tally.views > 100000, "walked %ld", tally.views);
     cr_log_info("walked %ld", tally.views);
     for (int effect = EFFECT_NONE; effect < EFFECT_MAX_; effect++) {
@@ -298,17 +272,8 @@ Test(step_walk, verdicts)
     static const enum memory memories[] = { NEVER, FIRST_WAVE, FAILED };
     struct tally tally = { 0 };
     int counts[] = { RECORDS, ITEMS, LOOKS, 5, 2, 2, (int)ROWS(memories) };
-    long total = 1;
-    for (size_t i = 0; i < ROWS(counts); i++) {
-        total *= counts[i];
-    }
-    for (long n = 0; n < total; n++) {
-        int pick[ROWS(counts)];
-        long rest = n;
-        for (size_t i = 0; i < ROWS(counts); i++) {
-            pick[i] = (int)(rest % counts[i]);
-            rest /= counts[i];
-        }
+    int pick[ROWS(counts)] = { 0 };
+    do {
         struct resolve_item items[2] = { { .database = text("orders"), .version = text("1") },
                                          { .database = text("nobody"), .version = text("1") } };
         struct resolve_list list = { .items = items, .count = (size_t)(pick[1] > 2) + 1 };
@@ -333,6 +298,6 @@ Test(step_walk, verdicts)
         v.seen.resolved = resolved;
         check_view(&v, &tally, "verdicts");
         view_done(&v);
-    }
+    } while (next_pick(counts, pick, ROWS(counts)));
     cr_expect(tally.effects[EFFECT_RECORD_RESOLUTION] > 0, "the walk reaches the effect");
 }

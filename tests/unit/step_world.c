@@ -164,10 +164,10 @@ int world_push_readme(struct world *w)
     return index;
 }
 
-static void tree_hash(const struct world *w, const struct world_commit *c,
+static void tree_hash(const struct world *w, const struct world_commit *c, int own,
                       char out[ROLLOUT_HASH_LEN + 1])
 {
-    uint64_t h = 1469598103934665603u + (uint64_t)w->options;
+    uint64_t h = 1469598103934665603u + (uint64_t)w->options + 100 * (uint64_t)own;
     for (int v = 1; v <= c->files; v++) {
         h = (h ^ (uint64_t)(c->content[v] + 1000)) * 1099511628211u;
     }
@@ -209,6 +209,7 @@ static const struct migration *file_of(int version, int content)
     file->script = scripts[version];
     file->sha256[0] = (uint8_t)version;
     file->sha256[1] = (uint8_t)content;
+    file->raw_checksum = content;
     return file;
 }
 
@@ -340,10 +341,10 @@ static void view_database(struct world *w, size_t index, int commit, int newest,
     view->withdrawn = false;
     view->inputs[0] = view->newest_inputs[0] = '\0';
     if (newest >= 0 && w->fetched[newest] == FETCH_DONE) {
-        tree_hash(w, &w->commits[newest], view->newest_inputs);
+        tree_hash(w, &w->commits[newest], d->own_tree, view->newest_inputs);
     }
     if (commit >= 0 && w->fetched[commit] == FETCH_DONE) {
-        tree_hash(w, &w->commits[commit], view->inputs);
+        tree_hash(w, &w->commits[commit], d->own_tree, view->inputs);
         if (view->known) {
             judge_plan(w, d, &w->commits[commit], token);
             view->plan = d->plan_error ? NULL : &d->plan;

@@ -42,6 +42,7 @@ struct world_database {
     const char *owner_label;
     int applied;
     bool tables;    /* of somebody else, beside what was applied */
+    int own_tree;   /* its trees and options differ from those with another number */
     int foreign;    /* rank of the newest row that was written by hand */
     int row_commit; /* 1 + index of the commit of its newest journal row; 0: none */
     int fails;      /* a version that fails here alone; 0: none */
