@@ -89,6 +89,10 @@ struct err *journal_verify(const char *history_table, const char *prev_hex,
 void journal_row_prepare(const struct run *run, const struct migration *file, int32_t rank,
                          int32_t step, const struct statement *statement, enum journal_state state,
                          const char *pre_state, struct journal_row *out);
+/* Has a placeholder of the file another value than when this row's statement was applied? ERR_TERMINAL
+ * ChecksumMismatch: the rest would run with others. */
+struct err *journal_check_values(const struct run *run, const struct migration *file,
+                                 const struct journal_row *row) ERR_MUST_USE;
 /* Again after a field that the hash covers was changed by hand (line, step, session_id). */
 void journal_row_rehash(const struct run *run, struct journal_row *row);
 /* The row was sent (or committed): it is the head now, the next row chains to it. */

@@ -143,6 +143,20 @@ void journal_row_prepare(const struct run *run, const struct migration *file, in
     journal_row_rehash(run, out);
 }
 
+struct err *journal_check_values(const struct run *run, const struct migration *file,
+                                 const struct journal_row *row)
+{
+    if (!row->placeholders_hmac ||
+        placeholders_unchanged(&run->placeholders, run->target_id, row->placeholders_hmac)) {
+        return NULL;
+    }
+    return err_new(ERR_TERMINAL, REASON_CHECKSUM_MISMATCH,
+                   "%s:%" PRId32 ": statement %" PRId32
+                   " was applied by an interrupted attempt with other placeholder values than now: "
+                   "give it those values again, and put what needs others into a new file",
+                   file->path, row->line, row->step);
+}
+
 void journal_row_rehash(const struct run *run, struct journal_row *row)
 {
     const struct journal *journal = &run->seen.journal;

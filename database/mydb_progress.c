@@ -111,6 +111,7 @@ struct err *mydb_progress_load(struct mydb_file *f)
     for (size_t i = 0; i < count; i++) {
         if (is_complete(steps[i + 1])) {
             TRY(check_applied(f, steps[i + 1], &f->script.statements[i]));
+            TRY(journal_check_values(f->run, f->file, steps[i + 1]));
             f->complete[i] = true;
         }
     }

@@ -379,7 +379,7 @@ static struct err *is_done(const struct steps *p, size_t index, bool *out)
             "restore it, and put the change into a new file",
             p->file->path, s->line, s->column, (int)index + 1);
     }
-    return NULL;
+    return *out ? journal_check_values(p->run, p->file, row) : NULL;
 }
 
 static size_t last_step(const struct script *script)

@@ -41,3 +41,6 @@ size_t script_map_source(const struct script *script, size_t expanded, bool at_e
  * none, when script is NULL, or when target_id is "" (before adoption). */
 void placeholders_hmac(const struct script *script, const struct placeholders *p,
                        const char *target_id, char out[SHA256_HEX_LEN + 1]);
+/* Does `hmac` of a journal row stand for values that are still the same? The names that the file had then are
+ * not known, so each selection of the present ones is tried; true with more than 12 of them. */
+bool placeholders_unchanged(const struct placeholders *p, const char *target_id, const char *hmac);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a journal row keeps of the placeholders' values: enough to see a change, not the values. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "reconcile/base/auto.h"
@@ -30,4 +31,39 @@ void placeholders_hmac(const struct script *script, const struct placeholders *p
     uint8_t digest[SHA256_LEN];
     hmac_sha256(target_id, strlen(target_id), text.data, text.len, digest);
     hex_format(digest, sizeof digest, out);
+}
+
+#define TRIED 12 /* 4,096 selections: some milliseconds */
+
+static int by_name(const void *a, const void *b)
+{
+    const char *const *x = a, *const *y = b;
+    return strcmp(*x, *y);
+}
+
+bool placeholders_unchanged(const struct placeholders *p, const char *target_id, const char *hmac)
+{
+    size_t count = p->user ? p->user->count : 0;
+    char *names[TRIED], *some[TRIED];
+    if (count > TRIED) {
+        return true;
+    }
+    for (size_t i = 0; i < count; i++) {
+        names[i] = p->user->items[i].key;
+    }
+    qsort(names, count, sizeof *names, by_name);
+    for (unsigned mask = 1; mask < 1u << count; mask++) {
+        struct script script = { .placeholders_used.items = some };
+        for (size_t i = 0; i < count; i++) {
+            if (mask & 1u << i) {
+                some[script.placeholders_used.count++] = names[i];
+            }
+        }
+        char got[SHA256_HEX_LEN + 1];
+        placeholders_hmac(&script, p, target_id, got);
+        if (str_eq(got, hmac)) {
+            return true;
+        }
+    }
+    return false;
 }

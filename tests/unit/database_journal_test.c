@@ -202,3 +202,27 @@ Test(journal, the_hmac_covers_the_user_placeholders_that_the_file_names)
     placeholders_hmac(&script, &p, "1f0c2a9b", got);
     cr_expect_str_eq(got, "");
 }
+
+Test(journal, which_names_a_file_had_is_found_out)
+{
+    char *used[] = { c("a"), c("c") };
+    struct kv pairs[13] = { { c("c"), c("3") }, { c("a"), c("1") }, { c("b"), c("2") } };
+    struct kvlist user = { .items = pairs, .count = 3 };
+    const struct placeholders p = { .replacement = true, .user = &user };
+    struct script script = { .placeholders_used = { .items = used, .count = 2 } };
+    char then[SHA256_HEX_LEN + 1];
+    placeholders_hmac(&script, &p, "1f0c2a9b", then);
+    cr_expect(placeholders_unchanged(&p, "1f0c2a9b", then), "as it was");
+    pairs[2].value = c("other");
+    cr_expect(placeholders_unchanged(&p, "1f0c2a9b", then), "one that the file did not name");
+    cr_expect_not(placeholders_unchanged(&p, "another", then), "another database");
+    pairs[1].value = c("other");
+    cr_expect_not(placeholders_unchanged(&p, "1f0c2a9b", then), "one that it named");
+    pairs[1].value = c("1");
+    user.count = 1;
+    cr_expect_not(placeholders_unchanged(&p, "1f0c2a9b", then), "one that is gone");
+    user.count = 0;
+    cr_expect_not(placeholders_unchanged(&p, "1f0c2a9b", then), "all gone");
+    user.count = 13;
+    cr_expect(placeholders_unchanged(&p, "1f0c2a9b", then), "too many to tell");
+}
