@@ -44,11 +44,9 @@ struct mydb {
 
     /* What a file's SET and USE may have changed (mydb_session.c). */
     struct {
-        char *sql_mode, *client, *results, *database; /* owned; as the last look saw them */
-        bool looked;                                  /* false: as the session began */
-        bool foreign;                 /* our own statements need our own settings around them */
-        bool dirty;                   /* to be set back before the next file */
-        bool variables;               /* user variables may be set */
+        char *database; /* owned; as the last look saw it; NULL: as the session began */
+        bool foreign;   /* our own statements need our own settings around them */
+        bool used;      /* a file may have left something: the next one gets a new one */
         int64_t lock_s, statement_ms; /* limits as last set; -1: not set yet */
     } session;
 
@@ -85,6 +83,9 @@ struct err *mydb_open(const struct target *target, const struct db_options *opti
                       struct db **out) ERR_MUST_USE;
 /* A new session in place of a lost one: same target, same settings, no lock. */
 struct err *mydb_reopen(struct mydb *m) ERR_MUST_USE;
+void mydb_hang_up(struct mydb *m); /* ends the session, and with it the lock */
+/* A connection of mydb_dial() becomes the session; the old one has been hung up. Takes `fresh`. */
+struct err *mydb_adopt(struct mydb *m, void *fresh) ERR_MUST_USE;
 void mydb_close(struct db *db);
 struct err *mydb_identify(struct db *db) ERR_MUST_USE;
 /* The expression that names the server: equal on every connection to the same one. */
@@ -132,8 +133,6 @@ struct err *mydb_session_look(struct mydb *m) ERR_MUST_USE;
 /* Around statements of our own whose text or result depends on settings. No trip when not needed. */
 struct err *mydb_own_begin(struct mydb *m) ERR_MUST_USE;
 struct err *mydb_own_end(struct mydb *m) ERR_MUST_USE;
-/* Everything back as the session began (docs/flyway.md 6.5); no trip when nothing changed. */
-struct err *mydb_session_reset(struct mydb *m) ERR_MUST_USE;
 struct err *mydb_session_limits(struct mydb *m, int64_t lock_ms, int64_t statement_ms) ERR_MUST_USE;
 void mydb_session_done(struct mydb *m);
 /* The schema that an unqualified name means now. */

@@ -51,16 +51,12 @@ static struct err *apply_marker(struct run *run)
 
 static struct err *prepare_session(struct mydb_file *f)
 {
-    const struct execution_options *execution = f->run->request->execution;
-    const struct directives *directives = &f->file->directives;
-    TRY(mydb_session_reset(f->m));
-    f->m->session.variables |=
-        f->script.expanded && memchr(f->script.expanded, '@', f->script.expanded_length);
-    return mydb_session_limits(
-        f->m,
-        directives->lock_timeout_ms >= 0 ? directives->lock_timeout_ms : execution->lock_timeout_ms,
-        directives->statement_timeout_ms >= 0 ? directives->statement_timeout_ms
-                                              : execution->statement_timeout_ms);
+    if (f->m->session.used) {
+        TRY(mydb_renew(f->run));
+    }
+    f->m->session.used = mydb_uses_session(&f->script);
+    f->generation = f->m->generation;
+    return mydb_wait_often(f);
 }
 
 static struct err *check_resume(const struct mydb_file *f)
@@ -102,7 +98,6 @@ static struct err *finish(struct mydb_file *f)
 
 static struct err *run_file(struct mydb_file *f)
 {
-    f->generation = f->m->generation;
     TRY(mydb_progress_load(f));
     TRY(check_resume(f));
     plan_transactions(f);

@@ -205,7 +205,7 @@ struct err *mydb_dial(const struct target *target, const struct db_options *opti
 
 // ---- the session --------------------------------------------------------------------------------
 
-static void hang_up(struct mydb *m)
+void mydb_hang_up(struct mydb *m)
 {
     if (m->conn) {
         mysql_close(m->conn);
@@ -214,10 +214,9 @@ static void hang_up(struct mydb *m)
     m->locked = false;
 }
 
-static struct err *dial_session(struct mydb *m)
+struct err *mydb_adopt(struct mydb *m, void *fresh)
 {
-    TRY(mydb_dial(m->target, &m->options, &m->conn));
-    MYSQL *conn = m->conn;
+    MYSQL *conn = m->conn = fresh;
     m->generation++;
     m->base.session_id = (int64_t)mysql_thread_id(conn);
     m->version = (int32_t)mysql_get_server_version(conn);
@@ -227,10 +226,12 @@ static struct err *dial_session(struct mydb *m)
 
 struct err *mydb_reopen(struct mydb *m)
 {
-    hang_up(m);
-    struct err *e = dial_session(m);
+    void *fresh = NULL;
+    mydb_hang_up(m);
+    TRY(mydb_dial(m->target, &m->options, &fresh));
+    struct err *e = mydb_adopt(m, fresh);
     if (e) {
-        hang_up(m);
+        mydb_hang_up(m);
     }
     return e;
 }
@@ -256,7 +257,7 @@ void mydb_close(struct db *db)
 {
     struct mydb *m = mydb_of(db);
     mydb_watch_stop(m);
-    hang_up(m);
+    mydb_hang_up(m);
     mydb_session_done(m);
     strlist_done(&m->pending.sql);
     strlist_done(&m->loose.tables);

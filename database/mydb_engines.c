@@ -22,7 +22,9 @@ static struct err *read_loose(struct mydb *m)
     buf_adds(&sql, " AND table_type = 'BASE TABLE' AND engine NOT IN (SELECT engine FROM "
                    "information_schema.engines WHERE transactions = 'YES')");
     AUTO(mydb_result_free_auto) struct mydb_result *result = NULL;
+    TRY(mydb_own_begin(m));
     TRY(mydb_read(m, "look for tables without transactions", buf_text(&sql), &result));
+    TRY(mydb_own_end(m));
     strlist_done(&m->loose.tables);
     char **engine = mydb_next(result);
     m->loose.innodb = engine && str_ieq(engine[0], "InnoDB");

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Running one statement of a file under the watchdog, and waiting for locks between tries.
 #include <inttypes.h>
-#include <ctype.h>
 #include "database/mydb_file.h"
 #include "reconcile/base/clock.h"
 #include "reconcile/base/mem.h"
@@ -48,33 +47,6 @@ unsigned mydb_run_statement(struct mydb_file *f, size_t index, enum mydb_kill *k
     return code;
 }
 
-static const char *skip_space(const char *p)
-{
-    for (;;) {
-        p += strspn(p, " \t\r\n\f\v");
-        if (p[0] == '/' && p[1] == '*' && p[2] != '!') {
-            const char *end = strstr(p + 2, "*/");
-            p = end ? end + 2 : p + strlen(p);
-        } else if (*p == '#' || (p[0] == '-' && p[1] == '-')) {
-            p += strcspn(p, "\n");
-        } else {
-            return p;
-        }
-    }
-}
-
-bool mydb_starts_with(const struct statement *s, const char *word)
-{
-    const char *p = skip_space(s->text);
-    const size_t length = strlen(word);
-    for (size_t i = 0; i < length; i++) {
-        if (tolower((unsigned char)p[i]) != word[i]) {
-            return false;
-        }
-    }
-    return !isalnum((unsigned char)p[length]) && p[length] != '_';
-}
-
 void mydb_patience_init(const struct mydb_file *f, struct mydb_patience *p)
 {
     *p = (struct mydb_patience){ .end_ms = clock_mono_ms() +
@@ -104,4 +76,24 @@ struct err *mydb_patience_wait(struct mydb_file *f, size_t index, struct mydb_pa
     TRY(run_pause(f->run, jitter_ms(p->pause_ms)));
     p->pause_ms = p->pause_ms * 2 < PATIENCE_MAX_MS ? p->pause_ms * 2 : PATIENCE_MAX_MS;
     return NULL;
+}
+
+// ---- limits of lock waits -----------------------------------------------------------------------
+
+static struct err *set_limits(struct mydb_file *f, int64_t lock_ms)
+{
+    const int64_t own = f->file->directives.statement_timeout_ms;
+    return mydb_session_limits(f->m, lock_ms,
+                               own >= 0 ? own : f->run->request->execution->statement_timeout_ms);
+}
+
+struct err *mydb_wait_often(struct mydb_file *f)
+{
+    const int64_t own = f->file->directives.lock_timeout_ms;
+    return set_limits(f, own >= 0 ? own : f->run->request->execution->lock_timeout_ms);
+}
+
+struct err *mydb_wait_once(struct mydb_file *f)
+{
+    return set_limits(f, f->run->request->execution->lock_retry_for_ms);
 }

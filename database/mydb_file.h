@@ -11,6 +11,7 @@ struct mydb_file {
     struct script script; /* parsed; classes may be made stricter while running */
     bool *complete;       /* per statement: applied by an earlier attempt or by this one; owned */
     bool stepped;         /* more than one transaction: steps have rows of their own */
+    bool temporary;       /* it has made temporary tables */
     bool accepted;        /* a person said that the whole file is applied */
     bool finished;        /* its rows went along with its last transaction */
     int32_t rank;
@@ -44,8 +45,6 @@ struct err *mydb_record_failure(struct mydb_file *f, size_t index, int64_t seq, 
 
 /* Once, under the watchdog. 0 or the errno in m->failure; *killed tells who killed it. */
 unsigned mydb_run_statement(struct mydb_file *f, size_t index, enum mydb_kill *killed);
-/* The statement's words after comments, compared without case. */
-bool mydb_starts_with(const struct statement *s, const char *word);
 /* Waits before the next try for a lock; LockTimeout, Deadlock when execution.lockRetryFor is over. */
 struct mydb_patience {
     int64_t end_ms, pause_ms;
@@ -54,6 +53,23 @@ struct mydb_patience {
 void mydb_patience_init(const struct mydb_file *f, struct mydb_patience *p);
 struct err *mydb_patience_wait(struct mydb_file *f, size_t index, struct mydb_patience *p)
     ERR_MUST_USE;
+
+/* What may be tried again waits for a lock as long as lockTimeout says, again and again; what may not waits
+ * once, as long as execution.lockRetryFor. */
+struct err *mydb_wait_often(struct mydb_file *f) ERR_MUST_USE;
+struct err *mydb_wait_once(struct mydb_file *f) ERR_MUST_USE;
+
+/* ---- mydb_self.c -------------------------------------------------------------------------- */
+
+#define MYDB_INTERRUPTED 1317
+/* Runs it inside the fenced transaction, closes its intent `seq`. OutcomeUnknown: it failed, and a part of it
+ * may have stayed; its intent stays open. */
+struct err *mydb_execute_self(struct mydb_file *f, size_t index, int64_t seq) ERR_MUST_USE;
+/* ROLLBACK; *stays is set if the server says that it could not take everything back. */
+struct err *mydb_roll_back(struct mydb *m, bool *stays) ERR_MUST_USE;
+/* The statements from..to failed in one transaction and a part stays: open intents for them. Takes e. */
+struct err *mydb_group_stays(struct mydb_file *f, size_t from, size_t to, struct err *e)
+    ERR_MUST_USE __attribute__((returns_nonnull));
 
 /* ---- mydb_engines.c ----------------------------------------------------------------------- */
 
@@ -70,3 +86,5 @@ void mydb_finish_rows(struct mydb_file *f, struct strlist *sql);
 struct err *mydb_verify(struct mydb_file *f)
     ERR_MUST_USE; /* MigrationFailed: verify= is not true */
 struct err *mydb_session_gone(const struct mydb_file *f) ERR_MUST_USE;
+/* A lock was in the way to the end: a class X statement did not begin, and that is recorded. Takes e. */
+struct err *mydb_give_up(struct mydb_file *f, size_t index, struct err *e) ERR_MUST_USE;

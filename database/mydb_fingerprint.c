@@ -79,8 +79,9 @@ static struct err *read_state(struct mydb *m, struct mydb_state *s)
     AUTO(free_auto) char *sql = mem_printf("%s%s", show->sql, s->name);
     AUTO(mydb_result_free_auto) struct mydb_result *result = NULL;
     const unsigned code = mydb_try_read(m, sql, &result);
-    if (code == 0) {
-        hash_row(show, mydb_next(result), mydb_columns(result), s);
+    char **row = code == 0 ? mydb_next(result) : NULL;
+    if (row) {
+        hash_row(show, row, mydb_columns(result), s);
     } else if (mydb_error_is_absent(code)) {
         set_state(s, MYDB_ABSENT);
     } else if (mydb_lost(m) || mydb_error_is_lock(code)) {

@@ -63,7 +63,9 @@ char *mydb_sql_close(const struct mydb *m, int64_t seq, enum journal_state state
         buf_adds(&sql, ", post_state=");
         mydb_add_text(&sql, post_state);
     }
-    if (message) {
+    if (state == JOURNAL_DONE) {
+        buf_adds(&sql, ", message=NULL"); // the mark of mydb_self.c
+    } else if (message) {
         AUTO(free_auto) char *cut =
             mem_strndup(message, str_utf8_cut(message, strlen(message), MESSAGE_MAX));
         buf_adds(&sql, ", error_code=");

@@ -202,19 +202,128 @@ bool mydb_groups(const struct statement *s)
     return !strstr(text, "autocommit") && !strstr(text, "transaction") && !strstr(text, "global");
 }
 
-// Does the complete part leave a value in user variables that running the SETs again does not restore?
-static bool leaves_value(const struct statement *s, bool complete)
+static const char *skip_space(const char *p)
+{
+    for (;;) {
+        p += strspn(p, " \t\r\n\f\v");
+        if (p[0] == '/' && p[1] == '*' && p[2] != '!') {
+            const char *end = strstr(p + 2, "*/");
+            p = end ? end + 2 : p + strlen(p);
+        } else if (*p == '#' || (p[0] == '-' && p[1] == '-')) {
+            p += strcspn(p, "\n");
+        } else {
+            return p;
+        }
+    }
+}
+
+bool mydb_starts_with(const struct statement *s, const char *word)
+{
+    const char *p = skip_space(s->text);
+    const size_t length = strlen(word);
+    for (size_t i = 0; i < length; i++) {
+        if (tolower((unsigned char)p[i]) != word[i]) {
+            return false;
+        }
+    }
+    return !isalnum((unsigned char)p[length]) && p[length] != '_';
+}
+
+// DDL and grants commit before they begin, and are all or nothing.
+bool mydb_controls_itself(const struct statement *s)
+{
+    static const char *const whole[] = { "alter",    "create", "drop",     "grant",
+                                         "optimize", "rename", "truncate", "revoke",
+                                         "import",   "set",    NULL };
+    for (size_t i = 0; whole[i]; i++) {
+        if (mydb_starts_with(s, whole[i])) {
+            return false;
+        }
+    }
+    return s->class == STEP_OTHER;
+}
+
+bool mydb_touches_session(const struct statement *s)
+{
+    if (s->class == STEP_SESSION || mydb_controls_itself(s) || s->verb == VERB_SET ||
+        s->touches_session) {
+        return true;
+    }
+    AUTO(free_auto) char *text = skeleton(s);
+    return has_variable(text) || strstr(text, "@@") || reads_last_result(text);
+}
+
+bool mydb_uses_session(const struct script *script)
+{
+    for (size_t i = 0; i < script->count; i++) {
+        if (mydb_touches_session(&script->statements[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// A setting whose value was computed: running the statement again could compute another one.
+static bool sets_setting(const struct statement *s)
 {
     AUTO(free_auto) char *text = skeleton(s);
-    if (s->class == STEP_SESSION) {
-        return has_variable(text) && (reads_last_result(text) || strstr(text, "select"));
-    }
-    return complete && has_variable(text) && (strstr(text, ":=") || strstr(text, "into @"));
+    const char *p = text + strspn(text, " \t\r\n");
+    const char *at = str_starts(p, "set") ? p + 3 + strspn(p + 3, " \t\r\n") : "";
+    return s->verb == VERB_SET && !(at[0] == '@' && at[1] != '@' && !strchr(at, ','));
 }
 
 static bool is_step(const struct statement *s)
 {
     return s->class != STEP_SESSION && s->verb != VERB_LOCK_TABLES && s->verb != VERB_UNLOCK_TABLES;
+}
+
+// INSERT gives LAST_INSERT_ID() and ROW_COUNT() to the statement behind it.
+static bool is_insert(const struct statement *s)
+{
+    AUTO(free_auto) char *text = skeleton(s);
+    const char *p = text + strspn(text, " \t\r\n");
+    return str_starts(p, "insert") || str_starts(p, "replace");
+}
+
+// White list: what ran is complete, so of the session's state only literal settings come back.
+struct lost {
+    bool settings; // by a computed SET, or by what nobody can look into: CALL, EXECUTE, a compound
+    bool values;   // user variables and the like
+    bool objects;  // temporary tables: a new one would be empty
+};
+
+// Made again it is empty, and it covers a table of that name: as before only if nothing else has named it.
+static bool loses_table(const struct script *script, const bool *complete, size_t made, size_t last)
+{
+    const struct statement *s = &script->statements[made];
+    AUTO(free_auto) char *text = skeleton(s);
+    if (strstr(text, "select") || strstr(text, "like")) {
+        return true;
+    }
+    for (size_t i = made + 1; i < last; i++) {
+        const struct statement *other = &script->statements[i];
+        if (complete[i] && (s->object_count == 0 || other->class == STEP_OTHER ||
+                            mydb_mentions(other, s->objects[0].name))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct lost what_is_lost(const struct script *script, const bool *complete, size_t last)
+{
+    struct lost lost = { 0 };
+    for (size_t i = 0; i < last; i++) {
+        const struct statement *s = &script->statements[i];
+        lost.objects |=
+            mydb_is_temporary(s) && s->verb != VERB_DROP && loses_table(script, complete, i, last);
+        if (!complete[i] || !mydb_touches_session(s)) {
+            continue;
+        }
+        lost.values = true;
+        lost.settings |= sets_setting(s);
+    }
+    return lost;
 }
 
 const struct statement *mydb_resume_blocked(const struct script *script, const bool *complete)
@@ -223,23 +332,21 @@ const struct statement *mydb_resume_blocked(const struct script *script, const b
     for (size_t i = 0; i < script->count; i++) {
         last = complete[i] ? i + 1 : last;
     }
-    bool value = false, object = false, filled = false, inserted = false;
-    for (size_t i = 0; i < last; i++) {
-        const struct statement *s = &script->statements[i];
-        value |= leaves_value(s, complete[i]);
-        object |= mydb_is_temporary(s) && s->verb != VERB_DROP; // made again, but its rows are not
-        filled |= object && complete[i] && s->class == STEP_TRANSACTIONAL;
-    }
+    const struct lost lost = what_is_lost(script, complete, last);
+    bool inserted = false;
     for (size_t i = 0; last > 0 && i < script->count; i++) {
         const struct statement *s = &script->statements[i];
         if (complete[i] || !is_step(s) || mydb_is_temporary(s)) {
+            inserted &= !complete[i];
             continue;
         }
         AUTO(free_auto) char *text = skeleton(s);
-        if (filled || (value && has_variable(text)) || (!inserted && reads_last_result(text))) {
+        const bool reads = has_variable(text) || mydb_controls_itself(s);
+        if (lost.objects || lost.settings || (lost.values && reads) ||
+            (!inserted && reads_last_result(text))) {
             return s;
         }
-        inserted |= s->class == STEP_TRANSACTIONAL;
+        inserted = is_insert(s);
     }
     return NULL;
 }

@@ -71,6 +71,14 @@ bool mydb_is_temporary(
     const struct statement *s); /* CREATE, DROP TEMPORARY TABLE: run on each resume */
 /* The statement's words hold this name (bare or quoted), outside strings and comments. */
 bool mydb_mentions(const struct statement *s, const char *name);
+/* The statement's words after comments, compared without case. */
+bool mydb_starts_with(const struct statement *s, const char *word);
+/* Class X that may commit by itself or stop half-way: CALL, EXECUTE, DO, compounds, DML without transactions. */
+bool mydb_controls_itself(const struct statement *s);
+/* Does the statement read or leave something of the session: a setting, a user variable, LAST_INSERT_ID, a
+ * temporary table, a prepared statement? Of those that control themselves nobody knows. */
+bool mydb_touches_session(const struct statement *s);
+bool mydb_uses_session(const struct script *script); /* does one of them? */
 /* Going on in the middle of a file: complete[i] says what is applied already. NULL, or the first
  * statement that needs a value of the lost session (a user variable, LAST_INSERT_ID, a temporary
  * table, a prepared statement) which running the rest does not bring back. */

@@ -3,8 +3,10 @@
 #include <inttypes.h>
 #include "database/mydb.h"
 #include "reconcile/base/mem.h"
+#include "reconcile/model/reason.h"
 
 #define OWN_MODE "STRICT_TRANS_TABLES"
+#define NO_LIMIT "18446744073709551615"
 #define IDLE_TRANSACTION_S 60 // a stopped runner must not hold row locks for longer
 #define IDLE_SESSION_S 600
 
@@ -16,13 +18,21 @@ static const char *isolation(const struct mydb *m)
 // Modes that change how our statements are read or how SHOW CREATE writes.
 static bool mode_is_foreign(const char *mode)
 {
-    static const char *const foreign[] = { "ANSI_QUOTES", "NO_BACKSLASH_ESCAPES",
-                                           "ORACLE",      "MSSQL",
-                                           "DB2",         "POSTGRESQL",
-                                           "MAXDB",       "MYSQL323",
-                                           "MYSQL40",     "NO_FIELD",
-                                           "NO_KEY",      "NO_TABLE",
-                                           "NO_UNSIGNED", "IGNORE_SPACE" };
+    static const char *const foreign[] = { "ANSI_QUOTES",
+                                           "NO_BACKSLASH_ESCAPES",
+                                           "ORACLE",
+                                           "MSSQL",
+                                           "DB2",
+                                           "POSTGRESQL",
+                                           "MAXDB",
+                                           "MYSQL323",
+                                           "MYSQL40",
+                                           "NO_FIELD",
+                                           "NO_KEY",
+                                           "NO_TABLE",
+                                           "NO_UNSIGNED",
+                                           "IGNORE_SPACE",
+                                           "EMPTY_STRING_IS_NULL" };
     for (size_t i = 0; mode && i < sizeof foreign / sizeof *foreign; i++) {
         if (strstr(mode, foreign[i])) {
             return true;
@@ -31,24 +41,8 @@ static bool mode_is_foreign(const char *mode)
     return false;
 }
 
-static bool charset_is_foreign(const char *name, bool results)
-{
-    if (!name) {
-        return true; // NULL: the server does not convert
-    }
-    return !str_eq(name, "utf8mb4") && (results || !str_starts(name, "utf8"));
-}
-
-static void keep(char **slot, const char *value)
-{
-    mem_strset(slot, value);
-}
-
 static void forget(struct mydb *m)
 {
-    free(m->session.sql_mode);
-    free(m->session.client);
-    free(m->session.results);
     free(m->session.database);
     memset(&m->session, 0, sizeof m->session);
     m->session.lock_s = m->session.statement_ms = -1;
@@ -57,7 +51,7 @@ static void forget(struct mydb *m)
 
 void mydb_session_started(struct mydb *m, const char *sql_mode)
 {
-    keep(&m->start_mode, sql_mode);
+    mem_strset(&m->start_mode, sql_mode);
     m->session.foreign = mode_is_foreign(sql_mode);
 }
 
@@ -83,7 +77,7 @@ struct err *mydb_session_init(struct mydb *m)
     m->session.statement_ms = look && m->mariadb ? m->options.query_timeout_ms : 0;
     buf_addf(&sql,
              "SET NAMES utf8mb4, sql_mode=" START_MODE ", sql_quote_show_create=1, "
-             "wait_timeout=%d, ",
+             "sql_select_limit=" NO_LIMIT ", sql_big_selects=1, wait_timeout=%d, ",
              IDLE_SESSION_S);
     add_limits(m, &sql, m->session.lock_s, m->session.statement_ms);
     if (m->mariadb) {
@@ -99,26 +93,66 @@ struct err *mydb_session_init(struct mydb *m)
     return mydb_exec(m, "set up the session", buf_text(&sql));
 }
 
+// ---- our own statements between the file's ------------------------------------------------------
+
+// What the text or the result of our statements depends on. A file may have set each of them, in a way that
+// makes even a read of it impossible: so its value is kept on the server.
+static const struct own {
+    const char *name, *value;
+} own[] = {
+    { "sql_mode", "'" OWN_MODE "'" },       { "character_set_client", "utf8mb4" },
+    { "character_set_results", "utf8mb4" }, { "collation_connection", "utf8mb4_bin" },
+    { "sql_select_limit", NO_LIMIT },       { "sql_big_selects", "1" },
+    { "sql_quote_show_create", "1" },       { "max_error_count", "64" },
+};
+
+static struct err *own_set(struct mydb *m)
+{
+    AUTO(buf_done) struct buf sql = BUF(4096);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        buf_addf(&sql, "%s@sluice_%s=@@%s, %s=%s", i ? ", " : "SET ", own[i].name, own[i].name,
+                 own[i].name, own[i].value);
+    }
+    return mydb_exec(m, "set up the session", buf_text(&sql));
+}
+
+static struct err *own_give_back(struct mydb *m)
+{
+    AUTO(buf_done) struct buf sql = BUF(4096);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        buf_addf(&sql, "%s%s=@sluice_%s", i ? ", " : "SET ", own[i].name, own[i].name);
+    }
+    return mydb_exec(m, "give the file its settings back", buf_text(&sql));
+}
+
+struct err *mydb_own_begin(struct mydb *m)
+{
+    return m->session.foreign ? own_set(m) : NULL;
+}
+
+struct err *mydb_own_end(struct mydb *m)
+{
+    return m->session.foreign ? own_give_back(m) : NULL;
+}
+
 // ---- what changed -------------------------------------------------------------------------------
 
 struct err *mydb_session_look(struct mydb *m)
 {
     AUTO(mydb_result_free_auto) struct mydb_result *result = NULL;
-    TRY(mydb_read(m, "read the session's settings",
-                  "SELECT @@sql_mode, @@character_set_client, @@character_set_results, DATABASE(), "
-                  "@@autocommit",
-                  &result));
     const bool in_transaction = mydb_in_transaction(m);
+    m->session.foreign = true; // until the next file, which gets a session of its own
+    TRY(own_set(m));
+    TRY(mydb_read(m, "read the session's settings", "SELECT DATABASE(), @@autocommit", &result));
+    TRY(own_give_back(m));
     char **row = mydb_next(result);
-    m->session.dirty = m->session.looked = true;
-    keep(&m->session.sql_mode, row[0]);
-    keep(&m->session.client, row[1]);
-    keep(&m->session.results, row[2]);
-    m->loose.known &= str_eq(row[3], mydb_session_schema(m));
-    keep(&m->session.database, row[3] ? row[3] : "");
-    m->session.foreign = mode_is_foreign(row[0]) || charset_is_foreign(row[1], false) ||
-                         charset_is_foreign(row[2], true);
-    if (str_eq(row[4], "0") && !in_transaction) {
+    if (!row) {
+        return err_new(ERR_TRANSIENT, REASON_DATABASE_UNAVAILABLE,
+                       "could not read the session's settings: the server gave no answer");
+    }
+    m->loose.known &= str_eq(row[0], mydb_session_schema(m));
+    mem_strset(&m->session.database, row[0] ? row[0] : "");
+    if (str_eq(row[1], "0") && !in_transaction) {
         // A dump's SET autocommit=0: each step here is committed with its own record.
         return mydb_exec(m, "switch autocommit on again", "SET autocommit=1");
     }
@@ -130,87 +164,7 @@ const char *mydb_session_schema(const struct mydb *m)
     return m->session.database ? m->session.database : m->base.identity.schema;
 }
 
-// ---- our own statements between the file's ------------------------------------------------------
-
-struct err *mydb_own_begin(struct mydb *m)
-{
-    if (!m->session.foreign) {
-        return NULL;
-    }
-    return mydb_exec(m, "set up the session",
-                     "SET sql_mode='" OWN_MODE "', character_set_client=utf8mb4, "
-                     "character_set_results=utf8mb4");
-}
-
-struct err *mydb_own_end(struct mydb *m)
-{
-    if (!m->session.foreign) {
-        return NULL;
-    }
-    AUTO(buf_done) struct buf sql = BUF(8192);
-    buf_adds(&sql, "SET sql_mode=");
-    mydb_add_text(&sql, m->session.looked ? m->session.sql_mode : m->start_mode);
-    buf_adds(&sql, ", character_set_client=");
-    mydb_add_text(&sql, m->session.looked ? m->session.client : "utf8mb4");
-    buf_adds(&sql, ", character_set_results=");
-    mydb_add_text(&sql, m->session.looked ? m->session.results : "utf8mb4");
-    return mydb_exec(m, "give the file its settings back", buf_text(&sql));
-}
-
-// ---- back to the start --------------------------------------------------------------------------
-
-static struct err *reset_variables(struct mydb *m)
-{
-    AUTO(mydb_result_free_auto) struct mydb_result *result = NULL;
-    const char *sql =
-        m->mariadb
-            ? "SELECT variable_name FROM information_schema.user_variables"
-            : "SELECT v.variable_name FROM performance_schema.user_variables_by_thread v JOIN "
-              "performance_schema.threads t USING (thread_id) WHERE t.processlist_id = "
-              "CONNECTION_ID()";
-    if (mydb_try_read(m, sql, &result)) { // not readable: they stay, as with Flyway
-        return mydb_lost(m) ? mydb_error(m, "read the user variables") : NULL;
-    }
-    AUTO(buf_done) struct buf set = BUF(MYDB_SQL_MAX);
-    for (char **row; (row = mydb_next(result));) {
-        buf_adds(&set, set.len ? ", @" : "SET @");
-        mydb_add_ident(&set, row[0]);
-        buf_adds(&set, "=NULL");
-    }
-    return set.len ? mydb_exec(m, "clear the user variables", buf_text(&set)) : NULL;
-}
-
-struct err *mydb_session_reset(struct mydb *m)
-{
-    if (m->session.variables) {
-        TRY(reset_variables(m));
-        m->session.variables = false;
-    }
-    if (!m->session.dirty) {
-        return NULL;
-    }
-    AUTO(buf_done) struct buf sql = BUF(4096);
-    buf_adds(&sql, "USE ");
-    mydb_add_ident(&sql, m->base.identity.schema);
-    TRY(mydb_exec(m, "return to the default schema", buf_text(&sql)));
-    buf_reset(&sql);
-    buf_addf(&sql,
-             "SET NAMES utf8mb4, sql_mode=" START_MODE ", sql_quote_show_create=1, autocommit=1, "
-             "time_zone=DEFAULT, foreign_key_checks=DEFAULT, unique_checks=DEFAULT, "
-             "sql_safe_updates=DEFAULT, sql_select_limit=DEFAULT, sql_auto_is_null=DEFAULT, "
-             "default_storage_engine=DEFAULT, auto_increment_increment=DEFAULT, "
-             "auto_increment_offset=DEFAULT, group_concat_max_len=DEFAULT, lc_time_names=DEFAULT, "
-             "big_tables=DEFAULT, %s=DEFAULT, wait_timeout=%d",
-             isolation(m), IDLE_SESSION_S);
-    if (m->mariadb) {
-        buf_addf(&sql, ", check_constraint_checks=DEFAULT, idle_transaction_timeout=%d",
-                 IDLE_TRANSACTION_S);
-    }
-    TRY(mydb_exec(m, "reset the session", buf_text(&sql)));
-    m->loose.known &= str_eq(mydb_session_schema(m), m->base.identity.schema);
-    forget(m);
-    return NULL;
-}
+// ---- limits --------------------------------------------------------------------------------------
 
 struct err *mydb_session_limits(struct mydb *m, int64_t lock_ms, int64_t statement_ms)
 {

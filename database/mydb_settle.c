@@ -108,6 +108,9 @@ static struct err *ask_verify(struct open_step *o)
         AUTO(free_auto) char *why = mem_printf("its verify= failed: %s", e->message);
         return unknown(o, why);
     }
+    if (!value.pass && (size_t)o->row->step < o->script.count) {
+        return unknown(o, "its verify= is false, which statements behind it may change");
+    }
     return value.pass ? infer(o) : NULL; // false: it runs again
 }
 

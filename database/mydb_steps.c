@@ -7,8 +7,6 @@
 #include "reconcile/base/mem.h"
 #include "reconcile/model/reason.h"
 
-#define INTERRUPTED_CODE 1317
-
 struct err *mydb_session_gone(const struct mydb_file *f)
 {
     if (f->generation == f->m->generation && f->m->conn) {
@@ -115,7 +113,7 @@ static struct err *run_setting(struct mydb_file *f, size_t index)
 struct group {
     size_t from, to; // statements
     bool last;       // nothing follows: the file's own rows go along
-    bool temporary;  // CREATE TEMPORARY does not roll back: no second try in this session
+    bool stateful; // reads or leaves what a ROLLBACK does not take back: no second try in a session
 };
 
 static struct group find_group(const struct mydb_file *f, size_t from)
@@ -123,7 +121,7 @@ static struct group find_group(const struct mydb_file *f, size_t from)
     const struct script *script = &f->script;
     struct group g = { .from = from, .to = from };
     while (g.to < script->count && !f->complete[g.to] && mydb_groups(&script->statements[g.to])) {
-        g.temporary |= mydb_is_temporary(&script->statements[g.to]);
+        g.stateful |= f->temporary || mydb_touches_session(&script->statements[g.to]);
         g.to++;
     }
     g.last = g.to == script->count;
@@ -158,11 +156,11 @@ static struct err *run_members(struct mydb_file *f, struct group *g, size_t *fai
         if (code ||
             *killed) { // SLEEP() and BENCHMARK() end early and well: a killed one is not done
             *failed = i;
-            f->m->failure.code = code ? code : INTERRUPTED_CODE;
+            f->m->failure.code = code ? code : MYDB_INTERRUPTED;
             return NULL;
         }
         const bool ended = !mydb_in_transaction(f->m);
-        if (s->class == STEP_SESSION) {
+        if (s->class == STEP_SESSION || s->verb == VERB_SET) {
             TRY(mydb_session_look(f->m));
         }
         if (ended) {
@@ -195,11 +193,11 @@ static struct err *commit_group(struct mydb_file *f, const struct group *g)
     return resolved && !g->last ? mydb_session_gone(f) : NULL;
 }
 
-static struct err *abandon(struct mydb_file *f, struct err *e)
+static struct err *abandon(struct mydb_file *f, struct err *e, bool *stays)
 {
     const struct mydb_failure kept = f->m->failure;
     if (!mydb_lost(f->m)) {
-        mydb_rollback(f->m);
+        AUTO(err_free_auto) struct err *broken = mydb_roll_back(f->m, stays);
     }
     f->m->failure = kept;
     mydb_head_rewind(f->run);
@@ -213,19 +211,27 @@ static struct err *try_group(struct mydb_file *f, struct group *g, struct mydb_p
     const struct strlist none = { 0 };
     TRY(mydb_write(f->run, &none, MYDB_BEGIN, NULL));
     size_t failed = SIZE_MAX;
+    bool stays = false;
     enum mydb_kill killed = MYDB_KILL_NONE;
     struct err *e = run_members(f, g, &failed, &killed);
     if (!e && failed == SIZE_MAX) {
         e = commit_group(f, g);
         const bool blamed = e && str_eq(e->reason, REASON_MIGRATION_FAILED);
-        e = e && !f->finished ? abandon(f, e) : e;
+        e = e && !f->finished ? abandon(f, e, &stays) : e;
+        if (stays) {
+            return mydb_group_stays(f, g->from, g->to, e);
+        }
         return blamed ? mydb_record_failure(f, f->script.count, 0, e) : e;
     }
     if (e) {
-        return abandon(f, e);
+        e = abandon(f, e, &stays);
+        return stays ? mydb_group_stays(f, g->from, g->to, e) : e;
     }
-    e = abandon(f, mydb_statement_error(f, failed, killed));
-    if (mydb_error_is_lock(f->m->failure.code) && !killed && !g->temporary) {
+    e = abandon(f, mydb_statement_error(f, failed, killed), &stays);
+    if (stays) {
+        return mydb_group_stays(f, g->from, failed, e);
+    }
+    if (mydb_error_is_lock(f->m->failure.code) && !killed && !g->stateful) {
         err_free(e);
         *again = true;
         return mydb_patience_wait(f, failed, patience);
@@ -247,6 +253,7 @@ static struct err *run_group(struct mydb_file *f, size_t from, size_t *next)
     TRY(mydb_session_gone(f));
     struct mydb_patience patience;
     mydb_patience_init(f, &patience);
+    TRY(g.stateful ? mydb_wait_once(f) : mydb_wait_often(f));
     for (;;) {
         bool again = false;
         struct err *e = try_group(f, &g, &patience, &again);
@@ -316,7 +323,7 @@ static bool locks_first(const struct statement *s)
            (s->verb != VERB_OTHER && s->verb != VERB_DML) || mydb_starts_with(s, "truncate");
 }
 
-static struct err *give_up(struct mydb_file *f, size_t index, struct err *e)
+struct err *mydb_give_up(struct mydb_file *f, size_t index, struct err *e)
 {
     if (f->script.statements[index].class == STEP_OTHER) {
         err_free(not_begun(f, index, e->message)); // unrecorded, it will be asked about
@@ -341,7 +348,7 @@ static struct err *execute(struct mydb_file *f, size_t index, int64_t seq)
         }
         struct err *e = mydb_patience_wait(f, index, &patience);
         if (e) {
-            return give_up(f, index, e);
+            return mydb_give_up(f, index, e);
         }
     }
 }
@@ -352,6 +359,14 @@ static struct err *run_step(struct mydb_file *f, size_t index)
     int64_t seq = 0;
     TRY(write_intent(f, index, &seq));
     TRY(mydb_session_gone(f));
+    if (mydb_controls_itself(s)) {
+        TRY(mydb_wait_once(f));
+        TRY(mydb_execute_self(f, index, seq));
+        f->complete[index] = true;
+        mydb_engines_forget(f->m, s);
+        return mydb_session_look(f->m);
+    }
+    TRY(mydb_wait_often(f));
     TRY(execute(f, index, seq));
     f->open_seq = seq;
     f->complete[index] = true;
@@ -379,6 +394,7 @@ struct err *mydb_run_statements(struct mydb_file *f)
             continue;
         }
         TRY(mydb_engines_check(f, i));
+        f->temporary |= mydb_is_temporary(s);
         if (s->class == STEP_SESSION) {
             TRY(run_setting(f, i++));
         } else if (mydb_groups(s)) {

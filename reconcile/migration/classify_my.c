@@ -33,6 +33,7 @@ struct assignment {                /* one "name = value" of a SET list */
     struct token name;             /* the last word of a dotted name */
     bool global;                   /* GLOBAL, PERSIST, PERSIST_ONLY */
     bool user_variable;            /* @name */
+    bool computed;                 /* its value has a call, a query or a sequence */
     size_t value_start, value_end; /* equal: there is none */
 };
 
@@ -51,6 +52,7 @@ static bool take_scope(struct cursor *c, bool *global)
 /* False: the list is at its end. */
 static bool next_assignment(struct cursor *c, struct assignment *out)
 {
+    static const char *const sequence[] = { "NEXT", "NEXTVAL", "SELECT", NULL };
     *out = (struct assignment){ 0 };
     if (cursor_at_end(c)) {
         return false;
@@ -76,6 +78,7 @@ static bool next_assignment(struct cursor *c, struct assignment *out)
     out->value_start = c->tok.start;
     out->value_end = c->tok.start;
     while (!cursor_at_end(c) && !cursor_is_symbol(c, ',')) {
+        out->computed |= cursor_is_symbol(c, '(') || cursor_is_one_of(c, sequence);
         if (cursor_is_symbol(c, '(')) {
             cursor_skip_parens(c);
         } else {
@@ -101,10 +104,11 @@ static struct err *set_transaction(struct classify *x, struct cursor *c, struct 
 static struct err *set_list(struct classify *x, struct cursor *c, struct statement *s)
 {
     struct assignment a;
-    bool global = false;
+    bool global = false, computed = false;
 
     while (next_assignment(c, &a)) {
         global = global || a.global;
+        computed = computed || a.computed;
         if (a.user_variable) {
             continue;
         }
@@ -113,6 +117,9 @@ static struct err *set_list(struct classify *x, struct cursor *c, struct stateme
                 mem_printf("SET %.*s", (int)(a.name.end - a.name.start), c->lx.text + a.name.start);
             return refuse_control(x, what);
         }
+    }
+    if (computed) { /* a function, a sequence or a query may write, and gives another value next time */
+        return step(s, STEP_TRANSACTIONAL, VERB_SET);
     }
     return step(s, global ? STEP_REPEATABLE : STEP_SESSION, VERB_SET);
 }

@@ -140,6 +140,7 @@ struct err *my_create(struct classify *x, struct cursor *c, struct statement *s)
         return NULL;
     }
     if (table && head.temporary) {
+        (void)cursor_object(c, "table", false, s);
         return temporary(s, verb);
     }
     if (!table && !sequence && !database) {

@@ -174,8 +174,22 @@ background
 within 20 runner_in 'do sleep'
 kill -9 $runner
 finished
-run_expect "verify= answers: not there, so the statement runs again" 0 '' migrate
-is "and the rest" "$(q 'select count(*) from a')" 1
+run_expect "verify= is false, but a statement behind it makes it true: that is no answer" 8 \
+    'verify= is false, which statements behind it may change' migrate
+run_expect "a verdict" 0 '' "$SLUICE" resolve --url "$url" --version 2 --step 2 --verdict not-applied --reason 'looked'
+run_expect "leads on" 0 '' migrate
+is "to the rest" "$(q 'select count(*) from a')" 1
+
+fresh
+echo 'create table a (v int);' >sql/V1__a.sql
+run_expect "a table" 0 '' migrate
+printf -- "-- sluice: verify=select count(*) > 0 from a\ntruncate table a;\nbegin not atomic do sleep(2); insert into a values (1); end;\n" >sql/V2__x.sql
+background
+within 20 eval "[ -n \"\$(q \"select 1 from information_schema.processlist where info like '%do sleep(2)%' and info not like '%processlist%'\")\" ]"
+kill -9 $runner
+finished
+run_expect "verify= decides the last statement: not there, so it runs again" 0 '' migrate
+is "once" "$(q 'select count(*) from a')" 1
 
 fresh
 printf -- "-- sluice: verify=select count(*) = 2 from a\ncreate table a (v int);\ninsert into a values (1);\n" >sql/V1__v.sql

@@ -11,7 +11,12 @@
 static const struct class_row session[] = {
     { "set names utf8mb4", S_, VERB_SET, TX, NULL },
     { "set character set utf8", S_, VERB_SET, TX, NULL },
-    { "set @a = 1, @b = (select 1)", S_, VERB_SET, TX, NULL },
+    { "set @a = 1, @b = @@version", S_, VERB_SET, TX, NULL },
+    { "set @a = 1, @b = (select 1)", T_, VERB_SET, TX, NULL },
+    { "set @a = f()", T_, VERB_SET, TX, NULL },
+    { "set @a = next value for s", T_, VERB_SET, TX, NULL },
+    { "set @id := last_insert_id(), sql_mode = ''", T_, VERB_SET, TX, NULL },
+    { "set sql_mode = concat(@@sql_mode, ',ANSI')", T_, VERB_SET, TX, NULL },
     { "set foreign_key_checks = 0", S_, VERB_SET, TX, NULL },
     { "set session transaction isolation level read committed", S_, VERB_SET, TX, NULL },
     { "set role x", S_, VERB_SET, TX, NULL },

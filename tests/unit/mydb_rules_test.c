@@ -103,7 +103,15 @@ static struct statement make(char class, char *text)
                            .verb = VERB_DML,
                            .text = text,
                            .text_length = strlen(text) };
-    if (class == 'P') { // CREATE TEMPORARY TABLE
+    if (class == 'V') { // SET to a value that is computed
+        s.class = STEP_TRANSACTIONAL;
+        s.verb = VERB_SET;
+    }
+    if (class == 'P') { // CREATE TEMPORARY TABLE tt
+        static char name[] = "tt";
+        static struct object_ref table = { .name = name };
+        s.objects = &table;
+        s.object_count = 1;
         s.class = STEP_REPEATABLE;
         s.verb = VERB_CREATE;
         s.touches_session = true;
@@ -133,6 +141,48 @@ Test(mydb_rules, what_may_share_a_transaction)
         memcpy(text, members[i].text, sizeof text);
         const struct statement s = make(members[i].class, text);
         cr_expect_eq(mydb_groups(&s), members[i].groups, "%s", text);
+    }
+}
+
+// controls: may commit by itself, or stop half-way; touches: reads or leaves something of the session.
+static const struct {
+    char class, text[64];
+    bool controls, touches;
+} sessions[] = {
+    { 'X', "call p()", true, true },
+    { 'X', "/* c */ CALL p(@a)", true, true },
+    { 'X', "do sleep(1)", true, true },
+    { 'X', "execute s", true, true },
+    { 'X', "begin not atomic select 1; end", true, true },
+    { 'X', "insert into myisam values (1)", true, true },
+    { 'X', "frobnicate t", true, true },
+    { 'X', "truncate table t", false, false },
+    { 'X', "grant select on t to u", false, false },
+    { 'X', "create or replace table t (a int)", false, false },
+    { 'X', "rename table a to b, b to a", false, false },
+    { 'X', "set password for a = 'x'", false, false },
+    { 'T', "insert into t values (1)", false, false },
+    { 'T', "insert into t values (@a)", false, true },
+    { 'T', "insert into t values (last_insert_id())", false, true },
+    { 'T', "insert into t values ('@a', 'a@b', `@c`)", false, false },
+    { 'T', "select @@sql_mode into outfile_name from t", false, true },
+    { 'A', "create table t (a int default 1)", false, false },
+    { 'S', "set foreign_key_checks = 0", false, true },
+    { 'S', "use other", false, true },
+    { 'V', "set sql_mode = (select 'x')", false, true },
+    { 'P', "create temporary table tt (a int)", false, true },
+};
+
+Test(mydb_rules, what_touches_a_session)
+{
+    for (size_t i = 0; i < sizeof sessions / sizeof *sessions; i++) {
+        char text[64];
+        memcpy(text, sessions[i].text, sizeof text);
+        struct statement s = make(sessions[i].class, text);
+        cr_expect_eq(mydb_controls_itself(&s), sessions[i].controls, "%s: itself", text);
+        cr_expect_eq(mydb_touches_session(&s), sessions[i].touches, "%s: touches", text);
+        const struct script script = { .statements = &s, .count = 1 };
+        cr_expect_eq(mydb_uses_session(&script), sessions[i].touches, "%s: the file", text);
     }
 }
 
@@ -171,13 +221,39 @@ static const struct {
       -1 },
     { "LAST_INSERT_ID in a variable is lost",
       { { 'T', true, "insert into t values (1)" },
-        { 'S', false, "set @a = LAST_INSERT_ID()" },
+        { 'V', true, "set @a = LAST_INSERT_ID()" },
         { 'A', true, "alter table t add x int" },
         { 'T', false, "insert into u values (@a)" } },
       3 },
+    { "a setting that was computed is lost for all",
+      { { 'V', true, "set sql_mode = (select '')" },
+        { 'A', true, "alter table t add x int" },
+        { 'T', false, "insert into u values (1)" } },
+      2 },
+    { "so is one in a list behind a variable",
+      { { 'V', true, "set @a = f(), sql_mode = ''" },
+        { 'A', true, "alter table t add x int" },
+        { 'T', false, "insert into u values (1)" } },
+      2 },
+    { "INTO on a line of its own",
+      { { 'T', true, "select max(id)\n into\n @m from t" },
+        { 'A', true, "alter table t add x int" },
+        { 'T', false, "update t set parent = @m" } },
+      2 },
+    { "what a CALL has set",
+      { { 'X', true, "call p(@out)" },
+        { 'A', true, "alter table t add x int" },
+        { 'T', false, "insert into u values (@out)" } },
+      2 },
+    { "an UPDATE does not give LAST_INSERT_ID",
+      { { 'T', true, "insert into t values (1)" },
+        { 'A', true, "create table v (a int)" },
+        { 'T', false, "update t set x = 1" },
+        { 'T', false, "insert into u values (last_insert_id())" } },
+      3 },
     { "nobody needs it any more",
       { { 'T', true, "insert into t values (1)" },
-        { 'S', false, "set @a = LAST_INSERT_ID()" },
+        { 'V', true, "set @a = LAST_INSERT_ID()" },
         { 'A', true, "alter table t add x int" },
         { 'T', false, "insert into u values (7)" } },
       -1 },
@@ -207,8 +283,19 @@ static const struct {
         { 'A', true, "create table t (a int)" },
         { 'T', false, "insert into tt values (1)" } },
       -1 },
+    { "a temporary table of a query is another one",
+      { { 'P', false, "create temporary table tt select * from u" },
+        { 'A', true, "create table t (a int)" },
+        { 'T', false, "insert into t select a from tt" } },
+      2 },
+    { "one that was dropped would cover the real one",
+      { { 'P', false, "create temporary table tt (a int)" },
+        { 'A', true, "drop table tt" },
+        { 'A', true, "create table tt (a int)" },
+        { 'T', false, "insert into tt values (1)" } },
+      3 },
     { "an address is no variable",
-      { { 'S', false, "set @a = (select 1)" },
+      { { 'V', true, "set @a = (select 1)" },
         { 'A', true, "create table t (a int)" },
         { 'T', false, "insert into t values ('a@b')" } },
       -1 },
