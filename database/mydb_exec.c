@@ -97,3 +97,32 @@ struct err *mydb_wait_once(struct mydb_file *f)
 {
     return set_limits(f, f->run->request->execution->lock_retry_for_ms);
 }
+
+// ---- what the server takes ----------------------------------------------------------------------
+
+#define SMALL ((size_t)512 * 1024) // the smallest max_allowed_packet of a server in use is 1 MiB
+
+struct err *mydb_check_size(struct mydb_file *f, size_t index)
+{
+    const struct statement *s = &f->script.statements[index];
+    if (s->text_length < SMALL) {
+        return NULL;
+    }
+    AUTO(mydb_result_free_auto) struct mydb_result *result = NULL;
+    TRY(mydb_own_begin(f->m));
+    TRY(mydb_read(f->m, "read max_allowed_packet", "SELECT @@max_allowed_packet", &result));
+    TRY(mydb_own_end(f->m));
+    char **row = mydb_next(result);
+    const int64_t most = row ? mydb_int64(row[0], INT64_MAX) : INT64_MAX;
+    if ((int64_t)(s->text_length + strlen(f->m->tag)) < most) {
+        return NULL;
+    }
+    f->m->failure = (struct mydb_failure){ 0 };
+    run_failed(f->run, f->file, (int)index + 1, s->line, s->column, NULL, 0);
+    return mydb_record_failure(
+        f, index, 0,
+        err_new(ERR_TERMINAL, REASON_MIGRATION_FAILED,
+                "%s:%d:%d: statement %zu has %zu bytes and the server takes %" PRId64
+                ": make max_allowed_packet larger on the server, or the statement smaller",
+                f->file->path, s->line, s->column, index + 1, s->text_length, most));
+}

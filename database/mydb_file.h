@@ -54,6 +54,8 @@ void mydb_patience_init(const struct mydb_file *f, struct mydb_patience *p);
 struct err *mydb_patience_wait(struct mydb_file *f, size_t index, struct mydb_patience *p)
     ERR_MUST_USE;
 
+/* MigrationFailed: no statement of this size reaches the server, which ends the connection instead. */
+struct err *mydb_check_size(struct mydb_file *f, size_t index) ERR_MUST_USE;
 /* What may be tried again waits for a lock as long as lockTimeout says, again and again; what may not waits
  * once, as long as execution.lockRetryFor. */
 struct err *mydb_wait_often(struct mydb_file *f) ERR_MUST_USE;

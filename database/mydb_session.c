@@ -99,17 +99,21 @@ struct err *mydb_session_init(struct mydb *m)
 // makes even a read of it impossible: so its value is kept on the server.
 static const struct own {
     const char *name, *value;
+    bool mariadb; // on MySQL a file may not set it, nor may we
 } own[] = {
-    { "sql_mode", "'" OWN_MODE "'" },       { "character_set_client", "utf8mb4" },
-    { "character_set_results", "utf8mb4" }, { "collation_connection", "utf8mb4_bin" },
-    { "sql_select_limit", NO_LIMIT },       { "sql_big_selects", "1" },
-    { "sql_quote_show_create", "1" },       { "max_error_count", "64" },
+    { "sql_mode", "'" OWN_MODE "'", false },       { "character_set_client", "utf8mb4", false },
+    { "character_set_results", "utf8mb4", false }, { "collation_connection", "utf8mb4_bin", false },
+    { "sql_select_limit", NO_LIMIT, false },       { "sql_big_selects", "1", false },
+    { "sql_quote_show_create", "1", false },       { "max_error_count", "64", true },
 };
 
 static struct err *own_set(struct mydb *m)
 {
     AUTO(buf_done) struct buf sql = BUF(4096);
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        if (own[i].mariadb && !m->mariadb) {
+            continue;
+        }
         buf_addf(&sql, "%s@sluice_%s=@@%s, %s=%s", i ? ", " : "SET ", own[i].name, own[i].name,
                  own[i].name, own[i].value);
     }
@@ -120,6 +124,9 @@ static struct err *own_give_back(struct mydb *m)
 {
     AUTO(buf_done) struct buf sql = BUF(4096);
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        if (own[i].mariadb && !m->mariadb) {
+            continue;
+        }
         buf_addf(&sql, "%s%s=@sluice_%s", i ? ", " : "SET ", own[i].name, own[i].name);
     }
     return mydb_exec(m, "give the file its settings back", buf_text(&sql));

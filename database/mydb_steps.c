@@ -393,6 +393,7 @@ struct err *mydb_run_statements(struct mydb_file *f)
             i++;
             continue;
         }
+        TRY(mydb_check_size(f, i));
         TRY(mydb_engines_check(f, i));
         f->temporary |= mydb_is_temporary(s);
         if (s->class == STEP_SESSION) {

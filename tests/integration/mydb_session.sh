@@ -207,4 +207,32 @@ run_expect "it fails again" 3 'intt|syntax' migrate --placeholder t=blue
 sed -i 's/intt/${type}/' sql/V2__x.sql
 run_expect "a correction may name one more" 0 '' migrate --placeholder t=blue --placeholder type=bigint
 
+# ---- what cannot work is said before it is tried -------------------------------------------------
+
+q "set global max_allowed_packet = 1048576"
+for kind in "insert into t (id, s) values (1, '%s');" "do length('%s');" "create view u as select '%s' as s;" \
+    "begin not atomic do length('%s'); end;" "update t set n = length('%s');"; do
+    fresh
+    # shellcheck disable=SC2059
+    printf "$kind\n" "$(head -c 1100000 /dev/zero | tr '\0' x)" >sql/V2__large.sql
+    run_expect "too large for the server: ${kind:0:12}" 3 \
+        'V2__large.sql:1:1: statement 1 has [0-9]+ bytes and the server takes 1048576: make max_allowed_packet larger' migrate
+    printf 'create table v (a int);\n' >sql/V2__large.sql
+    run_expect "and a smaller one goes on: ${kind:0:12}" 0 '' migrate
+done
+q "set global max_allowed_packet = 16777216"
+
+for table in sluice_journal sluice_lease flyway_schema_history; do
+    for engine in MyISAM Aria MEMORY; do
+        fresh
+        [ "$engine" != MEMORY ] || [ $table != sluice_journal ] || continue # it has text columns
+        q "alter table $table engine=$engine"
+        echo 'create table u (a int);' >sql/V2__u.sql
+        run_expect "$table with engine $engine is refused" 6 \
+            "'$table' has engine $engine, which has no transactions: ALTER TABLE $table ENGINE=InnoDB first" migrate
+        q "alter table $table engine=InnoDB"
+        run_expect "$table: as it says" 0 '' migrate
+    done
+done
+
 done_testing
