@@ -225,7 +225,7 @@ fine "a failure that was none"
 mode exit-code=0 'message={"code":0,"outcome":"Done","reason":null,"message":null,"failed":null,"applied":{"count":1}}'
 before=$(jobs orders)
 effect orders
-migration orders "select pg_sleep(2); $insert"
+migration orders "select pg_sleep(6); $insert"
 wait_for "a process works" 60 runs
 kill -KILL "$(process_of "$(pod_of "$(last_job orders)")")"
 wait_for "it is killed and success is told: the work is done all the same" 90 plan_has "$sha"
