@@ -229,9 +229,22 @@ bool mydb_starts_with(const struct statement *s, const char *word)
     return !isalnum((unsigned char)p[length]) && p[length] != '_';
 }
 
+// SET STATEMENT a=1 FOR CALL p(): the statement behind it counts.
+static bool is_set_statement(const struct statement *s)
+{
+    AUTO(free_auto) char *text = skeleton(s);
+    const char *p = text + strspn(text, " \t\r\n");
+    p += str_starts(p, "set") ? 3 : 0;
+    p += strspn(p, " \t\r\n");
+    return str_starts(p, "statement") && !is_word_char(p[strlen("statement")]);
+}
+
 // DDL and grants commit before they begin, and are all or nothing.
 bool mydb_controls_itself(const struct statement *s)
 {
+    if (is_set_statement(s)) {
+        return s->class == STEP_OTHER;
+    }
     static const char *const whole[] = { "alter",    "create", "drop",     "grant",
                                          "optimize", "rename", "truncate", "revoke",
                                          "import",   "set",    NULL };

@@ -122,7 +122,11 @@ struct err *mydb_execute_self(struct mydb_file *f, size_t index, int64_t seq)
     for (;;) {
         enum mydb_kill killed = MYDB_KILL_NONE;
         bool again = false;
-        TRY(begin(f, seq));
+        struct err *unbegun = begin(f, seq);
+        if (unbegun) {
+            mydb_rollback(f->m);
+            return mydb_give_up(f, index, unbegun);
+        }
         const unsigned code = mydb_run_statement(f, index, &killed);
         if (!code && !killed) {
             return finish(f, seq);

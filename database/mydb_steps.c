@@ -197,7 +197,8 @@ static struct err *abandon(struct mydb_file *f, struct err *e, bool *stays)
 {
     const struct mydb_failure kept = f->m->failure;
     if (!mydb_lost(f->m)) {
-        AUTO(err_free_auto) struct err *broken = mydb_roll_back(f->m, stays);
+        err_free(
+            mydb_roll_back(f->m, stays)); // of a session that ended at it the server took all back
     }
     f->m->failure = kept;
     mydb_head_rewind(f->run);

@@ -138,6 +138,7 @@ like "it is said what may have stayed, and how it is settled" "$(<first)" \
     "a part of it may have stayed.*sluice resolve --version '2' --step 1 --verdict applied.not-applied"
 like "the next run asks the same" "$(<second)" 'OutcomeUnknown'
 half "a CALL that commits" 'call parts();' 8 '2 0 0'
+half "a CALL behind SET STATEMENT" 'set statement max_statement_time = 5 for call parts();' 8 '2 0 0'
 half "a compound" "begin not atomic insert into t (id) values (1); insert into nowhere values (1); end;" 3 '0 0 0'
 half "a compound with a transaction of its own" \
     "begin not atomic start transaction; insert into t (id) values (1); commit; signal sqlstate '45000'; end;" 8 '1 0 0'

@@ -156,6 +156,7 @@ static const struct {
     { 'X', "begin not atomic select 1; end", true, true },
     { 'X', "insert into myisam values (1)", true, true },
     { 'X', "frobnicate t", true, true },
+    { 'X', "set statement max_statement_time = 5 for call p()", true, true },
     { 'X', "truncate table t", false, false },
     { 'X', "grant select on t to u", false, false },
     { 'X', "create or replace table t (a int)", false, false },
