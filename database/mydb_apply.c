@@ -69,8 +69,7 @@ static struct err *check_resume(const struct mydb_file *f)
         ERR_TERMINAL, REASON_MIGRATION_FAILED,
         "%s:%d:%d: statement %zu needs a value of the session (a variable, LAST_INSERT_ID, "
         "a temporary table, a computed setting) that an interrupted attempt took with it: put the "
-        "value in, or "
-        "move the rest into a new file",
+        "value in, or move the rest into a new file",
         f->file->path, blocked->line, blocked->column,
         (size_t)(blocked - f->script.statements) + 1);
 }

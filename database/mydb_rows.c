@@ -52,6 +52,13 @@ char *mydb_sql_journal(const struct mydb *m, const struct journal_row *row, int6
     return buf_take(&sql);
 }
 
+void mydb_add_seq(struct buf *sql, const struct mydb *m, int64_t seq)
+{
+    buf_adds(sql, " WHERE history_table=");
+    mydb_add_text(sql, m->base.table);
+    buf_addf(sql, " AND seq=%" PRId64, seq);
+}
+
 char *mydb_sql_close(const struct mydb *m, int64_t seq, enum journal_state state,
                      const char *post_state, const char *error_code, const char *message)
 {
@@ -63,9 +70,9 @@ char *mydb_sql_close(const struct mydb *m, int64_t seq, enum journal_state state
         buf_adds(&sql, ", post_state=");
         mydb_add_text(&sql, post_state);
     }
-    if (state == JOURNAL_DONE) {
+    if (!message) {
         buf_adds(&sql, ", message=NULL"); // the mark of mydb_self.c
-    } else if (message) {
+    } else {
         AUTO(free_auto) char *cut =
             mem_strndup(message, str_utf8_cut(message, strlen(message), MESSAGE_MAX));
         buf_adds(&sql, ", error_code=");
@@ -73,9 +80,8 @@ char *mydb_sql_close(const struct mydb *m, int64_t seq, enum journal_state state
         buf_adds(&sql, ", message=");
         mydb_add_text(&sql, cut);
     }
-    buf_adds(&sql, " WHERE history_table=");
-    mydb_add_text(&sql, m->base.table);
-    buf_addf(&sql, " AND seq=%" PRId64 " AND state='intent'", seq);
+    mydb_add_seq(&sql, m, seq);
+    buf_adds(&sql, " AND state='intent'");
     return buf_take(&sql);
 }
 

@@ -229,13 +229,19 @@ bool mydb_starts_with(const struct statement *s, const char *word)
     return !isalnum((unsigned char)p[length]) && p[length] != '_';
 }
 
+// What stands behind SET in a skeleton; "": it is no SET.
+static const char *behind_set(const char *text)
+{
+    static const char blank[] = " \t\r\n";
+    const char *p = text + strspn(text, blank);
+    return str_starts(p, "set") ? p + 3 + strspn(p + 3, blank) : "";
+}
+
 // SET STATEMENT a=1 FOR CALL p(): the statement behind it counts.
 static bool is_set_statement(const struct statement *s)
 {
     AUTO(free_auto) char *text = skeleton(s);
-    const char *p = text + strspn(text, " \t\r\n");
-    p += str_starts(p, "set") ? 3 : 0;
-    p += strspn(p, " \t\r\n");
+    const char *p = behind_set(text);
     return str_starts(p, "statement") && !is_word_char(p[strlen("statement")]);
 }
 
@@ -280,8 +286,7 @@ bool mydb_uses_session(const struct script *script)
 static bool sets_setting(const struct statement *s)
 {
     AUTO(free_auto) char *text = skeleton(s);
-    const char *p = text + strspn(text, " \t\r\n");
-    const char *at = str_starts(p, "set") ? p + 3 + strspn(p + 3, " \t\r\n") : "";
+    const char *at = behind_set(text);
     return s->verb == VERB_SET && !(at[0] == '@' && at[1] != '@' && !strchr(at, ','));
 }
 
@@ -293,9 +298,7 @@ static bool is_step(const struct statement *s)
 // INSERT gives LAST_INSERT_ID() and ROW_COUNT() to the statement behind it.
 static bool is_insert(const struct statement *s)
 {
-    AUTO(free_auto) char *text = skeleton(s);
-    const char *p = text + strspn(text, " \t\r\n");
-    return str_starts(p, "insert") || str_starts(p, "replace");
+    return mydb_starts_with(s, "insert") || mydb_starts_with(s, "replace");
 }
 
 // White list: what ran is complete, so of the session's state only literal settings come back.

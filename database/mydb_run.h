@@ -57,11 +57,14 @@ struct mydb_head mydb_head_of(const struct run *run);
 void mydb_start_writing(struct run *run); /* what run->seen says is committed */
 void mydb_head_rewind(struct run *run);   /* after a rollback: to m->committed */
 
+/* "look, then: sluice resolve ...": how a person settles an unknown outcome; owned. */
+char *mydb_how_to_resolve(const struct migration *file, int32_t step);
 /* A new session in place of one that a file has used: the lock goes over without a gap, the lease and the
  * history must be as this run left them. ERR_CONFLICT: they are not. */
 struct err *mydb_renew(struct run *run) ERR_MUST_USE;
 
 char *mydb_sql_journal(const struct mydb *m, const struct journal_row *row, int64_t elapsed_ms);
+void mydb_add_seq(struct buf *sql, const struct mydb *m, int64_t seq); /* WHERE: that journal row */
 char *mydb_sql_close(const struct mydb *m, int64_t seq, enum journal_state state,
                      const char *post_state, const char *error_code, const char *message);
 char *mydb_sql_history_delete(const struct mydb *m, int32_t rank);

@@ -7,8 +7,8 @@
 #include "reconcile/model/reason.h"
 
 #define NOT_ROLLED_BACK 1196 // "Some non-transactional changed tables couldn't be rolled back"
-#define MARK                                                                                       \
-    "running" // in the intent row's message, in the statement's transaction: seen if it commits
+// In the intent row's message, written in the statement's transaction: seen if that has committed.
+#define MARK "running"
 
 // ---- taking back --------------------------------------------------------------------------------
 
@@ -35,9 +35,7 @@ static struct err *read_mark(struct mydb *m, int64_t seq, bool *stays)
     AUTO(buf_done) struct buf sql = BUF(4096);
     buf_adds(&sql, "SELECT message FROM ");
     mydb_add_table(&sql, m, "sluice_journal");
-    buf_adds(&sql, " WHERE history_table=");
-    mydb_add_text(&sql, m->base.table);
-    buf_addf(&sql, " AND seq=%" PRId64, seq);
+    mydb_add_seq(&sql, m, seq);
     AUTO(mydb_result_free_auto) struct mydb_result *result = NULL;
     TRY(mydb_own_begin(m));
     TRY(mydb_read(m, "look whether the statement committed", buf_text(&sql), &result));
@@ -49,15 +47,12 @@ static struct err *read_mark(struct mydb *m, int64_t seq, bool *stays)
 
 static struct err *unknown(const struct mydb_file *f, size_t index, const struct err *e)
 {
-    const struct migration *file = f->file;
-    const bool version = version_set(&file->version);
+    AUTO(free_auto) char *how = mydb_how_to_resolve(f->file, (int32_t)index + 1);
     return err_new(
         ERR_TERMINAL, REASON_OUTCOME_UNKNOWN,
         "%s; a part of it may have stayed (it committed by itself, or it wrote to tables "
-        "without transactions), so it does not run again by itself; look, then: sluice "
-        "resolve --%s '%s' --step %zu --verdict applied|not-applied --reason TEXT",
-        e->message, version ? "version" : "description",
-        version ? file->version.text : file->description, index + 1);
+        "without transactions), so it does not run again by itself; %s",
+        e->message, how);
 }
 
 // ---- one statement ------------------------------------------------------------------------------
@@ -68,9 +63,8 @@ static struct err *begin(struct mydb_file *f, int64_t seq)
     AUTO(buf_done) struct buf mark = BUF(4096);
     buf_adds(&mark, "UPDATE ");
     mydb_add_table(&mark, m, "sluice_journal");
-    buf_adds(&mark, " SET message='" MARK "' WHERE history_table=");
-    mydb_add_text(&mark, m->base.table);
-    buf_addf(&mark, " AND seq=%" PRId64, seq);
+    buf_adds(&mark, " SET message='" MARK "'");
+    mydb_add_seq(&mark, m, seq);
     AUTO(strlist_done) struct strlist sql = { 0 };
     strlist_add(&sql, buf_text(&mark));
     return mydb_write(f->run, &sql, MYDB_BEGIN, NULL);

@@ -80,19 +80,25 @@ static void add_states(const struct open_step *o, struct buf *text)
     }
 }
 
+char *mydb_how_to_resolve(const struct migration *file, int32_t step)
+{
+    const bool version = version_set(&file->version);
+    return mem_printf("look, then: sluice resolve --%s '%s' --step %" PRId32
+                      " --verdict applied|not-applied --reason TEXT",
+                      version ? "version" : "description",
+                      version ? file->version.text : file->description, step);
+}
+
 static struct err *unknown(struct open_step *o, const char *why)
 {
     AUTO(buf_done) struct buf states = BUF(600);
     add_states(o, &states);
-    const bool version = version_set(&o->file->version);
+    AUTO(free_auto) char *how = mydb_how_to_resolve(o->file, o->row->step);
     run_failed(o->run, o->file, o->row->step, o->row->line, 1, NULL, 0);
-    return err_new(
-        ERR_TERMINAL, REASON_OUTCOME_UNKNOWN,
-        "%s:%" PRId32 ": statement %" PRId32 ": an attempt was interrupted inside it and "
-        "%s; look, then: sluice resolve --%s '%s' --step %" PRId32
-        " --verdict applied|not-applied --reason TEXT%s",
-        o->file->path, o->row->line, o->row->step, why, version ? "version" : "description",
-        version ? o->file->version.text : o->file->description, o->row->step, buf_text(&states));
+    return err_new(ERR_TERMINAL, REASON_OUTCOME_UNKNOWN,
+                   "%s:%" PRId32 ": statement %" PRId32
+                   ": an attempt was interrupted inside it and %s; %s%s",
+                   o->file->path, o->row->line, o->row->step, why, how, buf_text(&states));
 }
 
 static struct err *ask_verify(struct open_step *o)

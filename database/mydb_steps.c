@@ -197,8 +197,8 @@ static struct err *abandon(struct mydb_file *f, struct err *e, bool *stays)
 {
     const struct mydb_failure kept = f->m->failure;
     if (!mydb_lost(f->m)) {
-        err_free(
-            mydb_roll_back(f->m, stays)); // of a session that ended at it the server took all back
+        // A session that ends at its ROLLBACK has been taken back by the server.
+        err_free(mydb_roll_back(f->m, stays));
     }
     f->m->failure = kept;
     mydb_head_rewind(f->run);

@@ -4,9 +4,7 @@
 
 static void newcomer_empty(struct world *w, const char *rule)
 {
-    w->count = w->plan.database_count = 2;
-    everywhere(w, 2);
-    w->waves[0].soak_ms = HOUR_MS;
+    two_verified(w);
     w->count = w->plan.database_count = 3;
     edit(w);
     world_settle(w, 60000);
@@ -15,9 +13,7 @@ static void newcomer_empty(struct world *w, const char *rule)
 
 static void catch_up_and_another(struct world *w, const char *rule)
 {
-    w->count = w->plan.database_count = 2;
-    everywhere(w, 2);
-    w->waves[0].soak_ms = HOUR_MS;
+    two_verified(w);
     has_history(w, 3, 0); /* a newcomer that does not answer yet */
     w->databases[3].up = false;
     w->count = w->plan.database_count = 4;
@@ -44,9 +40,7 @@ static void until_catch_up(struct world *w, const char *rule)
 
 static void filled_in_its_catch_up(struct world *w, const char *rule)
 {
-    w->count = w->plan.database_count = 2;
-    everywhere(w, 2);
-    w->waves[0].soak_ms = HOUR_MS;
+    two_verified(w);
     w->count = w->plan.database_count = 3;
     edit(w);
     until_catch_up(w, rule);
@@ -64,9 +58,7 @@ static void filled_in_its_catch_up(struct world *w, const char *rule)
 /* What it has got is its catch-up's own. */
 static void failed_in_its_catch_up(struct world *w, const char *rule)
 {
-    w->count = w->plan.database_count = 2;
-    everywhere(w, 2);
-    w->waves[0].soak_ms = HOUR_MS;
+    two_verified(w);
     w->databases[2].fails = 2;
     w->count = w->plan.database_count = 3;
     edit(w);

@@ -272,9 +272,7 @@ static void added_empty(struct world *w, const char *rule)
 
 static void newcomer_with_history(struct world *w, const char *rule)
 {
-    w->count = w->plan.database_count = 2;
-    everywhere(w, 2);
-    w->waves[0].soak_ms = HOUR_MS;
+    two_verified(w);
     has_history(w, 2, 0);
     w->count = w->plan.database_count = 3;
     edit(w);

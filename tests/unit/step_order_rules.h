@@ -33,6 +33,14 @@ static inline void everywhere(struct world *w, int files)
     settle_with(w, files);
 }
 
+/* V1 and V2 are on two databases, verified; others may come. */
+static inline void two_verified(struct world *w)
+{
+    w->count = w->plan.database_count = 2;
+    everywhere(w, 2);
+    w->waves[0].soak_ms = HOUR_MS;
+}
+
 /* V1 is everywhere and verified, V2 on orders, which soaks. */
 static inline void in_the_soak(struct world *w)
 {
