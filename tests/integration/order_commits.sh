@@ -122,17 +122,21 @@ readme() {
 # In the last wave, with one about to run and one that waits.
 more_in_last_wave() {
     begin
+    local one
     plan soak=10 gate=g1 more='maxParallel: 1'
     lock b
+    lock c
     file V2__second
     push second
-    wait_for "one of the last wave runs" 60 eval '[ "$(plan_json .status.rollout.wave) $(plan_json .status.summary.running)" = "rest 1" ]'
+    wait_for "one of the last wave runs" 60 eval '[ -n "$(waiting)" ]'
+    one=$(waiting) # whose look came back first
     file V3__third
     push third
     wait_for "a newer commit comes" 30 eval '[[ "$(message Ready)" == *anew* ]]'
     unlock b
+    unlock c
     done_all
-    kept "in the last wave: the new file goes canary first, and what waited waits for it" 'V2|V3' 'a b c'
+    kept "in the last wave: the new file goes canary first, and what waited waits for it" 'V2|V3' "a $one $(tr -d "$one" <<<bc)"
 }
 
 # ---- retry -------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@
 #   gate_fails SOAK            the same with gate g1, but it says no: the roll-out has stopped
 #   done_all                   the commit reaches everybody
 #   lock, unlock DATABASE      its files wait in between
+#   waiting                    the databases of pg whose files do, now
 #   answer DATABASE yes|no     what its gates say from now on
 #   canary_first ENTRIES       those, with $canary first
 #   note WORDS                 a line for the witness
@@ -219,6 +220,11 @@ lock() {
 unlock() {
     db_sql pg postgres "select pg_terminate_backend(pid) from pg_stat_activity
         where datname = '${S}_$1' and query like '%pg_sleep(200)%' and pid <> pg_backend_pid()" >/dev/null
+}
+
+waiting() {
+    db_sql pg postgres "select string_agg(substr(datname, ${#S} + 2), ' ' order by datname) from pg_stat_activity
+        where datname like '${S}\_%' and wait_event_type = 'Lock' and query like '%mark:$S:%'"
 }
 
 answer() {
