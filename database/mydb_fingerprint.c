@@ -40,6 +40,7 @@ void mydb_states_done(struct mydb_states *states)
     for (size_t i = 0; i < states->count; i++) {
         free(states->items[i].type);
         free(states->items[i].name);
+        free(states->items[i].definition);
     }
     free(states->items);
     *states = (struct mydb_states){ 0 };
@@ -50,7 +51,13 @@ static void set_state(struct mydb_state *s, const char *text)
     snprintf(s->state, sizeof s->state, "%s", text);
 }
 
-static void hash_row(const struct show *show, char **row, size_t columns, struct mydb_state *out)
+static void set_definition(struct mydb_state *s, const char *text)
+{
+    mem_strset(&s->definition, text);
+    sha256_hex(text, strlen(text), s->state);
+}
+
+static void keep_row(const struct show *show, char **row, size_t columns, struct mydb_state *out)
 {
     if (columns <= show->text || !row || !row[show->text]) { // not the definer: the body is NULL
         set_state(out, MYDB_UNREADABLE);
@@ -66,10 +73,50 @@ static void hash_row(const struct show *show, char **row, size_t columns, struct
     } else {
         buf_adds(&text, row[show->text]);
     }
-    sha256_hex(buf_text(&text), text.len, out->state);
+    set_definition(out, buf_text(&text));
 }
 
-static struct err *read_state(struct mydb *m, struct mydb_state *s)
+// ---- views: with every name in full, whatever the current schema ----------------------------------
+
+static bool is_view(const struct mydb_state *s)
+{
+    return s->definition && (str_eq(s->type, "view") ||
+                             (str_eq(s->type, "table") && strstr(s->definition, " VIEW `") &&
+                              !str_starts(s->definition, "CREATE TABLE")));
+}
+
+static struct err *read_view(struct mydb *m, struct mydb_state *s)
+{
+    AUTO(free_auto) char *schema = NULL;
+    AUTO(free_auto) char *name = mydb_name_parts(s->name, &schema);
+    AUTO(buf_done) struct buf sql = BUF(8192);
+    buf_adds(&sql, "SELECT CONCAT_WS('\n', check_option, character_set_client, "
+                   "collation_connection, view_definition) FROM information_schema.views "
+                   "WHERE view_definition <> '' AND table_schema=");
+    mydb_add_text(&sql, schema);
+    buf_adds(&sql, " AND table_name=");
+    mydb_add_text(&sql, name);
+    AUTO(mydb_result_free_auto) struct mydb_result *result = NULL;
+    const unsigned code = mydb_try_read(m, buf_text(&sql), &result);
+    char **row = code == 0 ? mydb_next(result) : NULL;
+    if (code && (mydb_lost(m) || mydb_error_is_lock(code))) {
+        return mydb_error(m, "read the definition of a view");
+    }
+    if (!row || !row[0]) {
+        free(s->definition);
+        s->definition = NULL;
+        set_state(s, MYDB_UNREADABLE);
+        return NULL;
+    }
+    AUTO(free_auto) char *text =
+        mem_printf("%.*s\n%s", (int)mydb_view_head(s->definition), s->definition, row[0]);
+    set_definition(s, text);
+    return NULL;
+}
+
+// ---- reading ------------------------------------------------------------------------------------
+
+static struct err *show_create(struct mydb *m, struct mydb_state *s)
 {
     const struct show *show = find_show(s->type);
     if (!show || !mydb_name_is_quoted(s->name)) {
@@ -81,7 +128,7 @@ static struct err *read_state(struct mydb *m, struct mydb_state *s)
     const unsigned code = mydb_try_read(m, sql, &result);
     char **row = code == 0 ? mydb_next(result) : NULL;
     if (row) {
-        hash_row(show, row, mydb_columns(result), s);
+        keep_row(show, row, mydb_columns(result), s);
     } else if (mydb_error_is_absent(code)) {
         set_state(s, MYDB_ABSENT);
     } else if (mydb_lost(m) || mydb_error_is_lock(code)) {
@@ -90,6 +137,30 @@ static struct err *read_state(struct mydb *m, struct mydb_state *s)
         set_state(s, MYDB_UNREADABLE);
     }
     return NULL;
+}
+
+// The first reading was in the file's time zone; most tables have nothing that shows it.
+static struct err *read_in_utc(struct mydb *m, struct mydb_state *s)
+{
+    TRY(mydb_utc_begin(m));
+    struct err *e = show_create(m, s);
+    return e ? e : mydb_utc_end(m);
+}
+
+static struct err *read_state(struct mydb *m, struct mydb_state *s)
+{
+    TRY(show_create(m, s));
+    if (s->form == MYDB_FORM_SESSION) {
+        if (s->definition && str_eq(s->type, "table") && mydb_shows_time(s->definition)) {
+            set_state(s, MYDB_UNREADABLE); // the session that hashed it is gone, with its time zone
+        }
+        return NULL;
+    }
+    if (is_view(s)) {
+        return read_view(m, s);
+    }
+    const bool zoned = s->definition && str_eq(s->type, "table") && mydb_shows_time(s->definition);
+    return zoned ? read_in_utc(m, s) : NULL;
 }
 
 static struct err *read_states(struct mydb *m, struct mydb_states *states)
@@ -125,6 +196,7 @@ struct err *mydb_fingerprint(struct mydb *m, const struct statement *s, struct m
         struct mydb_state *state = &states.items[states.count++];
         state->type = mem_strdup(ref->type ? ref->type : "");
         state->name = qualified(m, find_show(ref->type), ref);
+        state->form = MYDB_FORM_FIXED;
     }
     TRY(read_states(m, &states));
     *out = states;
@@ -140,6 +212,7 @@ struct err *mydb_fingerprint_again(struct mydb *m, const struct mydb_states *bef
     for (; states.count < before->count; states.count++) {
         states.items[states.count].type = mem_strdup(before->items[states.count].type);
         states.items[states.count].name = mem_strdup(before->items[states.count].name);
+        states.items[states.count].form = before->items[states.count].form;
     }
     TRY(read_states(m, &states));
     *out = states;
@@ -149,7 +222,7 @@ struct err *mydb_fingerprint_again(struct mydb *m, const struct mydb_states *bef
 
 // ---- as JSON ------------------------------------------------------------------------------------
 
-char *mydb_states_format(const struct mydb_states *states)
+char *mydb_states_format(const struct mydb_states *states, bool definitions)
 {
     AUTO(json_free_auto) struct json *array = json_array();
     for (size_t i = 0; i < states->count; i++) {
@@ -157,6 +230,12 @@ char *mydb_states_format(const struct mydb_states *states)
         json_set_string(object, "type", states->items[i].type);
         json_set_string(object, "name", states->items[i].name);
         json_set_string(object, "state", states->items[i].state);
+        if (states->items[i].form == MYDB_FORM_FIXED) {
+            json_set_int64(object, "form", MYDB_FORM_FIXED);
+        }
+        if (definitions) {
+            json_set_string_opt(object, "definition", states->items[i].definition);
+        }
         json_push(array, object);
     }
     return json_text(array);
@@ -188,8 +267,28 @@ bool mydb_states_parse(const char *text, struct mydb_states *out)
         s->type = mem_strdup(type);
         s->name = mem_strdup(name);
         set_state(s, state);
+        s->form = json_get(item, "form") ? MYDB_FORM_FIXED : MYDB_FORM_SESSION;
+        s->definition = mem_strdup(json_get_string(item, "definition"));
     }
     *out = states;
     states = (struct mydb_states){ 0 };
     return true;
+}
+
+void mydb_states_take_definitions(struct mydb_states *states, const char *text)
+{
+    AUTO(mydb_states_done) struct mydb_states full = { 0 };
+    if (!text || !mydb_states_parse(text, &full) || full.count != states->count) {
+        return;
+    }
+    for (size_t i = 0; i < full.count; i++) {
+        struct mydb_state *to = &states->items[i], *from = &full.items[i];
+        char hash[SHA256_HEX_LEN + 1];
+        sha256_hex(from->definition ? from->definition : "",
+                   from->definition ? strlen(from->definition) : 0, hash);
+        if (from->definition && str_eq(to->name, from->name) && str_eq(to->state, hash)) {
+            to->definition = from->definition;
+            from->definition = NULL;
+        }
+    }
 }

@@ -79,9 +79,7 @@ static bool happened(enum step_verb verb, const struct changes *c)
     case VERB_CREATE_INDEX:
     case VERB_DROP_INDEX:
         return altered(c);
-    case VERB_NONE: // the words are gone, the states are not
-        return created(c) || dropped(c) || altered(c);
-    default:
+    default: // VERB_NONE: the words are gone
         return false;
     }
 }
@@ -100,5 +98,8 @@ enum mydb_recovery mydb_recover(enum step_class class, enum step_verb verb,
     if (c.equal == count) {
         return MYDB_RECOVERY_AGAIN;
     }
-    return happened(verb, &c) ? MYDB_RECOVERY_DONE : MYDB_RECOVERY_UNKNOWN;
+    if (!happened(verb, &c)) {
+        return MYDB_RECOVERY_UNKNOWN;
+    }
+    return verb == VERB_DROP ? MYDB_RECOVERY_DONE : MYDB_RECOVERY_COMPARE;
 }

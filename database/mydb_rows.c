@@ -66,10 +66,8 @@ char *mydb_sql_close(const struct mydb *m, int64_t seq, enum journal_state state
     buf_adds(&sql, "UPDATE ");
     mydb_add_table(&sql, m, "sluice_journal");
     buf_addf(&sql, " SET state='%s', finished=UTC_TIMESTAMP(6)", journal_state_text(state));
-    if (post_state) {
-        buf_adds(&sql, ", post_state=");
-        mydb_add_text(&sql, post_state);
-    }
+    buf_adds(&sql, ", post_state="); // an intent's definitions have done their duty
+    mydb_add_text(&sql, post_state);
     if (!message) {
         buf_adds(&sql, ", message=NULL"); // the mark of mydb_self.c
     } else {

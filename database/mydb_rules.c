@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 #include "database/mydb_rules.h"
+#include "database/mydb_words.h"
 #include "reconcile/base/auto.h"
 #include "reconcile/base/mem.h"
 #include "reconcile/base/str.h"
@@ -41,86 +42,6 @@ bool mydb_grant_too_powerful(const char *grant)
     return false;
 }
 
-// ---- normal forms -------------------------------------------------------------------------------
-
-// p is at an opening quote: past the closing one. Doubled quotes and backslashes stay inside.
-static const char *skip_quoted(const char *p)
-{
-    const char quote = *p++;
-    for (; *p; p++) {
-        if (*p == '\\' && quote != '`' && p[1]) {
-            p++;
-        } else if (*p == quote && p[1] == quote) {
-            p++;
-        } else if (*p == quote) {
-            return p + 1;
-        }
-    }
-    return p;
-}
-
-static const char *table_options(const char *text)
-{
-    int depth = 0;
-    for (const char *p = text; *p;) {
-        if (*p == '\'' || *p == '`' || *p == '"') {
-            p = skip_quoted(p);
-            continue;
-        }
-        depth += *p == '(';
-        if (*p == ')' && --depth == 0) {
-            return p;
-        }
-        p++;
-    }
-    return text;
-}
-
-void mydb_normalize_table(const char *text, struct buf *out)
-{
-    static const char option[] = " AUTO_INCREMENT=";
-    const char *p = table_options(text);
-    buf_add(out, text, (size_t)(p - text));
-    while (*p) {
-        const char *start = p;
-        if (*p == '\'' || *p == '`' || *p == '"') {
-            p = skip_quoted(p);
-        } else if (str_starts(p, option)) {
-            p += strlen(option);
-            p += strspn(p, "0123456789");
-            continue;
-        } else {
-            p++;
-        }
-        buf_add(out, start, (size_t)(p - start));
-    }
-}
-
-// Past the closing backtick; NULL: not a quoted name.
-static const char *quoted_part(const char *p)
-{
-    if (*p++ != '`') {
-        return NULL;
-    }
-    const char *start = p;
-    for (; *p; p++) {
-        if (*p == '`' && p[1] != '`') {
-            return p > start ? p + 1 : NULL;
-        }
-        p += *p == '`';
-    }
-    return NULL;
-}
-
-bool mydb_name_is_quoted(const char *name)
-{
-    const char *p = quoted_part(name);
-    if (p && *p == '.') {
-        p = quoted_part(p + 1);
-    }
-    return p && *p == '\0';
-}
-
 // ---- what a session carries from one statement to the next ---------------------------------------
 
 // The statement in lower case, without comments, with strings emptied. Owned.
@@ -143,11 +64,6 @@ static char *skeleton(const struct statement *s)
         }
     }
     return out;
-}
-
-static bool is_word_char(char c)
-{
-    return isalnum((unsigned char)c) || c == '_' || c == '$' || (unsigned char)c >= 0x80;
 }
 
 bool mydb_mentions(const struct statement *s, const char *name)
@@ -200,21 +116,6 @@ bool mydb_groups(const struct statement *s)
     }
     AUTO(free_auto) char *text = skeleton(s);
     return !strstr(text, "autocommit") && !strstr(text, "transaction") && !strstr(text, "global");
-}
-
-static const char *skip_space(const char *p)
-{
-    for (;;) {
-        p += strspn(p, " \t\r\n\f\v");
-        if (p[0] == '/' && p[1] == '*' && p[2] != '!') {
-            const char *end = strstr(p + 2, "*/");
-            p = end ? end + 2 : p + strlen(p);
-        } else if (*p == '#' || (p[0] == '-' && p[1] == '-')) {
-            p += strcspn(p, "\n");
-        } else {
-            return p;
-        }
-    }
 }
 
 bool mydb_starts_with(const struct statement *s, const char *word)

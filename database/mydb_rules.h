@@ -41,24 +41,44 @@ struct mydb_state {                 /* one object; strings owned */
     char *type;                     /* as in struct object_ref */
     char *name;                     /* quoted, with schema: `s`.`t` */
     char state[SHA256_HEX_LEN + 1]; /* 64 hex, absent, unreadable */
+    int form;                       /* MYDB_FORM_…: how the state was made */
+    char *definition; /* the text that was hashed; NULL: absent, unreadable, unknown */
 };
+
+enum {                     /* docs/formats.md 1.1 */
+    MYDB_FORM_SESSION = 1, /* of 0.1: in the session's time zone, a view by the current schema */
+    MYDB_FORM_FIXED = 2,
+};
+
+/* Does SHOW CREATE TABLE depend on the session's time zone: a TIMESTAMP with a default that is written out? */
+bool mydb_shows_time(const char *text);
+/* SHOW CREATE VIEW up to the view's name, which depends on the current schema as all behind it does. */
+size_t mydb_view_head(const char *text);
+/* The definition under another quoted name; NULL: not one that can be made again so. Owned. */
+char *mydb_renamed_definition(const char *type, const char *text, const char *name);
 
 /* SHOW CREATE TABLE without AUTO_INCREMENT=n among the table's options: it moves by plain INSERTs. */
 void mydb_normalize_table(const char *text, struct buf *out);
 /* `a`, `a`.`b`: quoted as mydb_add_ident() does, nothing else. */
 bool mydb_name_is_quoted(const char *name);
+/* The name of such a one without quotes; *schema: "" if it has none. Both owned. */
+char *mydb_name_parts(const char *quoted, char **schema);
+
+/* The statement with `prefix` in front of each constraint's name, which is the schema's and not the table's. */
+char *mydb_prefix_constraints(const char *sql, const char *prefix);
 
 /* ---- recovery ----------------------------------------------------------------------------- */
 
 enum mydb_recovery {
     MYDB_RECOVERY_AGAIN,   /* it did not happen, or a repeat does no harm */
     MYDB_RECOVERY_DONE,    /* it happened: inferred */
+    MYDB_RECOVERY_COMPARE, /* something happened: it, if the objects now are what it makes of them */
     MYDB_RECOVERY_UNKNOWN, /* a verdict is needed */
 };
 
 /* An attempt ended inside the statement: what happened (docs/engine.md 6.4)? By direction: `now`
  * has the same objects as `before`, in the same order. VERB_NONE: the statement was changed since,
- * then only the states speak. */
+ * then nobody knows what it would have made. */
 enum mydb_recovery mydb_recover(enum step_class class, enum step_verb verb,
                                 const struct mydb_state *before, const struct mydb_state *now,
                                 size_t count);

@@ -16,10 +16,21 @@ struct err *mydb_fingerprint(struct mydb *m, const struct statement *s, struct m
 /* The same objects again, as a recorded pre_state names them. */
 struct err *mydb_fingerprint_again(struct mydb *m, const struct mydb_states *before,
                                    struct mydb_states *out) ERR_MUST_USE;
-char *mydb_states_format(const struct mydb_states *states); /* JSON of docs/formats.md 1; owned */
+/* JSON of docs/formats.md 1.1, with the texts if `definitions`; owned. */
+char *mydb_states_format(const struct mydb_states *states, bool definitions);
 /* False: not such JSON, or a name that is not quoted as ours are. */
 bool mydb_states_parse(const char *text, struct mydb_states *out);
+/* The texts that an intent row keeps, each only if it hashes to the state of that object. */
+void mydb_states_take_definitions(struct mydb_states *states, const char *text);
 void mydb_states_done(struct mydb_states *states);
+
+/* ---- mydb_expect.c ------------------------------------------------------------------------ */
+
+/* Is what stands there now what the statement makes of what stood there before? It is applied to empty objects
+ * in a schema of ours, or under names of ours, which are removed again. *why (owned): it cannot be told. */
+struct err *mydb_expected(struct run *run, const struct script *script, size_t index,
+                          const struct mydb_states *before, const struct mydb_states *now,
+                          bool *equal, char **why) ERR_MUST_USE;
 
 /* ---- mydb_cancel.c: the watchdog ---------------------------------------------------------- */
 

@@ -101,10 +101,15 @@ static const struct own {
     const char *name, *value;
     bool mariadb; // on MySQL a file may not set it, nor may we
 } own[] = {
-    { "sql_mode", "'" OWN_MODE "'", false },       { "character_set_client", "utf8mb4", false },
-    { "character_set_results", "utf8mb4", false }, { "collation_connection", "utf8mb4_bin", false },
-    { "sql_select_limit", NO_LIMIT, false },       { "sql_big_selects", "1", false },
-    { "sql_quote_show_create", "1", false },       { "max_error_count", "64", true },
+    { "sql_mode", "'" OWN_MODE "'", false },
+    { "character_set_client", "utf8mb4", false },
+    { "character_set_results", "utf8mb4", false },
+    { "collation_connection", "utf8mb4_bin", false },
+    { "sql_select_limit", NO_LIMIT, false },
+    { "sql_big_selects", "1", false },
+    { "sql_quote_show_create", "1", false },
+    { "time_zone", "_latin1'+00:00'", false },
+    { "max_error_count", "64", true },
 };
 
 static struct err *own_set(struct mydb *m)
@@ -140,6 +145,17 @@ struct err *mydb_own_begin(struct mydb *m)
 struct err *mydb_own_end(struct mydb *m)
 {
     return m->session.foreign ? own_give_back(m) : NULL;
+}
+
+// Before a file has set anything our statements need no settings around them, but for the time zone.
+struct err *mydb_utc_begin(struct mydb *m)
+{
+    return m->session.foreign ? NULL : own_set(m);
+}
+
+struct err *mydb_utc_end(struct mydb *m)
+{
+    return m->session.foreign ? NULL : own_give_back(m);
 }
 
 // ---- what changed -------------------------------------------------------------------------------

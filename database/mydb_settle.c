@@ -13,7 +13,7 @@ struct open_step {
     const struct migration *file;
     const struct journal_row *row; /* intent */
     struct script script;
-    enum step_verb verb; /* VERB_NONE: the statement is another one now */
+    const struct statement *statement; /* NULL: it is another one now */
     struct mydb_states before, now;
 };
 
@@ -26,7 +26,7 @@ static void open_step_done(struct open_step *o)
 
 // ---- reading ------------------------------------------------------------------------------------
 
-static void find_verb(struct open_step *o)
+static void find_statement(struct open_step *o)
 {
     const struct identity *id = &o->run->db->identity;
     AUTO(err_free_auto) struct err *unreadable =
@@ -38,7 +38,14 @@ static void find_verb(struct open_step *o)
     const struct statement *s = &o->script.statements[step - 1];
     char hex[SHA256_HEX_LEN + 1];
     hex_format(s->sha256, SHA256_LEN, hex);
-    o->verb = str_eq(hex, o->row->statement_sha256) ? s->verb : VERB_NONE;
+    o->statement = str_eq(hex, o->row->statement_sha256) ? s : NULL;
+}
+
+// A row of an earlier version may have counted a statement among those that its definition decides.
+static enum step_class class_of(const struct open_step *o)
+{
+    const enum step_class class = (enum step_class)o->row->step_class;
+    return class == STEP_ATOMIC && o->statement ? o->statement->class : class;
 }
 
 static struct err *read_states(struct open_step *o)
@@ -46,6 +53,7 @@ static struct err *read_states(struct open_step *o)
     if (!o->row->pre_state || !mydb_states_parse(o->row->pre_state, &o->before)) {
         return NULL; // nothing to compare: class X, R and T have none
     }
+    mydb_states_take_definitions(&o->before, o->row->post_state);
     const int64_t end = clock_mono_ms() + o->run->request->execution->lock_retry_for_ms;
     for (;;) {
         struct err *e = mydb_fingerprint_again(o->m, &o->before, &o->now);
@@ -61,7 +69,7 @@ static struct err *read_states(struct open_step *o)
 
 static struct err *infer(struct open_step *o)
 {
-    AUTO(free_auto) char *post = o->now.count > 0 ? mydb_states_format(&o->now) : NULL;
+    AUTO(free_auto) char *post = o->now.count > 0 ? mydb_states_format(&o->now, false) : NULL;
     AUTO(free_auto) char *sql =
         mydb_sql_close(o->m, o->row->seq, JOURNAL_INFERRED, post, NULL, NULL);
     AUTO(strlist_done) struct strlist list = { 0 };
@@ -120,28 +128,52 @@ static struct err *ask_verify(struct open_step *o)
     return value.pass ? infer(o) : NULL; // false: it runs again
 }
 
+static struct err *undecided(struct open_step *o, const char *why)
+{
+    if (o->file->directives.verify) {
+        return ask_verify(o);
+    }
+    return o->file->directives.idempotent ? NULL : unknown(o, why);
+}
+
+// "Other than before" is not "done": somebody else may have changed the object, or the server by itself.
+static struct err *compare(struct open_step *o)
+{
+    bool equal = false;
+    AUTO(free_auto) char *cannot = NULL;
+    TRY(mydb_expected(o->run, &o->script, (size_t)o->row->step - 1, &o->before, &o->now, &equal,
+                      &cannot));
+    if (equal) {
+        return infer(o);
+    }
+    AUTO(free_auto) char *why =
+        cannot ? mem_printf("its object is not as before; whether it is as the statement makes it "
+                            "could not be "
+                            "found out (%s)",
+                            cannot)
+               : mem_strdup("its object is neither as before nor as the statement makes it");
+    return undecided(o, why);
+}
+
 static struct err *judge(struct open_step *o)
 {
-    find_verb(o);
+    find_statement(o);
     TRY(read_states(o));
-    const enum step_class class = (enum step_class)o->row->step_class;
-    switch (mydb_recover(class, o->verb, o->before.items, o->now.items, o->now.count)) {
+    const enum step_class class = class_of(o);
+    const enum step_verb verb = o->statement ? o->statement->verb : VERB_NONE;
+    switch (mydb_recover(class, verb, o->before.items, o->now.items, o->now.count)) {
     case MYDB_RECOVERY_DONE:
         return infer(o);
     case MYDB_RECOVERY_AGAIN:
         return NULL;
+    case MYDB_RECOVERY_COMPARE:
+        return compare(o);
     case MYDB_RECOVERY_UNKNOWN:
         break;
     }
-    if (o->file->directives.verify) {
-        return ask_verify(o);
-    }
-    if (o->file->directives.idempotent) {
-        return NULL;
-    }
-    return unknown(o, class == STEP_OTHER
-                          ? "nothing on the server tells whether it ran"
-                          : "its objects are neither as before nor as it makes them");
+    return undecided(o, class == STEP_OTHER
+                            ? "nothing on the server tells whether it ran"
+                            : "its objects are neither as before nor as it makes them");
 }
 
 // ---- all open steps -----------------------------------------------------------------------------

@@ -7,6 +7,8 @@
 #include "reconcile/base/mem.h"
 #include "reconcile/model/reason.h"
 
+#define DEFINITIONS_MAX ((size_t)256 * 1024) // a longer one is not kept: then a person is asked
+
 struct err *mydb_session_gone(const struct mydb_file *f)
 {
     if (f->generation == f->m->generation && f->m->conn) {
@@ -266,15 +268,29 @@ static struct err *run_group(struct mydb_file *f, size_t from, size_t *next)
 
 // ---- DDL and what cannot be probed ---------------------------------------------------------------
 
-static struct err *read_before(struct mydb_file *f, size_t index, char **pre_state)
+// A recovery wants the definitions of what the statement changes; what it makes or drops has none that matter.
+static bool keeps_definitions(const struct statement *s, const struct mydb_states *states)
 {
+    size_t length = 0;
+    for (size_t i = 0; i < states->count; i++) {
+        length += states->items[i].definition ? strlen(states->items[i].definition) : 0;
+    }
+    return s->class == STEP_ATOMIC && s->verb != VERB_CREATE && s->verb != VERB_DROP &&
+           length > 0 && length <= DEFINITIONS_MAX;
+}
+
+static struct err *read_before(struct mydb_file *f, size_t index, char **pre_state,
+                               char **definitions)
+{
+    const struct statement *s = &f->script.statements[index];
     AUTO(mydb_states_done) struct mydb_states states = { 0 };
     struct mydb_patience patience;
     mydb_patience_init(f, &patience);
     for (;;) { // a rival's ALTER may hold even SHOW CREATE up
-        struct err *e = mydb_fingerprint(f->m, &f->script.statements[index], &states);
+        struct err *e = mydb_fingerprint(f->m, s, &states);
         if (!e) {
-            *pre_state = mydb_states_format(&states);
+            *pre_state = mydb_states_format(&states, false);
+            *definitions = keeps_definitions(s, &states) ? mydb_states_format(&states, true) : NULL;
             return NULL;
         }
         if (!mydb_error_is_lock(f->m->failure.code)) {
@@ -299,13 +315,14 @@ static struct err *not_begun(struct mydb_file *f, size_t index, const char *why)
 static struct err *write_intent(struct mydb_file *f, size_t index, int64_t *seq)
 {
     const struct statement *s = &f->script.statements[index];
-    AUTO(free_auto) char *pre_state = NULL;
-    TRY(read_before(f, index, &pre_state));
+    AUTO(free_auto) char *pre_state = NULL, *definitions = NULL;
+    TRY(read_before(f, index, &pre_state, &definitions));
     AUTO(strlist_done) struct strlist sql = { 0 };
     add_close(f, &sql);
     AUTO(journal_row_done) struct journal_row row = { 0 };
     journal_row_prepare(f->run, f->file, f->rank, (int32_t)index + 1, s, JOURNAL_INTENT, pre_state,
                         &row);
+    row.post_state = mem_strdup(definitions);
     add_row(f, &row, &sql);
     bool resolved = false;
     TRY(mydb_write(f->run, &sql, MYDB_BEGIN | MYDB_COMMIT, &resolved));

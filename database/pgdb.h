@@ -257,6 +257,12 @@ struct err *pgdb_apply(struct run *run, const struct apply_list *list) ERR_MUST_
 struct pgdb_retry { /* of one file */
     int64_t since_ms, pause_ms;
 };
+/* Does the file write what a rollback does not take back (dblink, a program)? */
+bool pgdb_script_leaves(const struct script *script);
+/* Such a file is not tried again by itself, unless its statement `statement` (from 1; 0: unknown) failed before it
+ * wrote there: then `e` becomes ERR_TERMINAL MigrationFailed. Takes `e`. */
+struct err *pgdb_no_repeat(const struct migration *file, const struct script *script, int statement,
+                           struct err *e) ERR_MUST_USE __attribute__((returns_nonnull));
 /* May the file be tried again within lockRetryFor after `e`? Then waits and returns NULL; else e, or
  * why the wait ended. */
 struct err *pgdb_retry_wait(struct run *run, const struct migration *file, struct pgdb_retry *retry,
@@ -282,8 +288,36 @@ struct err *pgdb_probe_before(struct pgdb *pg, const struct statement *statement
     ERR_MUST_USE;
 enum pgdb_probe {
     PROBE_AGAIN,
-    PROBE_DONE
+    PROBE_DONE,
+    PROBE_UNKNOWN
 };
+/* done[i]: an earlier attempt has done statement i. MigrationFailed: a later one may need what its session held. */
+struct err *pgdb_check_resume(const struct migration *file, const struct script *script,
+                              const bool *done) ERR_MUST_USE;
+
+/* ---- pgdb_self.c: procedures and blocks outside a transaction --------------------------------- */
+
+bool pgdb_controls_itself(const struct statement *s);
+/* How many transactions the session has begun, with the one that asks. */
+struct err *pgdb_count_transactions(struct pgdb *pg, int64_t *out) ERR_MUST_USE;
+/* The statement failed with `e` (taken) right after that count. OutcomeUnknown: it has committed by itself before. Else
+ * `e`, and *nothing_stayed. */
+struct err *pgdb_check_stayed(struct run *run, const struct migration *file,
+                              const struct script *script, size_t index, int64_t before,
+                              struct err *e, bool *nothing_stayed) ERR_MUST_USE;
+
+/* The first object of that type; NULL: the statement names none. */
+const struct object_ref *pgdb_object_of(const struct statement *s, const char *type);
+
+/* ---- pgdb_expect.c: the index that a CREATE INDEX CONCURRENTLY describes -------------------- */
+
+/* Its definition without names; *out NULL: it could not be found out. Inside pgdb_session_enter(). */
+struct err *pgdb_index_wanted(struct pgdb *pg, const struct statement *s, char **out) ERR_MUST_USE;
+struct err *pgdb_index_is(struct pgdb *pg, const char *index, const char *wanted, bool *out)
+    ERR_MUST_USE;
+/* A process that builds an index of the table, or vacuums it; NULL: none. */
+struct err *pgdb_index_builder(struct pgdb *pg, const char *table_oid, char **out) ERR_MUST_USE;
+
 /* What an interrupted or failed statement left. Invalid leftovers are dropped and a pending detach is
  * finished on the way; LockTimeout when somebody blocks that for longer than block_limit_ms. */
 struct err *pgdb_probe_after(struct pgdb *pg, const struct statement *statement,

@@ -157,6 +157,40 @@ struct err *pgdb_record_failed(struct run *run, const struct migration *file, in
     return e;
 }
 
+// ---- what must not run again by itself ---------------------------------------------------------
+
+static size_t first_leaving(const struct script *script)
+{
+    size_t i = 0;
+    while (i < script->count && !script->statements[i].leaves_transaction) {
+        i++;
+    }
+    return i;
+}
+
+bool pgdb_script_leaves(const struct script *script)
+{
+    return first_leaving(script) < script->count;
+}
+
+struct err *pgdb_no_repeat(const struct migration *file, const struct script *script, int statement,
+                           struct err *e)
+{
+    const size_t first = first_leaving(script);
+    const bool before = statement > 0 && (size_t)statement <= first;
+    if (first == script->count || before || e->kind == ERR_TERMINAL) {
+        return e;
+    }
+    struct err *stop =
+        err_new(ERR_TERMINAL, REASON_MIGRATION_FAILED,
+                "%s; line %d writes outside of the transaction, which a rollback does not take "
+                "back, so that nothing "
+                "is tried again by itself: look what %s left there before you run it again",
+                e->message, script->statements[first].line, file->path);
+    err_free(e);
+    return stop;
+}
+
 // ---- trying again -------------------------------------------------------------------------------
 
 static bool is_retryable(const struct err *e)

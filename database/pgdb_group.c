@@ -73,7 +73,11 @@ struct err *pgdb_group_make(struct run *run, const struct apply_item *item, int3
     run->script = file ? &out->script : NULL;
     journal_row_prepare(run, file, rank, 0, NULL, JOURNAL_DONE, NULL, &out->row);
     run->script = NULL;
-    pgdb_guard_fill(run, rank - 1, pgdb_lock_timeout(run, file), pgdb_statement_timeout(run, file),
+    // What may not be tried again waits once, as long as all tries together.
+    const int64_t lock_ms = pgdb_lock_timeout(run, file);
+    const int64_t all_ms = run->request->execution->lock_retry_for_ms;
+    const bool once = pgdb_script_leaves(&out->script) && all_ms > lock_ms;
+    pgdb_guard_fill(run, rank - 1, once ? all_ms : lock_ms, pgdb_statement_timeout(run, file),
                     &out->guard);
     pgdb_rows_fill(run, &out->row, item, -1, &out->rows);
     out->after[0] = out->guard.lock_timeout;

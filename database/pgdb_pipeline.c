@@ -276,6 +276,7 @@ static struct err *after_failure(struct pipe *p, struct pgdb_group *group,
     struct err *e = pgdb_failure_err(p->run, group, failure);
     if (failure->fault.lost) {
         e = resolve(p, e);
+        e = e && file ? pgdb_no_repeat(file, &group->script, 0, e) : e;
         if (e) {
             tell_end(p, e);
         }
@@ -283,6 +284,7 @@ static struct err *after_failure(struct pipe *p, struct pgdb_group *group,
         return e;
     }
     pgdb_group_unwind(p->run, group);
+    e = file ? pgdb_no_repeat(file, &group->script, p->run->result->failed.statement, e) : e;
     e = pgdb_record_failed(p->run, file, group->rank, &group->script, &failure->fault, e);
     drop_flying(p);
     e = pgdb_retry_wait(p->run, file, &p->retry, e);

@@ -9,7 +9,7 @@
 
 // ---- names --------------------------------------------------------------------------------------
 
-static const struct object_ref *object_of(const struct statement *s, const char *type)
+const struct object_ref *pgdb_object_of(const struct statement *s, const char *type)
 {
     for (size_t i = 0; i < s->object_count; i++) {
         if (str_eq(s->objects[i].type, type)) {
@@ -46,8 +46,8 @@ static const char before_sql[] =
 
 struct err *pgdb_probe_before(struct pgdb *pg, const struct statement *statement, char **out)
 {
-    AUTO(free_auto) char *table = quoted_name(object_of(statement, "table"));
-    AUTO(free_auto) char *index = quoted_name(object_of(statement, "index"));
+    AUTO(free_auto) char *table = quoted_name(pgdb_object_of(statement, "table"));
+    AUTO(free_auto) char *index = quoted_name(pgdb_object_of(statement, "index"));
     AUTO(pgdb_clear_auto) PGresult *r = NULL;
     const char *values[] = { table, table[0] ? "" : index };
     TRY(pgdb_query(pg, &(struct pgdb_command){ before_sql, false, 2, values },
@@ -143,21 +143,44 @@ static bool is_text(const struct pg_result *r, int row, int column, const char *
     return str_eq(pgdb_text(r, row, column), text);
 }
 
+// An invalid index is dropped only when nobody is at work on its table: theirs is invalid while it is being built.
+static struct err *drop_leftover(struct pgdb *pg, const struct before *before, const char *quoted)
+{
+    AUTO(free_auto) char *builder = NULL;
+    TRY(pgdb_index_builder(pg, before->table, &builder));
+    if (builder) {
+        return err_new(
+            ERR_TRANSIENT, REASON_LOCK_TIMEOUT,
+            "process %s is at work on the table of the invalid index %s: it may be building it",
+            builder, quoted);
+    }
+    return drop_index(pg, quoted);
+}
+
 static struct err *after_create(struct pgdb *pg, const struct statement *statement,
                                 const struct before *before, enum pgdb_probe *out)
 {
-    const struct object_ref *named = object_of(statement, "index");
+    const struct object_ref *named = pgdb_object_of(statement, "index");
+    AUTO(free_auto) char *wanted = NULL;
     AUTO(pgdb_clear_auto) PGresult *r = NULL;
     TRY(read_indexes(pg, before, &r));
     for (int i = 0; i < PQntuples(r); i++) {
-        const bool ours = !named || is_text(r, i, 1, named->name);
-        if (is_text(r, i, 3, "t") || !ours) {
+        if (is_text(r, i, 3, "t") || (named && !is_text(r, i, 1, named->name))) {
             continue;
         }
-        if (is_text(r, i, 2, "t")) {
+        bool ours = false;
+        if (!wanted) {
+            TRY(pgdb_index_wanted(pg, statement, &wanted));
+        }
+        if (!wanted) {
+            *out = PROBE_UNKNOWN;
+            return NULL;
+        }
+        TRY(pgdb_index_is(pg, pgdb_text(r, i, 0), wanted, &ours));
+        if (ours && is_text(r, i, 2, "t")) {
             *out = PROBE_DONE;
-        } else {
-            TRY(drop_index(pg, pgdb_text(r, i, 0)));
+        } else if (ours) {
+            TRY(drop_leftover(pg, before, pgdb_text(r, i, 0)));
         }
     }
     return NULL;
@@ -170,7 +193,7 @@ static struct err *after_reindex(struct pgdb *pg, const struct before *before)
     for (int i = 0; i < PQntuples(r); i++) {
         const bool old = is_text(r, i, 3, "t");
         if (is_text(r, i, 2, "f") && is_reindex_leftover(pgdb_text(r, i, 1), old)) {
-            TRY(drop_index(pg, pgdb_text(r, i, 0)));
+            TRY(drop_leftover(pg, before, pgdb_text(r, i, 0)));
         }
     }
     return NULL;
@@ -179,7 +202,7 @@ static struct err *after_reindex(struct pgdb *pg, const struct before *before)
 static struct err *after_drop(struct pgdb *pg, const struct statement *statement,
                               enum pgdb_probe *out)
 {
-    AUTO(free_auto) char *index = quoted_name(object_of(statement, "index"));
+    AUTO(free_auto) char *index = quoted_name(pgdb_object_of(statement, "index"));
     AUTO(pgdb_clear_auto) PGresult *r = NULL;
     const char *values[] = { index };
     TRY(pgdb_query(pg,
@@ -238,17 +261,16 @@ struct err *pgdb_probe_after(struct pgdb *pg, const struct statement *statement,
 struct err *pgdb_probe_invalid(struct pgdb *pg, const struct statement *statement,
                                const char *pre_state, char **out)
 {
-    const struct object_ref *named = object_of(statement, "index");
+    const struct object_ref *named = pgdb_object_of(statement, "index");
     AUTO(before_done) struct before before = { .indexes = NULL };
     AUTO(pgdb_clear_auto) PGresult *r = NULL;
-    if (statement->verb != VERB_CREATE_INDEX) {
+    if (statement->verb != VERB_CREATE_INDEX || !named) { // one without a name is new, or fails
         return NULL;
     }
     TRY(before_parse(pre_state, &before));
     TRY(read_indexes(pg, &before, &r));
     for (int i = 0; i < PQntuples(r); i++) {
-        const bool ours = named ? is_text(r, i, 1, named->name) : is_text(r, i, 3, "f");
-        if (ours && is_text(r, i, 2, "f")) {
+        if (is_text(r, i, 1, named->name) && is_text(r, i, 2, "f")) {
             mem_strset(out, pgdb_text(r, i, 0));
         }
     }

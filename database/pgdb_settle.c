@@ -45,8 +45,15 @@ static struct err *judge_other(struct run *run, const struct migration *file,
         err_free(after);
         return e;
     }
+    TRY(after);
+    if (!pass && (size_t)row->step < script->count) {
+        return unknown(
+            run, file, row,
+            "of an interrupted attempt may have run: its verify= is false, which statements behind "
+            "it may change");
+    }
     *out = pass ? PROBE_DONE : PROBE_AGAIN;
-    return after;
+    return NULL;
 }
 
 static struct err *judge_probe(struct run *run, const struct migration *file,
@@ -86,6 +93,9 @@ static struct err *settle_row(struct run *run, const struct migration *file,
     default:
         TRY(judge_other(run, file, script, row, &found));
         break;
+    }
+    if (found == PROBE_UNKNOWN) {
+        TRY(judge_other(run, file, script, row, &found));
     }
     if (found == PROBE_DONE) {
         *changed = true;

@@ -235,6 +235,9 @@ static struct err *run_inside(struct steps *p, size_t index)
             return NULL;
         }
         pgdb_rollback(p->pg);
+        e = p->script->statements[index].leaves_transaction
+                ? pgdb_no_repeat(p->file, p->script, fault.lost ? 0 : (int)index + 1, e)
+                : e;
         e = pgdb_record_failed(p->run, p->file, p->rank, p->script, &fault, e);
         TRY(pgdb_retry_wait(p->run, p->file, &retry, e));
     }
@@ -286,18 +289,26 @@ static struct err *blocked_err(struct steps *p, size_t index, struct err *e)
 }
 
 // One try. After an error of the server's the leftovers are gone. *spent: blocked for all of
-// lockRetryFor already.
+// lockRetryFor already. *nothing_stayed: a failed procedure or block has been taken back as a whole.
 static struct err *run_once(struct steps *p, size_t index, const char *pre_state,
-                            struct pgdb_fault *fault, bool *spent)
+                            struct pgdb_fault *fault, bool *spent, bool *nothing_stayed)
 {
     const struct statement *s = &p->script->statements[index];
+    int64_t before = 0;
     TRY(enter(p, index));
+    if (pgdb_controls_itself(s)) {
+        TRY(pgdb_count_transactions(p->pg, &before));
+    }
     if (pgdb_run_statement(p->pg, s, fault)) {
         return leave(p, check_result(p, index, pre_state));
     }
     struct err *e = pgdb_statement_err(p->run, p->file, p->script, (int)index + 1, "", fault);
     if (fault->lost) {
         return e;
+    }
+    if (pgdb_controls_itself(s)) {
+        return leave(
+            p, pgdb_check_stayed(p->run, p->file, p->script, index, before, e, nothing_stayed));
     }
     e = blocked_err(p, index, e);
     const char *stopped = p->pg->stopped;
@@ -342,15 +353,19 @@ static struct err *run_outside(struct steps *p, size_t index, bool last)
     p->pg->block_limit_ms = p->run->request->execution->lock_retry_for_ms;
     for (;;) {
         AUTO(pgdb_fault_done) struct pgdb_fault fault = { 0 };
-        bool spent = false;
-        struct err *e = run_once(p, index, pre_state, &fault, &spent);
+        bool spent = false, nothing_stayed = false;
+        struct err *e = run_once(p, index, pre_state, &fault, &spent, &nothing_stayed);
         if (!e) {
             break;
         }
         if (is_failure(e, &fault)) {
             return fail_intent(p, seq, &fault, e);
         }
-        TRY(spent || !may_retry(s) ? e : pgdb_retry_wait(p->run, p->file, &retry, e));
+        const bool again = !spent && (nothing_stayed || may_retry(s));
+        e = again ? pgdb_retry_wait(p->run, p->file, &retry, e) : e;
+        if (e) {
+            return nothing_stayed ? fail_intent(p, seq, &fault, e) : e;
+        }
     }
     p->pg->block_limit_ms = 0;
     if (last) {
@@ -489,14 +504,16 @@ struct err *pgdb_steps_run(struct run *run, const struct apply_item *item,
         .since_ms = clock_mono_ms(),
     };
     const size_t last = last_step(script);
+    AUTO(free_auto) bool *done = mem_array(script->count + 1, sizeof *done);
+    for (size_t i = 0; i < script->count; i++) {
+        if (script->statements[i].class != STEP_SESSION) {
+            TRY(is_done(&p, i, &done[i]));
+        }
+    }
+    TRY(pgdb_check_resume(item->file, script, done));
     for (size_t i = 0; i < script->count; i++) {
         const struct statement *s = &script->statements[i];
-        bool done = false;
-        if (s->class == STEP_SESSION) {
-            continue; // set up again before each statement
-        }
-        TRY(is_done(&p, i, &done));
-        if (done) {
+        if (done[i] || s->class == STEP_SESSION) { // a SET is made again before each statement
             continue;
         }
         TRY(run_check(run));

@@ -7,11 +7,6 @@
 
 #define RENAME_PAIRS 64 /* more are not searched for a swap: class X */
 
-struct head { /* what stands between CREATE, DROP or ALTER and the kind of object */
-    bool or_replace;
-    bool temporary;
-};
-
 /* DEFINER = user[@host] | CURRENT_USER[()] */
 static void skip_definer(struct cursor *c)
 {
@@ -28,7 +23,7 @@ static void skip_definer(struct cursor *c)
     }
 }
 
-static struct head read_head(struct cursor *c)
+struct head my_read_head(struct cursor *c)
 {
     static const char *const fillers[] = { "UNIQUE", "FULLTEXT", "SPATIAL", "VECTOR", "AGGREGATE",
                                            "ONLINE", "OFFLINE",  "IGNORE",  NULL };
@@ -66,8 +61,8 @@ static struct err *temporary(struct statement *s, enum step_verb verb)
     return NULL;
 }
 
-static struct err *judged_by(struct cursor *c, const char *type, struct statement *s,
-                             enum step_verb verb)
+struct err *my_judged_by(struct cursor *c, const char *type, struct statement *s,
+                         enum step_verb verb)
 {
     bool named = cursor_object(c, type, false, s);
 
@@ -81,10 +76,10 @@ static struct err *index_on(struct cursor *c, struct statement *s, enum step_ver
     while (!cursor_at_end(c) && !cursor_take(c, "ON")) {
         cursor_next(c);
     }
-    return judged_by(c, "table", s, verb);
+    return my_judged_by(c, "table", s, verb);
 }
 
-static const char *program_type(const struct cursor *c)
+const char *my_program_type(const struct cursor *c)
 {
     static const struct {
         const char *word, *type;
@@ -100,15 +95,35 @@ static const char *program_type(const struct cursor *c)
     return NULL;
 }
 
+/* An event that the server drops when it has run, or that runs again when it is made again: whether it is there
+ * tells nothing, and a second CREATE runs it a second time. */
+static bool is_one_shot(struct cursor c, bool or_replace)
+{
+    bool at = false, ends = false, preserve = false;
+
+    while (!cursor_at_end(&c) && !cursor_is(&c, "DO")) {
+        at = at || cursor_take_all(&c, "SCHEDULE AT");
+        ends = ends || cursor_is(&c, "ENDS");
+        preserve = preserve || cursor_take_all(&c, "COMPLETION PRESERVE");
+        if (!cursor_at_end(&c) && !cursor_is(&c, "DO")) {
+            cursor_next(&c);
+        }
+    }
+    return (at || ends) && (or_replace || !preserve);
+}
+
 /* A view or a program made again is the same; its old definition is not wanted. */
 static struct err *create_program(struct cursor *c, const char *type, const struct head *head,
                                   struct statement *s)
 {
     cursor_next(c);
     (void)cursor_take_all(c, "IF NOT EXISTS");
-    (void)judged_by(c, type, s, head->or_replace ? VERB_CREATE_OR_REPLACE : VERB_CREATE);
+    (void)my_judged_by(c, type, s, head->or_replace ? VERB_CREATE_OR_REPLACE : VERB_CREATE);
     if (str_eq(type, "function") && cursor_is(c, "RETURNS")) {
         return unknown(s, s->verb); /* loaded from a library: no definition to compare */
+    }
+    if (str_eq(type, "event") && is_one_shot(*c, head->or_replace)) {
+        return unknown(s, s->verb);
     }
     if (head->or_replace) {
         s->class = STEP_REPEATABLE;
@@ -119,9 +134,9 @@ static struct err *create_program(struct cursor *c, const char *type, const stru
 struct err *my_create(struct classify *x, struct cursor *c, struct statement *s)
 {
     (void)x;
-    struct head head = read_head(c);
+    struct head head = my_read_head(c);
     enum step_verb verb = head.or_replace ? VERB_CREATE_OR_REPLACE : VERB_CREATE;
-    const char *type = program_type(c);
+    const char *type = my_program_type(c);
 
     if (type) {
         return create_program(c, type, &head, s);
@@ -146,7 +161,7 @@ struct err *my_create(struct classify *x, struct cursor *c, struct statement *s)
     if (!table && !sequence && !database) {
         return unknown(s, verb);
     }
-    (void)judged_by(c, table ? "table" : sequence ? "sequence" : "database", s, verb);
+    (void)my_judged_by(c, table ? "table" : sequence ? "sequence" : "database", s, verb);
     /* What it replaces is gone for good when the server dies half-way. */
     return head.or_replace ? unknown(s, verb) : NULL;
 }
@@ -171,8 +186,8 @@ static struct err *drop_list(struct classify *x, struct cursor *c, const char *t
 
 struct err *my_drop(struct classify *x, struct cursor *c, struct statement *s)
 {
-    struct head head = read_head(c);
-    const char *type = program_type(c);
+    struct head head = my_read_head(c);
+    const char *type = my_program_type(c);
 
     if (cursor_is(c, "INDEX")) {
         return index_on(c, s, VERB_DROP_INDEX);
@@ -195,176 +210,10 @@ struct err *my_drop(struct classify *x, struct cursor *c, struct statement *s)
         return drop_list(x, c, table ? "table" : sequence ? "sequence" : "view", s);
     }
     if (type || database) {
-        return judged_by(c, type ? type : "database", s, VERB_DROP);
+        return my_judged_by(c, type ? type : "database", s, VERB_DROP);
     }
     statement_is(s, account && if_exists ? STEP_REPEATABLE : STEP_OTHER, VERB_DROP);
     return NULL;
-}
-
-/* To the ',' that ends this action of an ALTER TABLE, or the end. *words: tokens passed. */
-static void skip_action(struct cursor *c, int *words)
-{
-    *words = 0;
-    while (!cursor_at_end(c) && !cursor_is_symbol(c, ',')) {
-        ++*words;
-        if (cursor_is_symbol(c, '(')) {
-            cursor_skip_parens(c);
-        } else {
-            cursor_next(c);
-        }
-    }
-}
-
-struct actions { /* what an ALTER TABLE does, in sum */
-    bool unsafe; /* a repeat would destroy or undo: class X */
-    bool renames;
-    bool rebuilds; /* nothing else: the definition stays, a repeat costs time only */
-};
-
-/* TRUNCATE PARTITION, EXCHANGE PARTITION and their kin leave a definition that tells nothing. */
-static bool read_unsafe(struct cursor *c, struct statement *s)
-{
-    if (cursor_take_all(c, "EXCHANGE PARTITION")) {
-        while (!cursor_at_end(c) && !cursor_take_all(c, "WITH TABLE")) {
-            cursor_next(c);
-        }
-        (void)cursor_object(c, "table", false, s);
-        return true;
-    }
-    return cursor_take_all(c, "TRUNCATE PARTITION") || cursor_take(c, "DISCARD") ||
-           cursor_take(c, "IMPORT") || cursor_take_all(c, "CONVERT PARTITION") ||
-           cursor_take_all(c, "CONVERT TABLE");
-}
-
-static bool read_rename(struct cursor *c, struct statement *s)
-{
-    static const char *const parts[] = { "COLUMN", "INDEX", "KEY", NULL };
-
-    if (!cursor_take(c, "RENAME") || cursor_is_one_of(c, parts)) {
-        return false;
-    }
-    (void)(cursor_take(c, "TO") || cursor_take(c, "AS") || cursor_take_symbol(c, '='));
-    return cursor_object(c, "table", true, s);
-}
-
-/* The action alone leaves the definition as it is, or sets it to what it says. */
-static bool is_rebuild(struct cursor c)
-{
-    static const char *const partition[] = { "REBUILD", "OPTIMIZE", "ANALYZE",
-                                             "CHECK",   "REPAIR",   NULL };
-    static const char *const option[] = { "ENGINE", "AUTO_INCREMENT", "ALGORITHM", "LOCK", NULL };
-    bool one_option = cursor_is_one_of(&c, option);
-    bool partitions = cursor_is_one_of(&c, partition);
-    bool force = cursor_is(&c, "FORCE");
-    bool ordered = cursor_take_all(&c, "ORDER BY");
-    bool keys = cursor_take_all(&c, "DISABLE KEYS") || cursor_take_all(&c, "ENABLE KEYS");
-    int words = 0;
-
-    if (ordered || keys) {
-        return true;
-    }
-    cursor_next(&c);
-    if (partitions) {
-        return cursor_is(&c, "PARTITION");
-    }
-    if (one_option) {
-        (void)cursor_take_symbol(&c, '=');
-    }
-    skip_action(&c, &words);
-    return (force && words == 0) || (one_option && words == 1);
-}
-
-static struct actions read_actions(struct cursor *c, struct statement *s)
-{
-    struct actions all = { .rebuilds = !cursor_at_end(c) };
-
-    do {
-        int words = 0;
-        struct cursor action = *c;
-        bool unsafe = read_unsafe(c, s);
-        bool renames = !unsafe && read_rename(c, s);
-        all.unsafe = all.unsafe || unsafe;
-        all.renames = all.renames || renames;
-        all.rebuilds = all.rebuilds && !unsafe && !renames && is_rebuild(action);
-        skip_action(c, &words);
-    } while (cursor_take_symbol(c, ','));
-    return all;
-}
-
-static struct err *alter_table(struct cursor *c, struct statement *s)
-{
-    (void)cursor_take_all(c, "IF EXISTS");
-    (void)judged_by(c, "table", s, VERB_ALTER);
-    if (s->class != STEP_ATOMIC) {
-        return NULL;
-    }
-    (void)cursor_take(c, "NOWAIT");
-    if (cursor_take(c, "WAIT")) {
-        cursor_next(c);
-    }
-    struct actions actions = read_actions(c, s);
-    if (actions.renames) {
-        s->verb = VERB_RENAME;
-    }
-    if (actions.unsafe) {
-        s->class = STEP_OTHER;
-    } else if (actions.rebuilds) {
-        s->class = STEP_REPEATABLE;
-    }
-    return NULL;
-}
-
-/* RESTART moves a counter that no definition shows. */
-static struct err *alter_sequence(struct cursor *c, struct statement *s)
-{
-    (void)cursor_take_all(c, "IF EXISTS");
-    (void)judged_by(c, "sequence", s, VERB_ALTER);
-    for (; !cursor_at_end(c); cursor_next(c)) {
-        if (cursor_is(c, "RESTART")) {
-            s->class = STEP_OTHER;
-        }
-    }
-    return NULL;
-}
-
-static struct err *alter_event(struct cursor *c, struct statement *s)
-{
-    (void)judged_by(c, "event", s, VERB_ALTER);
-    while (!cursor_at_end(c) && !cursor_is(c, "DO")) {
-        if (cursor_take_all(c, "RENAME TO")) {
-            s->verb = VERB_RENAME;
-            (void)cursor_object(c, "event", true, s);
-        } else {
-            cursor_next(c);
-        }
-    }
-    return NULL;
-}
-
-struct err *my_alter(struct classify *x, struct cursor *c, struct statement *s)
-{
-    (void)x;
-    (void)read_head(c);
-    const char *type = program_type(c);
-    if (cursor_take(c, "TABLE")) {
-        return alter_table(c, s);
-    }
-    if (cursor_take(c, "SEQUENCE")) {
-        return alter_sequence(c, s);
-    }
-    if (cursor_take(c, "EVENT")) {
-        return alter_event(c, s);
-    }
-    if (type) {
-        cursor_next(c);
-        return judged_by(c, type, s, VERB_ALTER);
-    }
-    if (cursor_take(c, "DATABASE") || cursor_take(c, "SCHEMA")) {
-        /* Its options are set to what they say, whatever they were; the name may be left out. */
-        statement_is(s, STEP_REPEATABLE, VERB_ALTER);
-        return NULL;
-    }
-    return unknown(s, VERB_ALTER);
 }
 
 static bool same_object(const struct object_ref *a, const struct object_ref *b)

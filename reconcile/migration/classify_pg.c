@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* PostgreSQL: what may run inside a transaction, what needs a step of its own, what is refused. */
-#include "reconcile/migration/classify.h"
+#include "reconcile/migration/classify_pg.h"
 
 #include "reconcile/base/auto.h"
 #include "reconcile/base/mem.h"
@@ -19,14 +19,6 @@ static struct err *outside(struct statement *s, enum step_class class, enum step
     statement_is(s, class, verb);
     s->in_transaction_ok = false;
     return NULL;
-}
-
-/* The current token, literal or not, is this text in any case. */
-static bool token_is_text(const struct cursor *c, const char *text)
-{
-    size_t length = c->tok.end - c->tok.start;
-
-    return strlen(text) == length && strncasecmp(c->lx.text + c->tok.start, text, length) == 0;
 }
 
 static struct err *create_index(struct cursor *c, struct statement *s)
@@ -77,7 +69,14 @@ static struct err *rule_create(struct classify *x, struct cursor *c, struct stat
         s->verb = VERB_CREATE_OR_REPLACE;
     }
     (void)(cursor_take(c, "GLOBAL") || cursor_take(c, "LOCAL"));
-    s->touches_session = cursor_is(c, "TEMP") || cursor_is(c, "TEMPORARY");
+    if (cursor_take(c, "TEMP") || cursor_take(c, "TEMPORARY")) {
+        s->touches_session = true;
+        (void)cursor_take(c, "RECURSIVE");
+        (void)(cursor_take(c, "TABLE") || cursor_take(c, "VIEW") || cursor_take(c, "SEQUENCE"));
+        (void)cursor_take_all(c, "IF NOT EXISTS");
+        (void)cursor_object(c, "temporary", false, s);
+        return NULL;
+    }
     (void)cursor_take(c, "UNIQUE");
     return cursor_take(c, "INDEX") ? create_index(c, s) : NULL;
 }
@@ -286,8 +285,11 @@ static struct err *rule_dml(struct classify *x, struct cursor *c, struct stateme
 static struct err *rule_copy(struct classify *x, struct cursor *c, struct statement *s)
 {
     (void)x;
-    (void)c;
     s->verb = VERB_COPY;
+    for (; !cursor_at_end(c); cursor_next(c)) {
+        s->leaves_transaction = s->leaves_transaction || cursor_take_all(c, "TO PROGRAM") ||
+                                cursor_take_all(c, "FROM PROGRAM");
+    }
     return NULL;
 }
 
@@ -373,12 +375,24 @@ static struct err *rule_abort(struct classify *x, struct cursor *c, struct state
     return refuse_control(x, "ABORT");
 }
 
+/* SELECT set_config('a', 'b', false): a SET, as pg_dump writes it. */
+static struct err *rule_select(struct classify *x, struct cursor *c, struct statement *s)
+{
+    bool local = false;
+
+    if (pg_is_set_config(*c, &local)) {
+        statement_is(s, local ? STEP_TRANSACTIONAL : STEP_SESSION, VERB_SET);
+        return NULL;
+    }
+    return rule_dml(x, c, s);
+}
+
 static const struct rule rules[] = {
     { "CREATE", rule_create },     { "DROP", rule_drop },       { "ALTER", rule_alter },
     { "REINDEX", rule_reindex },   { "CLUSTER", rule_cluster }, { "VACUUM", rule_vacuum },
     { "CALL", rule_call },         { "DO", rule_call },         { "SET", rule_set },
     { "RESET", rule_session },     { "INSERT", rule_dml },      { "UPDATE", rule_dml },
-    { "DELETE", rule_dml },        { "MERGE", rule_dml },       { "SELECT", rule_dml },
+    { "DELETE", rule_dml },        { "MERGE", rule_dml },       { "SELECT", rule_select },
     { "WITH", rule_dml },          { "VALUES", rule_dml },      { "TABLE", rule_dml },
     { "COPY", rule_copy },         { "PREPARE", rule_prepare }, { "DEALLOCATE", rule_keeps },
     { "DISCARD", rule_discard },   { "DECLARE", rule_keeps },   { "CLOSE", rule_keeps },
@@ -386,67 +400,6 @@ static const struct rule rules[] = {
     { "START", rule_start },       { "COMMIT", rule_commit },   { "END", rule_end },
     { "ROLLBACK", rule_rollback }, { "ABORT", rule_abort },
 };
-
-/* set_config('standard_conforming_strings', anything but 'on', ...) */
-static bool sets_strings_off(struct cursor c)
-{
-    cursor_next(&c);
-    (void)cursor_take_symbol(&c, '(');
-    if (!token_is_text(&c, "'standard_conforming_strings'")) {
-        return false;
-    }
-    cursor_next(&c);
-    (void)cursor_take_symbol(&c, ',');
-    return !token_is_text(&c, "'on'");
-}
-
-/* Words anywhere in the statement: what they make outlives the file. */
-static struct err *scan_words(struct classify *x, struct statement *s)
-{
-    static const char *const kept[] = { "pg_temp",
-                                        "pg_advisory_lock",
-                                        "pg_advisory_lock_shared",
-                                        "pg_try_advisory_lock",
-                                        "pg_try_advisory_lock_shared",
-                                        NULL };
-    struct cursor c = cursor_make(x->lexer, x->start, x->end);
-    bool query = s->verb == VERB_DML && !cursor_is(&c, "INSERT") && !cursor_is(&c, "MERGE");
-
-    for (; !cursor_at_end(&c); cursor_next(&c)) {
-        if (c.tok.kind != TOKEN_WORD) {
-            continue;
-        }
-        if (cursor_is(&c, "pg_advisory_unlock_all")) {
-            return REFUSE(x, REASON_INVALID_MIGRATION,
-                          "pg_advisory_unlock_all() would drop the lock that protects this run: "
-                          "unlock by key");
-        }
-        if (cursor_is(&c, "set_config") && sets_strings_off(c)) {
-            return REFUSE(
-                x, REASON_INVALID_MIGRATION,
-                "set_config() of standard_conforming_strings cannot be followed: write SET");
-        }
-        struct cursor into = c;
-        bool temporary = query && (cursor_take_all(&into, "INTO TEMP") ||
-                                   cursor_take_all(&into, "INTO TEMPORARY"));
-        s->touches_session = s->touches_session || temporary || cursor_is_one_of(&c, kept);
-    }
-    return NULL;
-}
-
-/* The body of DO is one string to us; the words in it are enough. */
-static void scan_body(struct classify *x, struct statement *s)
-{
-    static const char *const kept[] = { "temp table", "temp view",        "temp sequence",
-                                        "into temp ", "temporary ",       "pg_temp",
-                                        "listen ",    "pg_advisory_lock", "pg_try_advisory_lock",
-                                        NULL };
-    AUTO(free_auto) char *body = mem_strndup(x->lexer->text + x->start, x->end - x->start);
-
-    for (int i = 0; kept[i]; i++) {
-        s->touches_session = s->touches_session || strcasestr(body, kept[i]);
-    }
-}
 
 struct err *classify_pg(struct classify *x, struct statement *s)
 {
@@ -463,12 +416,12 @@ struct err *classify_pg(struct classify *x, struct statement *s)
             cursor_next(&c);
             TRY(rules[i].apply(x, &c, s));
             if (block) {
-                scan_body(x, s);
+                pg_scan_body(x, s);
             }
             break;
         }
     }
-    return scan_words(x, s);
+    return pg_scan_words(x, s);
 }
 
 /* Only standard_conforming_strings decides where a literal ends. */

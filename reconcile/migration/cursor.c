@@ -156,6 +156,8 @@ bool cursor_name(struct cursor *c, const char *type, struct object_ref *out)
 {
     char *schema = NULL;
     char *name = part(c);
+    const size_t start = c->tok.start;
+    size_t end = c->tok.end;
 
     if (!name) {
         return false;
@@ -172,12 +174,15 @@ bool cursor_name(struct cursor *c, const char *type, struct object_ref *out)
         free(schema);
         schema = name;
         name = next;
+        end = c->tok.end;
         cursor_next(c);
     }
     *out = (struct object_ref){
         .type = mem_strdup(type),
         .schema = schema ? schema : mem_strdup(""),
         .name = name,
+        .start = start,
+        .end = end,
     };
     return true;
 }

@@ -171,6 +171,14 @@ static struct err *check_steps(const struct migration *m, const struct script *s
 {
     for (size_t i = 0; i < script->count; i++) {
         const struct statement *s = &script->statements[i];
+        if (s->sets_config) { /* it is made again before each statement, as a SET is */
+            return ERR_AT(m, s->source_offset, REASON_INVALID_MIGRATION,
+                          "set_config() is undone behind its own statement here, because the "
+                          "statements of this "
+                          "file share no transaction: write SET, or SELECT set_config('name', "
+                          "'value', false) "
+                          "as a statement of its own");
+        }
         bool scoped = s->class == STEP_TRANSACTIONAL &&
                       (s->verb == VERB_SET || s->verb == VERB_SET_TRANSACTION);
         if (scoped) {

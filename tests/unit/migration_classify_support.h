@@ -6,6 +6,8 @@
 #define TX 1      /* in_transaction_ok */
 #define CONC 2    /* concurrently */
 #define TOUCHES 4 /* touches_session */
+#define LEAVES 8  /* leaves_transaction */
+#define CONFIG 16 /* sets_config */
 
 struct class_row {
     const char *text;
@@ -30,7 +32,8 @@ static inline char *support_objects(const struct statement *s)
 static inline void support_check_statement(const struct class_row *row, const struct statement *s)
 {
     int flags = (s->in_transaction_ok ? TX : 0) | (s->concurrently ? CONC : 0) |
-                (s->touches_session ? TOUCHES : 0);
+                (s->touches_session ? TOUCHES : 0) | (s->leaves_transaction ? LEAVES : 0) |
+                (s->sets_config ? CONFIG : 0);
     char *objects = support_objects(s);
 
     cr_expect_eq(s->class, row->class, "%s: class %c", row->text, s->class);

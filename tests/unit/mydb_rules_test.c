@@ -320,3 +320,68 @@ Test(mydb_rules, a_lost_session_blocks_only_what_needs_it)
         cr_expect_eq(got, resumes[i].blocked, "%s: %d", resumes[i].name, got);
     }
 }
+
+// ---- definitions under other names ----------------------------------------------------------------
+
+Test(mydb_rules, names_are_taken_apart)
+{
+    static const struct {
+        const char *quoted, *schema, *name;
+    } rows[] = {
+        { "`s`.`t`", "s", "t" }, { "`t`", "", "t" },     { "`a``b`.`c.d`", "a`b", "c.d" },
+        { "```.`", "", "`." },   { "`a.b`", "", "a.b" }, { "`s`.``````", "s", "``" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *schema = NULL, *name = mydb_name_parts(rows[i].quoted, &schema);
+        cr_expect_str_eq(schema, rows[i].schema, "%s", rows[i].quoted);
+        cr_expect_str_eq(name, rows[i].name, "%s", rows[i].quoted);
+        free(schema);
+        free(name);
+    }
+}
+
+Test(mydb_rules, a_definition_under_another_name)
+{
+    char *got =
+        mydb_renamed_definition("table", "CREATE TABLE `a``b` (\n  `a``b` int\n)", "`s`.`n`");
+    cr_expect_str_eq(got, "CREATE table `s`.`n` (\n  `a``b` int\n)");
+    free(got);
+    cr_expect_null(mydb_renamed_definition("table", "CREATE ALGORITHM=MERGE VIEW `v` AS", "`n`"));
+    cr_expect_null(mydb_renamed_definition("sequence", "CREATE TABLE `v` (a int)", "`n`"));
+}
+
+Test(mydb_rules, constraints_get_a_prefix)
+{
+    static const struct {
+        const char *sql, *want;
+    } rows[] = {
+        { "alter table t add constraint c check (a)",
+          "alter table t add constraint x_c check (a)" },
+        { "ADD CONSTRAINT\n`c d` UNIQUE (a)", "ADD CONSTRAINT\n`x_c d` UNIQUE (a)" },
+        { "add constraint foreign key (a) references p (a)",
+          "add constraint foreign key (a) references p (a)" },
+        { "add constraint if not exists c unique (a)",
+          "add constraint if not exists x_c unique (a)" },
+        { "drop foreign key `fk``1`, drop constraint c",
+          "drop foreign key `x_fk``1`, drop constraint x_c" },
+        { "drop foreign key if exists f", "drop foreign key if exists x_f" },
+        { "drop check c", "drop check x_c" },
+        { "add foreign key f (a) references p (a)", "add foreign key f (a) references p (a)" },
+        { "comment 'constraint c', a_constraint b", "comment 'constraint c', a_constraint b" },
+        { "`constraint` c /* constraint c */ # constraint c\nconstraint/**/c",
+          "`constraint` c /* constraint c */ # constraint c\nconstraint/**/x_c" },
+        { "constraint", "constraint" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *got = mydb_prefix_constraints(rows[i].sql, "x_");
+        cr_expect_str_eq(got, rows[i].want, "%s", rows[i].sql);
+        free(got);
+    }
+}
+
+Test(mydb_rules, what_shows_a_time_zone)
+{
+    cr_expect(mydb_shows_time("`a` timestamp NOT NULL DEFAULT '2020-01-01 00:00:00'"));
+    cr_expect_not(mydb_shows_time("`a` timestamp NOT NULL DEFAULT current_timestamp()"));
+    cr_expect_not(mydb_shows_time("`a` datetime NOT NULL DEFAULT '2020-01-01 00:00:00'"));
+}

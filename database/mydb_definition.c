@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// Definitions as SHOW CREATE gives them: their normal form, and the same under other names.
+#include "database/mydb_rules.h"
+#include "database/mydb_words.h"
+#include "reconcile/base/auto.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/base/str.h"
+
+// ---- quoted names -------------------------------------------------------------------------------
+
+// Past the closing backtick; NULL: not a quoted name.
+static const char *quoted_part(const char *p)
+{
+    if (*p++ != '`') {
+        return NULL;
+    }
+    const char *start = p;
+    for (; *p; p++) {
+        if (*p == '`' && p[1] != '`') {
+            return p > start ? p + 1 : NULL;
+        }
+        p += *p == '`';
+    }
+    return NULL;
+}
+
+static const char *table_options(const char *text)
+{
+    int depth = 0;
+    for (const char *p = text; *p;) {
+        if (*p == '\'' || *p == '`' || *p == '"') {
+            p = skip_quoted(p);
+            continue;
+        }
+        depth += *p == '(';
+        if (*p == ')' && --depth == 0) {
+            return p;
+        }
+        p++;
+    }
+    return text;
+}
+
+void mydb_normalize_table(const char *text, struct buf *out)
+{
+    static const char option[] = " AUTO_INCREMENT=";
+    const char *p = table_options(text);
+    buf_add(out, text, (size_t)(p - text));
+    while (*p) {
+        const char *start = p;
+        if (*p == '\'' || *p == '`' || *p == '"') {
+            p = skip_quoted(p);
+        } else if (str_starts(p, option)) {
+            p += strlen(option);
+            p += strspn(p, "0123456789");
+            continue;
+        } else {
+            p++;
+        }
+        buf_add(out, start, (size_t)(p - start));
+    }
+}
+
+bool mydb_shows_time(const char *text)
+{
+    return strcasestr(text, " timestamp") && strcasestr(text, " DEFAULT '");
+}
+
+size_t mydb_view_head(const char *text)
+{
+    const char *name = strstr(text, " VIEW `");
+    return name ? (size_t)(name - text) : strlen(text);
+}
+
+bool mydb_name_is_quoted(const char *name)
+{
+    const char *p = quoted_part(name);
+    if (p && *p == '.') {
+        p = quoted_part(p + 1);
+    }
+    return p && *p == '\0';
+}
+
+char *mydb_renamed_definition(const char *type, const char *text, const char *name)
+{
+    AUTO(free_auto) char *head = mem_printf("CREATE %s ", type);
+    const size_t length = strlen(head);
+    const char *rest = strncasecmp(text, head, length) == 0 ? quoted_part(text + length) : NULL;
+    return rest ? mem_printf("%s%s%s", head, name, rest) : NULL;
+}
+
+// Past the word if it stands at p, and the blanks behind it; else NULL.
+static const char *past_word(const char *p, const char *word)
+{
+    const size_t length = strlen(word);
+    return strncasecmp(p, word, length) == 0 && !is_word_char(p[length]) ? skip_space(p + length)
+                                                                         : NULL;
+}
+
+static const char *past_if(const char *p)
+{
+    const char *behind = past_word(p, "if");
+    const char *not = behind ? past_word(behind, "not") : NULL;
+    behind = behind ? past_word(not ? not : behind, "exists") : NULL;
+    return behind ? behind : p;
+}
+
+// "CONSTRAINT name", "DROP FOREIGN KEY name", "DROP CHECK name": where the name begins; NULL: no name stands here.
+static const char *constraint_name(const char *p)
+{
+    static const char *const unnamed[] = { "foreign", "primary", "unique", "check", NULL };
+    const char *at = past_word(p, "constraint");
+    if (!at && (at = past_word(p, "drop"))) {
+        const char *foreign = past_word(at, "foreign");
+        at = foreign ? past_word(foreign, "key") : past_word(at, "check");
+    }
+    at = at ? past_if(at) : NULL;
+    for (size_t i = 0; at && unnamed[i]; i++) {
+        at = past_word(at, unnamed[i]) ? NULL : at;
+    }
+    return at && (*at == '`' || is_word_char(*at)) ? at : NULL;
+}
+
+char *mydb_prefix_constraints(const char *sql, const char *prefix)
+{
+    AUTO(buf_done) struct buf out = BUF(SIZE_MAX / 2);
+    for (const char *p = sql; *p;) {
+        const char *start = p;
+        const char *name = p == sql || !is_word_char(p[-1]) ? constraint_name(p) : NULL;
+        if (name) {
+            const bool quoted = *name == '`';
+            buf_add(&out, start, (size_t)(name - start));
+            buf_addf(&out, "%s%s", quoted ? "`" : "", prefix);
+            p = quoted ? skip_quoted(name) : name + 1;
+            buf_add(&out, name + quoted, (size_t)(p - name) - quoted);
+            continue;
+        }
+        const char *blank = skip_space(p);
+        p = blank > p ? blank : *p == '\'' || *p == '"' || *p == '`' ? skip_quoted(p) : p + 1;
+        buf_add(&out, start, (size_t)(p - start));
+    }
+    return buf_take(&out);
+}
+
+// [start, end) with its quotes, as a plain name.
+static char *unquoted(const char *start, const char *end)
+{
+    char *out = mem_alloc((size_t)(end - start));
+    size_t n = 0;
+    for (const char *p = start + 1; p < end - 1; p++) {
+        out[n++] = *p;
+        p += *p == '`';
+    }
+    return out;
+}
+
+char *mydb_name_parts(const char *quoted, char **schema)
+{
+    const char *first = quoted_part(quoted);
+    if (*first != '.') {
+        *schema = mem_strdup("");
+        return unquoted(quoted, first);
+    }
+    *schema = unquoted(quoted, first);
+    return unquoted(first + 1, quoted_part(first + 1));
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Walking over the text of a statement or a definition. Internal to mydb_rules.c and mydb_definition.c. */
+#pragma once
+#include <ctype.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+/* p is at an opening quote: past the closing one. Doubled quotes and backslashes stay inside. */
+static inline const char *skip_quoted(const char *p)
+{
+    const char quote = *p++;
+    for (; *p; p++) {
+        if (*p == '\\' && quote != '`' && p[1]) {
+            p++;
+        } else if (*p == quote && p[1] == quote) {
+            p++;
+        } else if (*p == quote) {
+            return p + 1;
+        }
+    }
+    return p;
+}
+
+/* Behind blanks and comments. */
+static inline const char *skip_space(const char *p)
+{
+    for (;;) {
+        p += strspn(p, " \t\r\n\f\v");
+        if (p[0] == '/' && p[1] == '*' && p[2] != '!') {
+            const char *end = strstr(p + 2, "*/");
+            p = end ? end + 2 : p + strlen(p);
+        } else if (*p == '#' || (p[0] == '-' && p[1] == '-')) {
+            p += strcspn(p, "\n");
+        } else {
+            return p;
+        }
+    }
+}
+
+static inline bool is_word_char(char c)
+{
+    return isalnum((unsigned char)c) || c == '_' || c == '$' || (unsigned char)c >= 0x80;
+}

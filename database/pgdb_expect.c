@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// The index that a CREATE INDEX CONCURRENTLY describes: made on an empty copy of the table in a transaction that is
+// rolled back, so that an index which somebody else makes is never taken for ours (docs/engine.md 4).
+#include <libpq-fe.h>
+#include <strings.h>
+#include "database/pgdb.h"
+#include "reconcile/base/auto.h"
+#include "reconcile/base/mem.h"
+
+#define COPY "pg_temp.sluice_copy"
+// All of an index but its name and its table's.
+#define DEFINITION                                                                                 \
+    "i.indisunique::text || pg_catalog.substr(d.def, pg_catalog.strpos(d.def, ' USING '))"
+#define FROM_INDEX                                                                                 \
+    " FROM pg_catalog.pg_index i, LATERAL (SELECT pg_catalog.pg_get_indexdef(i.indexrelid) AS "    \
+    "def) d"
+
+struct edit { // a piece of the statement and what stands there instead
+    size_t start, end;
+    const char *text;
+};
+
+// The word stands between INDEX and the first name, where only comments can be, too.
+static bool find_concurrently(const struct statement *s, size_t limit, struct edit *out)
+{
+    static const char word[] = "CONCURRENTLY";
+    for (size_t i = 0; i + sizeof word - 1 <= limit; i++) {
+        if (strncasecmp(s->text + i, word, sizeof word - 1) == 0) {
+            *out = (struct edit){ i, i + sizeof word - 1, "" };
+            return true;
+        }
+    }
+    return false;
+}
+
+// The statement for the copy; NULL: its names are not where they were read.
+static char *copy_statement(const struct statement *s)
+{
+    const struct object_ref *table = pgdb_object_of(s, "table"),
+                            *index = pgdb_object_of(s, "index");
+    struct edit edits[3];
+    size_t count = 0, at = 0;
+    if (!table || table->start < s->expanded_offset) {
+        return NULL;
+    }
+    const size_t first = (index ? index : table)->start - s->expanded_offset;
+    if (!find_concurrently(s, first, &edits[count++])) {
+        return NULL;
+    }
+    if (index) {
+        edits[count++] = (struct edit){ first, index->end - s->expanded_offset, "sluice_index" };
+    }
+    edits[count++] =
+        (struct edit){ table->start - s->expanded_offset, table->end - s->expanded_offset, COPY };
+    AUTO(buf_done) struct buf sql = BUF(SIZE_MAX / 2);
+    for (size_t i = 0; i < count; i++) {
+        if (edits[i].start < at || edits[i].end > s->text_length) {
+            return NULL;
+        }
+        buf_add(&sql, s->text + at, edits[i].start - at);
+        buf_adds(&sql, edits[i].text);
+        at = edits[i].end;
+    }
+    buf_add(&sql, s->text + at, s->text_length - at);
+    return buf_take(&sql);
+}
+
+struct err *pgdb_index_wanted(struct pgdb *pg, const struct statement *s, char **out)
+{
+    const struct object_ref *table = pgdb_object_of(s, "table");
+    AUTO(free_auto) char *index_sql = copy_statement(s);
+    if (!index_sql) {
+        return NULL;
+    }
+    AUTO(buf_done) struct buf copy = BUF(4096);
+    buf_adds(&copy, "CREATE TEMPORARY TABLE sluice_copy (LIKE ");
+    if (table->schema[0]) {
+        pgdb_ident(&copy, table->schema);
+        buf_addc(&copy, '.');
+    }
+    pgdb_ident(&copy, table->name);
+    buf_addc(&copy, ')');
+    const struct pgdb_command commands[] = {
+        { .sql = "BEGIN" },
+        { .sql = "SET LOCAL client_min_messages = error" },
+        { .sql = buf_text(&copy) },
+        { .sql = index_sql },
+        { .sql = "SELECT " DEFINITION FROM_INDEX " WHERE i.indrelid = pg_catalog.to_regclass('" COPY
+                 "')" },
+        { .sql = "ROLLBACK" },
+    };
+    struct pg_result *results[6] = { NULL };
+    AUTO(pgdb_fault_done) struct pgdb_fault fault = { 0 };
+    int failed = 0;
+    const bool ok = pgdb_batch(pg, commands, 6, results, &fault, &failed);
+    const char *text = ok && PQntuples(results[4]) == 1 ? pgdb_text(results[4], 0, 0) : NULL;
+    *out = mem_strdup(text);
+    for (int i = 0; i < 6; i++) {
+        PQclear(results[i]);
+    }
+    // A refusal (no right to make temporary tables) leaves it unknown; a lost server says nothing.
+    return fault.lost || pg->stopped
+               ? pgdb_fault_err(&fault, pg->stopped, "could not find out which index was wanted")
+               : NULL;
+}
+
+struct err *pgdb_index_is(struct pgdb *pg, const char *index, const char *wanted, bool *out)
+{
+    const char *values[] = { index, wanted };
+    AUTO(pgdb_clear_auto) PGresult *r = NULL;
+    TRY(pgdb_query(pg,
+                   &(struct pgdb_command){ "SELECT " DEFINITION " = $2" FROM_INDEX
+                                           " WHERE i.indexrelid = pg_catalog.to_regclass($1)",
+                                           false, 2, values },
+                   "could not look at the index", &r));
+    *out = PQntuples(r) == 1 && str_eq(pgdb_text(r, 0, 0), "t");
+    return NULL;
+}
+
+// Who builds an index concurrently holds this lock on its table from the beginning to the end.
+struct err *pgdb_index_builder(struct pgdb *pg, const char *table_oid, char **out)
+{
+    static const char sql[] =
+        "SELECT l.pid FROM pg_catalog.pg_locks l WHERE l.locktype = 'relation' AND l.granted"
+        " AND l.mode = 'ShareUpdateExclusiveLock' AND l.relation = $1::oid"
+        " AND l.pid <> pg_catalog.pg_backend_pid() AND l.database ="
+        " (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())"
+        " ORDER BY 1 LIMIT 1";
+    const char *values[] = { table_oid };
+    AUTO(pgdb_clear_auto) PGresult *r = NULL;
+    TRY(pgdb_query(pg, &(struct pgdb_command){ sql, false, 1, values },
+                   "could not look whether an index is being built", &r));
+    *out = PQntuples(r) == 1 ? mem_strdup(pgdb_text(r, 0, 0)) : NULL;
+    return NULL;
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Procedures and blocks that may commit, outside a transaction: what a failed one has left (docs/engine.md 4).
+#include <libpq-fe.h>
+#include <strings.h>
+#include "database/pgdb.h"
+#include "reconcile/base/auto.h"
+#include "reconcile/model/reason.h"
+
+bool pgdb_controls_itself(const struct statement *s)
+{
+    return s->class == STEP_OTHER &&
+           (strncasecmp(s->text, "call", 4) == 0 || strncasecmp(s->text, "do", 2) == 0);
+}
+
+// How many transactions this session has begun, with the one that asks.
+struct err *pgdb_count_transactions(struct pgdb *pg, int64_t *out)
+{
+    static const char sql[] =
+        "SELECT pg_catalog.split_part(virtualtransaction, '/', 2) FROM pg_catalog.pg_locks"
+        " WHERE pid = pg_catalog.pg_backend_pid() AND locktype = 'virtualxid' LIMIT 1";
+    AUTO(pgdb_clear_auto) PGresult *r = NULL;
+    TRY(pgdb_query(pg, &(struct pgdb_command){ .sql = sql }, "could not look at the transaction",
+                   &r));
+    *out = PQntuples(r) == 1 ? pgdb_int(r, 0, 0) : 0;
+    return NULL;
+}
+
+// It failed. Between the two counts there is one transaction, its own, unless it has ended some by itself.
+struct err *pgdb_check_stayed(struct run *run, const struct migration *file,
+                              const struct script *script, size_t index, int64_t before,
+                              struct err *e, bool *nothing_stayed)
+{
+    const struct statement *s = &script->statements[index];
+    int64_t now = 0;
+    struct err *blind = before > 0 ? pgdb_count_transactions(pgdb_of(run->db), &now) : NULL;
+    *nothing_stayed = !blind && before > 0 && now == before + 2;
+    if (*nothing_stayed) {
+        return e;
+    }
+    err_free(blind);
+    struct err *unknown = err_new(
+        ERR_TERMINAL, REASON_OUTCOME_UNKNOWN,
+        "%s; it has committed in between, so a part of it has stayed: look, then: sluice "
+        "resolve --%s '%s' "
+        "--step %d --verdict applied|not-applied --reason TEXT",
+        e->message, version_set(&file->version) ? "version" : "description",
+        version_set(&file->version) ? file->version.text : file->description, (int)index + 1);
+    run_failed(run, file, (int)index + 1, s->line, s->column, NULL, 0);
+    err_free(e);
+    return unknown;
+}

@@ -1,0 +1,144 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# MariaDB: a connection is lost at a statement that only its object can tell about. Then the world goes on, and the
+# next run must conclude rightly: only "as the statement makes it" is done, only "as before" is not done, and only
+# where the effect must show.
+# timeout: 600
+set -euo pipefail
+. "$SLUICE_SOURCE/tests/support/tap.sh"
+. "$SLUICE_SOURCE/tests/support/servers.sh"
+
+mariadb_start mariadb event_scheduler=ON
+
+relay=''
+stop_relay() {
+    [ -z "$relay" ] || kill "$relay" 2>/dev/null || true
+    [ -z "$relay" ] || wait "$relay" 2>/dev/null || true
+    relay=''
+}
+q() { db_sql mariadb "$db" "$1"; }
+number=0
+
+# lost HOW PATTERN SETUP FILE: the statement with PATTERN never arrives ("request"), or its answer does not ("reply").
+lost() {
+    number=$((number + 1))
+    db=recovery$number
+    db_create mariadb $db
+    [ -z "$3" ] || q "${3//THIS/$db}"
+    rm -rf sql port
+    mkdir sql
+    printf '%s\n' "${4//THIS/$db}" >sql/V2__file.sql
+    "$SLUICE_SOURCE/tests/integration/mydb_proxy.pl" "$SLUICE_TEST_MARIADB_SOCKET" port "$2" 1 "$1" >cut &
+    relay=$!
+    within 10 test -s port
+    "$SLUICE" migrate --url "mariadb://app@127.0.0.1:$(cat port)/$db?ssl-mode=DISABLED" --dir sql --lock-wait 20s \
+        --baseline-on-migrate >out 2>err </dev/null && { cat out err; return 1; }
+    stop_relay
+    grep -q cut cut || { cat out err; return 1; }
+}
+again() { "$SLUICE" migrate --url "$(db_uri mariadb "$db")" --dir sql --lock-wait 20s "$@"; }
+clean() { # nothing of ours has stayed
+    is "$1: nothing of ours has stayed" "$(q "select concat(
+        (select count(*) from information_schema.tables where table_name like 'sluice\_________\\_%'),
+        (select count(*) from information_schema.routines where routine_name like 'sluice%'))")" 00
+}
+# recovers NAME HOW PATTERN SETUP FILE BETWEEN WANT [QUERY ANSWER]: WANT is done or unknown. THIS is the database.
+recovers() {
+    local name=$1 want=$7
+    lost "$2" "$3" "$4" "$5" || { flunk "$name: the connection is lost" "$(cat out err)"; return 0; }
+    [ -z "$6" ] || q "$6"
+    case $want in
+    done) run_expect "$name: goes on" 0 '' again ;;
+    unknown) run_expect "$name: a person is asked, and told how" 8 \
+        'an attempt was interrupted inside it.*look, then: sluice resolve.*\(OutcomeUnknown\)' again ;;
+    esac
+    [ -z "${8:-}" ] || is "$name: and is right" "$(q "$8")" "$9"
+    clean "$name"
+}
+columns() { printf "select group_concat(column_name order by ordinal_position) from information_schema.columns where table_schema = database() and table_name = '%s'" "$1"; }
+t='create table t (id int primary key, a int, b int, v varchar(20))'
+
+# ---- the answer was lost: done, and not a second time -------------------------------------------------
+
+recovers "CREATE TABLE" reply 'create table n' "$t" "create table n (id int, k int references t (id), foreign key (k) references t (id));" '' done "$(columns n)" id,k
+recovers "CREATE TABLE with its schema" reply 'create table' "$t" 'create table THIS.n (id int primary key, x text);' '' done "$(columns n)" id,x
+recovers "CREATE TABLE LIKE" reply 'create table n' "$t" 'create table n like t;' '' done "$(columns n)" id,a,b,v
+recovers "ALTER TABLE" reply 'alter table t' "$t" 'alter table t add column c int, modify v varchar(40), drop column b;' '' done "$(columns t)" id,a,v,c
+recovers "ALTER TABLE that drops a named constraint" reply 'alter table t' \
+    "create table p (id int primary key); create table t (id int primary key, a int, constraint c_a check (a > 0), constraint fk_a foreign key (a) references p (id))" \
+    'alter table t drop constraint c_a, drop foreign key fk_a, add constraint `fk_b` foreign key (id) references p (id);' '' done
+recovers "a table that refers to itself, with names and a comment" reply 'create table n' '' \
+    "create table n (id int primary key, up int, constraint n_up foreign key (up) references n (id), constraint `n ``c` check (up <> id)) comment 'constraint n_up';" '' done
+recovers "ALTER TABLE of one with children and parents" reply 'alter table t' \
+    "create table p (id int primary key); create table t (id int primary key, a int, b int, v varchar(20), foreign key (a) references p (id)); create table k (i int, foreign key (i) references t (id))" \
+    'alter table t add foreign key (b) references p (id), add column c int;' '' done "$(columns t)" id,a,b,v,c 
+recovers "ALTER TABLE RENAME" reply 'alter table t' "$t" 'alter table t add column c int, rename to u;' '' done "$(columns u)" id,a,b,v,c
+recovers "RENAME TABLE" reply 'rename table' "$t; create table s (id int)" 'rename table t to u, s to w;' '' done "$(columns u)" id,a,b,v
+recovers "CREATE INDEX" reply 'create index' "$t" 'create index i on t (a, b);' '' done \
+    "select count(*) from information_schema.statistics where table_schema = database() and index_name = 'i'" 2
+recovers "DROP INDEX" reply 'drop index' "$t; create index i on t (a)" 'drop index i on t;' '' done \
+    "select count(*) from information_schema.statistics where table_schema = database() and index_name = 'i'" 0
+recovers "DROP TABLE" reply 'drop table' "$t" 'drop table t;' '' done "select count(*) from information_schema.tables where table_name = 't' and table_schema = database()" 0
+recovers "CREATE VIEW" reply 'create view' "$t" 'create view v as select id, a from t where a > 1 with check option;' '' done "$(columns v)" id,a
+recovers "CREATE PROCEDURE" reply 'create procedure' "$t" $'create procedure p(x int) comment \'c\'\nbegin\n  update t set a = x;\nend;' '' done
+recovers "CREATE FUNCTION" reply 'create function' "$t" 'create function f(x int) returns int deterministic return x + 1;' '' done 'select f(1)' 2
+recovers "CREATE TRIGGER" reply 'create trigger' "$t" "create trigger g before insert on t for each row set new.a = 1;" '' done
+recovers "CREATE SEQUENCE" reply 'create sequence' '' 'create sequence q start with 5 increment by 2;' '' done 'select nextval(q)' 5
+recovers "under a SET and a USE of the file" reply 'alter table' "$t" $'set sql_mode=\'\', time_zone=\'+05:00\';\nuse THIS;\nalter table t add column d timestamp not null default \'2020-01-01 00:00:00\', add column z date not null default \'0000-00-00\';' '' done "$(columns t)" id,a,b,v,d,z
+db_sql mariadb mysql 'grant create on recovery_other.* to app@localhost'
+recovers "CREATE DATABASE, which has no copy" reply 'create database' '' 'create database recovery_other character set latin1;' '' unknown \
+    "select default_character_set_name from information_schema.schemata where schema_name = 'recovery_other'" latin1
+
+# ---- it never arrived: run again ------------------------------------------------------------------------
+
+recovers "ALTER TABLE that never arrived" request 'alter table t' "$t" 'alter table t add column c int;' '' done "$(columns t)" id,a,b,v,c
+db_sql mariadb mysql "create database recovery_else; grant all on recovery_else.* to app@localhost, app@'127.0.0.1'"
+recovers "ALTER VIEW that never arrived, from another schema" request 'alter view' "$t; create definer=app@localhost view w as select id from t" \
+    $'use recovery_else;\nalter view THIS.w as select id, a from THIS.t;' '' done "$(columns w)" id,a
+recovers "the server's time zone is another one since" request 'alter table t' \
+    "create table t (id int, ts timestamp not null default '2020-01-01 00:00:00')" \
+    'alter table t add column c int;' "set global time_zone = '+03:00'" done "$(columns t)" id,ts,c
+q "set global time_zone = 'SYSTEM'"
+recovers "a file's time zone" request 'alter table t' \
+    "create table t (id int, ts timestamp not null default '2020-01-01 00:00:00')" \
+    $'set time_zone = \'-07:00\';\nalter table t add column c int;' '' done "$(columns t)" id,ts,c
+
+# ---- other than before, but not as the statement makes it -------------------------------------------------
+
+recovers "somebody else's column" request 'alter table t' "$t" 'alter table t add column c int;' 'alter table t add column d int' unknown "$(columns t)" id,a,b,v,d
+recovers "somebody else's index" request 'create index' "$t" 'create index i on t (a);' 'create index j on t (b)' unknown
+recovers "an index of that name with other columns" request 'create index' "$t" 'create index i on t (a);' 'create index i on t (b)' unknown
+recovers "somebody else's table of that name" request 'create table n' '' 'create table n (id int primary key);' 'create table n (id varchar(20))' unknown "$(columns n)" id
+recovers "the same table, made by somebody else" request 'create table n' '' 'create table n (id int primary key);' 'create table n (id int primary key)' done
+recovers "somebody else's view" request 'create view' "$t" 'create view v as select id from t;' 'create view v as select a from t' unknown
+recovers "somebody else's procedure" request 'create procedure' "$t" 'create procedure p() update t set a = 1;' 'create procedure p() update t set a = 2' unknown
+recovers "somebody else's trigger" request 'create trigger' "$t" 'create trigger g before insert on t for each row set new.a = 1;' 'create trigger g before insert on t for each row set new.a = 2' unknown
+recovers "renamed, to a table of another definition" request 'rename table' "$t" 'rename table t to u;' 'drop table t; create table u (id int)' unknown
+recovers "a table that a query fills" reply 'create table n' "$t" 'create table n as select id, a from t;' '' unknown
+recovers "an event" reply 'create event' "$t" 'create event e on schedule every 1 day do delete from t;' '' unknown
+
+# ---- as before, but that says nothing -----------------------------------------------------------------------
+
+recovers "DROP and ADD of one column" reply 'alter table t' "$t; insert into t values (1, 2, 3, 'x')" \
+    'alter table t drop column b, add column b int after a;' 'update t set b = 7' unknown 'select b from t' 7
+recovers "two columns that swap their names" reply 'alter table t' "$t; insert into t values (1, 2, 3, 'x')" \
+    'alter table t change a b int, change b a int;' '' unknown 'select concat(a, b) from t' 32
+recovers "the same by RENAME COLUMN" reply 'alter table t' "$t; insert into t values (1, 2, 3, 'x')" \
+    'alter table t rename column a to b, rename column b to a;' '' unknown 'select concat(a, b) from t' 32
+recovers "columns in a list" reply 'alter table t' "$t; insert into t values (1, 2, 3, 'x')" \
+    'alter table t drop v, add (w int, V varchar(20));' 'update t set v = 7' unknown 'select v from t' 7
+recovers "an event that runs once" reply 'create event' "$t" \
+    "create event e on schedule at current_timestamp do insert into t (id) values (1);" '' unknown
+recovers "a column that keeps its name" request 'alter table t' "$t" 'alter table t change a a bigint, drop column b;' '' done "$(columns t)" id,a,v
+
+# ---- what is wrong in the row -------------------------------------------------------------------------------
+
+lost reply 'alter table t' "$t" 'alter table t add column c int;' || true
+q "update sluice_journal set post_state = replace(post_state, 'varchar(20)', 'varchar(30)') where state = 'intent'"
+run_expect "a definition that was changed in the journal is not believed" 8 'the definition from before is not known' again
+lost reply 'alter table t' "$t" 'alter table t add column c int;' || true
+q "update sluice_journal set post_state = NULL where state = 'intent'"
+run_expect "nor is there one in a row of an earlier version" 8 'the definition from before is not known' again
+is "the journal forgets it once the step is closed" "$(db=recovery4 q "select count(*) from sluice_journal where post_state like '%definition%'")" 0
+
+done_testing

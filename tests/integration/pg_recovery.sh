@@ -1,0 +1,192 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# PostgreSQL: what is concluded after a connection was lost inside a file that has no transaction, what a failed
+# procedure left, what a session takes with it, and files that write outside of their transaction.
+# timeout: 300
+set -euo pipefail
+. "$SLUICE_SOURCE/tests/support/tap.sh"
+. "$SLUICE_SOURCE/tests/support/servers.sh"
+
+pg_start pg
+
+relay=''
+stop_relay() {
+    [ -z "$relay" ] || kill "$relay" 2>/dev/null || true
+    [ -z "$relay" ] || wait "$relay" 2>/dev/null || true
+    relay=''
+}
+number=0
+q() { db_sql pg "$database" "$1"; }
+fresh() { # SETUP FILE
+    number=$((number + 1))
+    database=recovery$number
+    db_create pg $database
+    [ -z "$1" ] || q "set role app; $1"
+    rm -rf sql
+    mkdir sql
+    printf '%s\n' "$2" >sql/V2__file.sql
+}
+migrate() { "$SLUICE" migrate --url "$(db_uri pg "$database")" --dir sql --lock-wait 20s --baseline-on-migrate "$@"; }
+# lost HOW PATTERN SETUP FILE: the statement with PATTERN never arrives ("request"), or its answer does not ("reply").
+lost() {
+    fresh "$3" "$4"
+    rm -f port
+    "$SLUICE_SOURCE/tests/integration/mydb_proxy.pl" "$SLUICE_TEST_PG_SOCKET/.s.PGSQL.5432" port "$2" 1 "$1" >cut &
+    relay=$!
+    within 10 test -s port
+    "$SLUICE" migrate --url "postgresql://app@127.0.0.1:$(cat port)/$database?sslmode=disable" --dir sql --lock-wait 20s \
+        --baseline-on-migrate >out 2>err </dev/null && { cat out err; return 1; }
+    stop_relay
+    grep -q cut cut || { cat out err; return 1; }
+    within 20 alone
+}
+alone() { [ "$(q "select count(*) from pg_stat_activity where datname = '$database' and application_name like 'sluice%'")" = 0 ]; }
+recovers() { # NAME HOW PATTERN SETUP FILE BETWEEN CODE STDERR QUERY ANSWER
+    lost "$2" "$3" "$4" "$5" || { flunk "$1: the connection is lost" "$(cat out err)"; return 0; }
+    [ -z "$6" ] || q "$6"
+    run_expect "$1" "$7" "$8" migrate
+    is "$1: and is right" "$(q "$9")" "${10}"
+    is "$1: nothing of ours has stayed" "$(q "select count(*) from pg_class where relname like 'sluice\_copy%' or relname = 'sluice_index'")" 0
+}
+indexes="select string_agg(indexdef || case when indisvalid then '' else ' INVALID' end, ', ' order by indexname) from pg_indexes
+    join pg_index on indexrelid = indexname::regclass where tablename = 't'"
+t='create table t (a int, b int, c text); insert into t select n, n, n from generate_series(1, 100) n'
+on() { printf 'CREATE %sINDEX %s ON public.t USING btree (%s)' "${3:-}" "$1" "$2"; }
+
+# ---- an index is ours only if it is the one that the statement describes -------------------------------------
+
+recovers "an index without a name that was made" reply 'create index' "$t" 'create index concurrently on t (a);' '' 0 '' "$indexes" "$(on t_a_idx a)"
+recovers "one with a name, an expression and a condition" reply 'unique index concurrently' "$t" \
+    'create unique index concurrently if not exists i on t using btree (lower(c) desc, (a + b)) include (b) where a > 5;' '' 0 '' \
+    "select count(*) from pg_index where indexrelid = 'i'::regclass and indisvalid" 1
+is "it was not made twice" "$(q "select count(*) from sluice_journal where state = 'inferred'")" 1
+recovers "somebody else's index on the table" request 'create index' "$t" 'create index concurrently on t (a);' \
+    'create index theirs on t (b)' 0 '' "$indexes" "$(on t_a_idx a), $(on theirs b)"
+recovers "a unique one is another one" request 'create index' "$t" 'create index concurrently on t (a);' \
+    'create unique index theirs on t (a)' 0 '' "$indexes" "$(on t_a_idx a), $(on theirs a 'UNIQUE ')"
+recovers "somebody else's index of that name" request 'create index' "$t" 'create index concurrently i on t (a);' \
+    'create index i on t (b)' 3 'relation "i" already exists' "$indexes" "$(on i b)"
+recovers "the same index, made by somebody else" request 'create index' "$t" 'create index concurrently on t (a);' \
+    'create index theirs on t (a)' 0 '' "$indexes" "$(on theirs a)"
+recovers "an invalid one of ours is dropped and made again" reply 'create unique index' "$t; insert into t values (1)" \
+    'create unique index concurrently i on t (a);' 'delete from t where b is null' 0 '' "$indexes" "$(on i a 'UNIQUE ')"
+recovers "somebody else's invalid one is left alone" request 'create index' "$t; insert into t values (1)" \
+    'create index concurrently on t (c);' '' 0 '' "$indexes" "$(on t_c_idx c)"
+recovers "in the schema of a SET above it" reply 'create index' "create schema s; create table s.t (a int); $t" \
+    $'set search_path = s;\ncreate index concurrently on t (a);' '' 0 '' "select indexdef from pg_indexes where tablename = 't'" 'CREATE INDEX t_a_idx ON s.t USING btree (a)'
+
+lost request 'create index' "$t" 'create index concurrently on t (a);' || flunk "the connection is lost"
+coproc HOLD { psql -XAtq "$(servers_get pg ADMIN_URI | sed "s#/postgres?#/$database?#")"; }
+# shellcheck disable=SC2153
+hold_pid=$HOLD_PID hold_in=${HOLD[1]}
+printf 'begin; lock table t in row exclusive mode; select 1;\n' >&"$hold_in"
+read -r -u "${HOLD[0]}" _
+q 'create index concurrently theirs on t (a)' >theirs 2>&1 &
+theirs=$!
+theirs_is_invalid() { [ "$(q "select count(*) from pg_index where not indisvalid")" = 1 ]; }
+wait_for "somebody else builds the same index" 20 theirs_is_invalid
+run_expect "an index that is being built is not dropped: it is waited for" 2 'process [0-9]+ is at work on the table of the invalid index public.theirs' migrate
+eval "exec $hold_in>&-"
+wait "$hold_pid" 2>/dev/null || true
+wait $theirs || flunk "their build" "$(cat theirs)"
+run_expect "then it is taken for what it is" 0 '' migrate
+is "one index" "$(q "$indexes")" "$(on theirs a)"
+
+# ---- procedures and blocks that may commit ----------------------------------------------------------------------
+
+log='create table log (i int); create table flag (v int)'
+part='create procedure part() language plpgsql as $$ begin insert into log values (1); commit; insert into log values (2);
+    if not exists (select 1 from flag) then raise exception $m$no flag$m$; end if; end $$'
+fresh "$log; $part" $'-- sluice: transaction=none\ncall part();'
+run_expect "a procedure that commits and then fails: a part has stayed" 8 'no flag; it has committed in between.*sluice resolve --version .2. --step 1.*\(OutcomeUnknown\)' migrate
+q 'insert into flag values (1)'
+run_expect "it does not run again by itself" 8 '\(OutcomeUnknown\)' migrate
+is "once" "$(q 'select array_agg(i) from log')" '{1}'
+run_expect "the printed way out" 0 '' "$SLUICE" resolve --url "$(db_uri pg "$database")" --version 2 --step 1 --verdict applied --reason done
+run_expect "leads out" 0 '' migrate
+fresh "$log" $'-- sluice: transaction=none\ndo $$ begin insert into log values (1); commit; raise exception \'after\'; end $$;'
+run_expect "so is a block" 8 'after; it has committed in between' migrate
+whole='create procedure whole() language plpgsql as $$ begin insert into log values (1);
+    if not exists (select 1 from flag) then raise exception $m$no flag$m$; end if; commit; end $$'
+fresh "$log; $whole" $'-- sluice: transaction=none\ncall whole();'
+run_expect "one that fails before it commits has failed" 3 'no flag \(MigrationFailed\)' migrate
+q 'insert into flag values (1)'
+run_expect "and runs again" 0 '' migrate
+is "once, too" "$(q 'select array_agg(i) from log')" '{1}'
+fresh "$log; $whole" $'-- sluice: transaction=none\ncall nowhere();'
+run_expect "one that is not there has failed" 3 'does not exist \(MigrationFailed\)' migrate
+fresh "$log; create procedure p() language plpgsql as \$\$ begin insert into log values (1); lock table flag; commit; end \$\$" $'-- sluice: transaction=none\ncall p();'
+q 'begin; lock table flag; select pg_sleep(3)' >/dev/null &
+holder=$!
+locked() { [ "$(q "select count(*) from pg_locks where relation = 'flag'::regclass and granted")" = 1 ]; }
+wait_for "a table is locked" 10 locked
+run_expect "one that waited for a lock before it committed is tried again" 0 '' migrate
+is "and ran once" "$(q 'select array_agg(i) from log')" '{1}'
+wait $holder
+
+recovers "verify= is false in the middle of a file" reply 'call one' 'create table log (i int); create procedure one() language sql as $$ insert into log values (1) $$' \
+    $'-- sluice: transaction=none verify=select count(*) = 2 from log\ncall one();\ncall one();' '' 8 'its verify= is false, which statements behind it may change' 'select count(*) from log' 1
+
+# ---- what a session holds ------------------------------------------------------------------------------------------
+
+two='create schema s; create table public.t (a int); create table s.t (a int); insert into public.t values (1); insert into s.t values (1)'
+fresh "$two" $'-- sluice: transaction=none\nselect pg_catalog.set_config(\'search_path\', \'s\', false) as x;\ndelete from t;\nvacuum t;'
+run_expect "set_config() that is written out is a SET" 0 '' migrate
+is "it holds to the file's end" "$(q 'select (select count(*) from public.t), (select count(*) from s.t)')" '1|0'
+for call in "set_config('search_path', 's' || '', false)" "set_config('search_path', 's', a = 2), a from t" "1 where set_config('search_path', 's', false) = 's'"; do
+    fresh "$two" $'-- sluice: transaction=none\nselect '"$call"$';\ndelete from t;'
+    run_expect "select $call is refused where it would be undone" 6 'V2__file.sql:2:1: set_config\(\) is undone behind its own statement' migrate
+    fresh "$two" "select $call; delete from s.t;"
+    run_expect "in a transaction it may stand" 0 '' migrate
+done
+fresh "$two" $'-- sluice: transaction=none\nselect set_config(\'search_path\', \'s\', true);\ndelete from t;'
+run_expect "one for the transaction alone has no effect, which is said" 6 'has no effect here' migrate
+
+recovers "a temporary table that is gone" request 'delete from orders' 'create table orders (i int); insert into orders values (1)' \
+    $'-- sluice: transaction=none\ncreate temporary table if not exists orders (i int);\ndelete from orders;' '' 3 \
+    'V2__file.sql:3:1: statement 2 may need what statement 1 \(line 2\) left in the session of an interrupted attempt' 'select count(*) from public.orders' 1
+recovers "one that a query made" request 'delete from only' 'create table orders (i int); insert into orders values (1)' \
+    $'-- sluice: transaction=none\nselect 1 as i into temp table orders;\ndelete from only orders;' '' 3 'may need what statement 1' 'select count(*) from public.orders' 1
+recovers "one that nothing names any more" request 'insert into other' 'create table other (i int)' \
+    $'-- sluice: transaction=none\ncreate temp table mine (i int);\ninsert into other values (1);' '' 0 '' 'select count(*) from other' 1
+
+# ---- what a rollback does not take back --------------------------------------------------------------------------------
+
+if [ "$(database=postgres q "select count(*) from pg_available_extensions where name = 'dblink'")" = 1 ]; then
+    dblink() { # FILE
+        fresh 'create table log (i int); create table m (v int); insert into m values (1)' "$1"
+        q 'create extension dblink; grant execute on function dblink_connect_u(text, text) to app'
+    }
+    db_sql pg postgres 'select 1' >/dev/null
+    write="select dblink_connect_u('c', 'host=$SLUICE_TEST_PG_SOCKET dbname=THIS user=app');
+select dblink_exec('c', 'insert into log values (1)');
+select dblink_disconnect('c');"
+    dblink ''
+    printf '%s\nalter table m add column z int;\n' "${write//THIS/$database}" >sql/V2__file.sql
+    q 'begin; lock table m; select pg_sleep(4)' >/dev/null &
+    holder=$!
+    m_locked() { [ "$(q "select count(*) from pg_locks where relation = 'm'::regclass and granted and mode like 'Acc%Ex%'")" = 1 ]; }
+    wait_for "a table is locked" 10 m_locked
+    run_expect "a file that writes elsewhere waits once" 0 '' migrate
+    is "what it wrote is there once" "$(q 'select count(*) from log')" 1
+    wait $holder
+    dblink ''
+    printf '%s\nalter table m add column z int;\n' "${write//THIS/$database}" >sql/V2__file.sql
+    q 'begin; lock table m; select pg_sleep(8)' >/dev/null &
+    holder=$!
+    wait_for "a table is locked for longer" 10 m_locked
+    run_expect "and then nothing is tried again by itself" 3 'line 2 writes outside of the transaction.*look what .*V2__file.sql left there before you run it again' migrate --lock-retry-for 2s
+    is "what it wrote is there once, still" "$(q 'select count(*) from log')" 1
+    wait $holder
+    dblink ''
+    printf 'alter table m add column z int;\n%s\n' "${write//THIS/$database}" >sql/V2__file.sql
+    q 'begin; lock table m; select pg_sleep(3)' >/dev/null &
+    holder=$!
+    wait_for "once more" 10 m_locked
+    run_expect "before it writes it may be tried again" 0 '' migrate
+    is "once" "$(q 'select count(*) from log')" 1
+    wait $holder
+else
+    skip "files that write outside of their transaction" "no dblink on this server"
+fi
+done_testing
