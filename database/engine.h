@@ -89,10 +89,11 @@ struct err *journal_verify(const char *history_table, const char *prev_hex,
 void journal_row_prepare(const struct run *run, const struct migration *file, int32_t rank,
                          int32_t step, const struct statement *statement, enum journal_state state,
                          const char *pre_state, struct journal_row *out);
-/* Has a placeholder of the file another value than when this row's statement was applied? ERR_TERMINAL
- * ChecksumMismatch: the rest would run with others. */
+/* Has a placeholder of the file another value than when this row's statement ran, or is there another SET or USE above
+ * it? ERR_TERMINAL ChecksumMismatch: the rest would run with others. */
 struct err *journal_check_values(const struct run *run, const struct migration *file,
-                                 const struct journal_row *row) ERR_MUST_USE;
+                                 const struct script *script, const struct journal_row *row)
+    ERR_MUST_USE;
 /* Again after a field that the hash covers was changed by hand (line, step, session_id). */
 void journal_row_rehash(const struct run *run, struct journal_row *row);
 /* The row was sent (or committed): it is the head now, the next row chains to it. */
@@ -101,6 +102,9 @@ void journal_advance(struct run *run, const struct journal_row *row);
 const struct journal_row *journal_find(const struct journal *journal, int32_t rank,
                                        const struct migration *file, int32_t step);
 bool journal_row_is_of(const struct journal_row *row, const struct migration *file);
+/* Of such a row: is it, and are all before it, about another content of a repeatable? What that did never keeps this one
+ * from running as a whole. */
+bool journal_row_is_old_content(const struct journal_row *row, const struct migration *file);
 /* ---- lease.c: pure decisions over the lease row ------------------------------------------- */
 
 /* Is the row's owner already who we are? True also when we do not become an owner. */

@@ -6,6 +6,7 @@
 #include "reconcile/base/limits.h"
 #include "reconcile/base/mem.h"
 #include "reconcile/migration/parse.h"
+#include "reconcile/migration/script.h"
 #include "reconcile/model/reason.h"
 
 // Length as four big-endian bytes, then the bytes; NULL is ffffffff and nothing.
@@ -138,23 +139,30 @@ void journal_row_prepare(const struct run *run, const struct migration *file, in
         hex_format(statement->sha256, SHA256_LEN, hex);
         out->statement_sha256 = mem_strdup(hex);
     }
-    placeholders_hmac(run->script, &run->placeholders, run->target_id, hex);
+    if (statement && run->script) {
+        placeholders_step_hmac(run->script, script_session(run->script, (size_t)step - 1),
+                               &run->placeholders, run->target_id, hex);
+    } else {
+        placeholders_hmac(run->script, &run->placeholders, run->target_id, hex);
+    }
     out->placeholders_hmac = hex[0] ? mem_strdup(hex) : NULL;
     journal_row_rehash(run, out);
 }
 
 struct err *journal_check_values(const struct run *run, const struct migration *file,
-                                 const struct journal_row *row)
+                                 const struct script *script, const struct journal_row *row)
 {
-    if (!row->placeholders_hmac ||
-        placeholders_unchanged(&run->placeholders, run->target_id, row->placeholders_hmac)) {
+    if (!row->placeholders_hmac || row->step < 1 ||
+        placeholders_unchanged(script, script_session(script, (size_t)row->step - 1),
+                               &run->placeholders, run->target_id, row->placeholders_hmac)) {
         return NULL;
     }
-    return err_new(ERR_TERMINAL, REASON_CHECKSUM_MISMATCH,
-                   "%s:%" PRId32 ": statement %" PRId32
-                   " was applied by an interrupted attempt with other placeholder values than now: "
-                   "give it those values again, and put what needs others into a new file",
-                   file->path, row->line, row->step);
+    return err_new(
+        ERR_TERMINAL, REASON_CHECKSUM_MISMATCH,
+        "%s:%" PRId32 ": statement %" PRId32 " was run by an interrupted attempt with other "
+                                             "placeholder values than now, or under other SET "
+        "or USE statements above it: restore those, and put what needs others into a new file",
+        file->path, row->line, row->step);
 }
 
 void journal_row_rehash(const struct run *run, struct journal_row *row)
@@ -176,10 +184,17 @@ bool journal_row_is_of(const struct journal_row *row, const struct migration *fi
         return false;
     }
     if (version_set(&file->version)) {
-        return str_eq(row->version, file->version.text);
+        return version_same(row->version, file->version.text);
     }
     AUTO(free_auto) char *description = description_stored(file->description);
     return !row->version && str_eq(row->description, description);
+}
+
+bool journal_row_is_old_content(const struct journal_row *row, const struct migration *file)
+{
+    char hex[SHA256_HEX_LEN + 1];
+    hex_format(file->sha256, SHA256_LEN, hex);
+    return file->kind == MIGRATION_REPEATABLE && !str_eq(row->file_sha256, hex);
 }
 
 const struct journal_row *journal_find(const struct journal *journal, int32_t rank,

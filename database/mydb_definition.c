@@ -142,6 +142,68 @@ char *mydb_prefix_constraints(const char *sql, const char *prefix)
     return buf_take(&out);
 }
 
+// Behind the words, which stand apart by blanks; NULL: they are not there.
+static const char *behind_words(const char *text, const char *const *words)
+{
+    for (const char *p = text; *p; p++) {
+        const char *at = p == text || !is_word_char(p[-1]) ? p : NULL;
+        for (size_t i = 0; at && words[i]; i++) {
+            at = past_word(at, words[i]);
+        }
+        if (at) {
+            return at;
+        }
+    }
+    return NULL;
+}
+
+// Words in lower case with one blank between, without quotes and comments, without the schema of names.
+static char *plain_head(const char *text, const char *end, const char *schema)
+{
+    AUTO(buf_done) struct buf out = BUF(SIZE_MAX / 2);
+    for (const char *p = skip_space(text); p < end;) {
+        const char *blank = skip_space(p);
+        if (blank > p) {
+            buf_addc(&out, ' ');
+            p = blank;
+            continue;
+        }
+        if (*p != '`') {
+            buf_addc(&out, (char)tolower((unsigned char)*p));
+        }
+        p++;
+    }
+    AUTO(free_auto) char *head = buf_take(&out);
+    AUTO(free_auto) char *prefix = mem_printf("%s.", schema);
+    AUTO(free_auto) char *lower = str_lower(prefix);
+    char *to = head;
+    for (const char *p = head; *p;) {
+        const bool begins = p == head || p[-1] == ' ';
+        if (begins && (str_starts(p, lower) || str_starts(p, "if not exists "))) {
+            p += str_starts(p, lower) ? strlen(lower) : strlen("if not exists ");
+            continue;
+        }
+        *to++ = *p++;
+    }
+    *to = '\0';
+    return TAKE(head);
+}
+
+bool mydb_same_trigger(const char *a, const char *b, const char *schema)
+{
+    static const char *const begin[] = { "trigger", NULL };
+    static const char *const body[] = { "for", "each", "row", NULL };
+    const char *head_a = behind_words(a, begin), *head_b = behind_words(b, begin);
+    const char *body_a = head_a ? behind_words(head_a, body) : NULL;
+    const char *body_b = head_b ? behind_words(head_b, body) : NULL;
+    if (!body_a || !body_b || !str_eq(body_a, body_b)) {
+        return false;
+    }
+    AUTO(free_auto) char *plain_a = plain_head(head_a, body_a, schema);
+    AUTO(free_auto) char *plain_b = plain_head(head_b, body_b, schema);
+    return str_eq(plain_a, plain_b);
+}
+
 // [start, end) with its quotes, as a plain name.
 static char *unquoted(const char *start, const char *end)
 {

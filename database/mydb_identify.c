@@ -26,6 +26,7 @@ enum {
     C_READ_ONLY,
     C_READ_ONLY_2,
     C_WSREP,
+    C_LOWER,
     C_SERVER
 };
 
@@ -41,6 +42,7 @@ static struct err *ask(struct mydb *m, struct mydb_result **out)
                        : m->version < 110101
                            ? "@@GLOBAL.tx_read_only, @@GLOBAL.wsrep_on, "
                            : "@@GLOBAL.transaction_read_only, @@GLOBAL.wsrep_on, ");
+        buf_adds(&sql, "@@GLOBAL.lower_case_table_names, ");
         buf_adds(&sql, mydb_server_expression(m));
         const unsigned code = mydb_try_read(m, buf_text(&sql), out);
         if (code == 1193 && !m->plain_identity) { // server_uid came in the middle of several series
@@ -94,6 +96,25 @@ static char *server_text(const struct mydb *m, const char *version)
                       version);
 }
 
+// On such a server H1 and h1 are one table: they are one history then, with one lock and one lease, under the
+// spelling that the lease began with.
+static struct err *spell_table(struct mydb *m)
+{
+    AUTO(free_auto) char *lower = str_lower(m->base.table);
+    AUTO(buf_done) struct buf sql = BUF(4096);
+    buf_adds(&sql, "SELECT history_table FROM sluice_lease WHERE LOWER(history_table)=");
+    mydb_add_text(&sql, lower);
+    buf_adds(&sql, " ORDER BY history_table LIMIT 1");
+    AUTO(mydb_result_free_auto) struct mydb_result *result = NULL;
+    const unsigned code = mydb_try_read(m, buf_text(&sql), &result);
+    if (code && mydb_lost(m)) {
+        return mydb_error(m, "read the lease");
+    }
+    char **row = code == 0 ? mydb_next(result) : NULL; // no such table: nobody was here
+    mem_strset(&m->base.table, row && row[0] ? row[0] : lower);
+    return NULL;
+}
+
 struct err *mydb_identify(struct db *db)
 {
     struct mydb *m = mydb_of(db);
@@ -121,6 +142,9 @@ struct err *mydb_identify(struct db *db)
     identity_done(&db->identity);
     db->identity = id;
     TRY(check_version(m));
+    if (mydb_setting_on(row[C_LOWER])) {
+        TRY(spell_table(m));
+    }
     if (!m->mariadb) {
         TRY(read_topology(m, &db->identity.multi_primary));
     }

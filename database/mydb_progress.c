@@ -28,6 +28,19 @@ static int32_t last_success(const struct history *history, const struct migratio
     return INT32_MIN;
 }
 
+// Is it the newest row about its step?
+static bool is_newest(const struct inspection *seen, const struct migration *file,
+                      const struct journal_row *row)
+{
+    const struct journal_row *end = seen->journal.rows + seen->journal.count;
+    for (const struct journal_row *later = row + 1; later < end; later++) {
+        if (later->step == row->step && journal_row_is_of(later, file)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 bool mydb_progress_rows(const struct inspection *seen, const struct migration *file, size_t count,
                         const struct journal_row **steps, const struct journal_row **beyond)
 {
@@ -39,7 +52,7 @@ bool mydb_progress_rows(const struct inspection *seen, const struct migration *f
         if (row->installed_rank <= over || !journal_row_is_of(row, file)) {
             continue;
         }
-        if (row->step == 0 && row->state == JOURNAL_DONE) {
+        if (journal_row_closes(row) || journal_row_is_old_content(row, file)) {
             memset(steps, 0, (count + 1) * sizeof *steps);
             *beyond = NULL;
             any = false;
@@ -47,7 +60,8 @@ bool mydb_progress_rows(const struct inspection *seen, const struct migration *f
         }
         any = true;
         if (row->step < 0 || (size_t)row->step > count) {
-            *beyond = row;
+            const bool stays = journal_row_applied(row) && is_newest(seen, file, row);
+            *beyond = stays && !*beyond ? row : *beyond;
         } else {
             steps[row->step] = row;
         }
@@ -57,8 +71,7 @@ bool mydb_progress_rows(const struct inspection *seen, const struct migration *f
 
 static bool is_complete(const struct journal_row *row)
 {
-    return row && (row->state == JOURNAL_DONE || row->state == JOURNAL_INFERRED ||
-                   (row->state == JOURNAL_RESOLVED && row->verdict == VERDICT_APPLIED));
+    return row && journal_row_applied(row);
 }
 
 static struct err *changed(const struct mydb_file *f, const struct journal_row *row, int line)
@@ -111,7 +124,7 @@ struct err *mydb_progress_load(struct mydb_file *f)
     for (size_t i = 0; i < count; i++) {
         if (is_complete(steps[i + 1])) {
             TRY(check_applied(f, steps[i + 1], &f->script.statements[i]));
-            TRY(journal_check_values(f->run, f->file, steps[i + 1]));
+            TRY(journal_check_values(f->run, f->file, &f->script, steps[i + 1]));
             f->complete[i] = true;
         }
     }

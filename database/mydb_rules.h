@@ -64,6 +64,9 @@ bool mydb_name_is_quoted(const char *name);
 /* The name of such a one without quotes; *schema: "" if it has none. Both owned. */
 char *mydb_name_parts(const char *quoted, char **schema);
 
+/* Do two CREATE TRIGGER make the same trigger in `schema`? The words before TRIGGER (whose it is) do not count, nor how
+ * names are quoted and qualified; the body must be the same text. */
+bool mydb_same_trigger(const char *a, const char *b, const char *schema);
 /* The statement with `prefix` in front of each constraint's name, which is the schema's and not the table's. */
 char *mydb_prefix_constraints(const char *sql, const char *prefix);
 

@@ -4,6 +4,7 @@
 #include "database/mydb_file.h"
 #include "reconcile/base/clock.h"
 #include "reconcile/base/mem.h"
+#include "reconcile/migration/parse.h"
 #include "reconcile/migration/script.h"
 #include "reconcile/model/reason.h"
 
@@ -158,6 +159,9 @@ static struct err *compare(struct open_step *o)
 static struct err *judge(struct open_step *o)
 {
     find_statement(o);
+    if (o->statement) {
+        TRY(journal_check_values(o->run, o->file, &o->script, o->row));
+    }
     TRY(read_states(o));
     const enum step_class class = class_of(o);
     const enum step_verb verb = o->statement ? o->statement->verb : VERB_NONE;
@@ -200,10 +204,74 @@ static bool is_open(const struct run *run, const struct journal_row *row,
     return steps[row->step] == row;
 }
 
+// ---- failed rows that nothing will replace -------------------------------------------------------
+
+static bool is_same_file(const struct history_row *row, const char *version,
+                         const char *description)
+{
+    return row->has_version ? version_same(row->version_text, version)
+                            : !version && str_eq(row->description, description);
+}
+
+static bool is_ours(const struct run *run, const struct history_row *failed)
+{
+    for (size_t i = 0; i < run->seen.journal.count; i++) {
+        const struct journal_row *row = &run->seen.journal.rows[i];
+        if (row->installed_rank == failed->rank &&
+            is_same_file(failed, row->version, row->description)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// Its file was taken back, or has succeeded since under another rank: a run replaces only the row of its file.
+static bool is_stale(const struct run *run, const struct history_row *failed)
+{
+    const struct history *history = &run->seen.history;
+    const struct migration_set *files = run->request->files;
+    for (size_t i = 0; i < history->count; i++) {
+        const struct history_row *row = &history->rows[i];
+        if (row->success && row->rank > failed->rank &&
+            is_same_file(failed, row->version_text, row->description)) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < files->count; i++) {
+        AUTO(free_auto) char *description = description_stored(files->items[i].description);
+        const struct version *version = &files->items[i].version;
+        if (is_same_file(failed, version_set(version) ? version->text : NULL, description)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// The plan has found that nothing of them stays. Flyway would stop at such a row.
+static struct err *forget_failed(struct run *run, bool *wrote)
+{
+    const struct history *history = &run->seen.history;
+    AUTO(strlist_done) struct strlist list = { 0 };
+    for (size_t i = 0; run->request->files && i < history->count; i++) {
+        const struct history_row *row = &history->rows[i];
+        if (!row->success && is_ours(run, row) && is_stale(run, row)) {
+            AUTO(free_auto) char *sql = mydb_sql_history_delete(mydb_of(run->db), row->rank);
+            strlist_add(&list, sql);
+            run_notice(run,
+                       "history row %" PRId32
+                       " (%s, success = false) is removed: nothing of it stays",
+                       row->rank, row->script);
+        }
+    }
+    *wrote = *wrote || list.count > 0;
+    return list.count > 0 ? mydb_write(run, &list, MYDB_BEGIN | MYDB_COMMIT, NULL) : NULL;
+}
+
 struct err *mydb_settle(struct run *run)
 {
     mydb_start_writing(run);
     bool wrote = false;
+    TRY(forget_failed(run, &wrote));
     for (size_t i = 0; i < run->seen.journal.count; i++) {
         const struct journal_row *row = &run->seen.journal.rows[i];
         const struct migration *file = row->state == JOURNAL_INTENT ? file_of(run, row) : NULL;

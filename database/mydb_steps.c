@@ -401,8 +401,54 @@ static struct err *run_step(struct mydb_file *f, size_t index)
 
 // ---- all of them --------------------------------------------------------------------------------
 
+// ---- our own tables -----------------------------------------------------------------------------
+
+static bool is_our_table(const struct mydb *m, const char *name)
+{
+    return str_ieq(name, m->base.table) || str_ieq(name, "sluice_lease") ||
+           str_ieq(name, "sluice_journal");
+}
+
+// A file that takes them away cannot be recorded any more.
+static struct err *spare_ours(struct mydb_file *f, size_t index)
+{
+    const struct statement *s = &f->script.statements[index];
+    const char *ours = f->m->base.identity.schema;
+    for (size_t i = 0; (s->verb == VERB_DROP || s->verb == VERB_RENAME) && i < s->object_count;
+         i++) {
+        const struct object_ref *o = &s->objects[i];
+        const bool schema = str_eq(o->type, "database") && str_ieq(o->name, ours);
+        const char *in = o->schema[0] ? o->schema : mydb_session_schema(f->m);
+        if (schema ||
+            (str_eq(o->type, "table") && str_ieq(in, ours) && is_our_table(f->m, o->name))) {
+            struct err *e = err_new(ERR_TERMINAL, REASON_MIGRATION_FAILED,
+                                    "%s:%d:%d: statement %zu takes away %s `%s`, which holds the "
+                                    "history of this database: remove it",
+                                    f->file->path, s->line, s->column, index + 1,
+                                    schema ? "the schema" : "the table", o->name);
+            run_failed(f->run, f->file, (int)index + 1, s->line, s->column, NULL, 0);
+            return mydb_record_failure(f, index, 0, e);
+        }
+    }
+    return NULL;
+}
+
+static bool uses_schema(const struct mydb_file *f)
+{
+    for (size_t i = 0; i < f->script.count; i++) {
+        if (mydb_starts_with(&f->script.statements[i], "use")) {
+            return true;
+        }
+    }
+    return false;
+}
+
 struct err *mydb_run_statements(struct mydb_file *f)
 {
+    const bool fixed = !uses_schema(f);
+    for (size_t i = 0; fixed && i < f->script.count; i++) { // before any of them runs
+        TRY(f->complete[i] ? NULL : spare_ours(f, i));
+    }
     for (size_t i = 0; i < f->script.count;) {
         const struct statement *s = &f->script.statements[i];
         TRY(run_check(f->run));
@@ -412,6 +458,7 @@ struct err *mydb_run_statements(struct mydb_file *f)
             continue;
         }
         TRY(mydb_check_size(f, i));
+        TRY(spare_ours(f, i));
         TRY(mydb_engines_check(f, i));
         f->temporary |= mydb_is_temporary(s);
         if (s->class == STEP_SESSION) {

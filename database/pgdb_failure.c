@@ -29,6 +29,23 @@ static const char *stop_text(const char *stopped)
     return NULL;
 }
 
+// What the server refuses inside a transaction, and what leads out of that.
+static const char *hint(const struct script *script, const char *sqlstate)
+{
+    if (!script->transactional) {
+        return "";
+    }
+    if (str_eq(sqlstate, "2D000") || str_eq(sqlstate, "25001")) {
+        return "; outside a transaction it may: begin the file with the line -- sluice: "
+               "transaction=none";
+    }
+    if (str_eq(sqlstate, "55P04")) {
+        return "; the value can be used once its file is committed: put this statement into a new "
+               "file";
+    }
+    return "";
+}
+
 struct err *pgdb_statement_err(struct run *run, const struct migration *file,
                                const struct script *script, int statement, const char *where,
                                const struct pgdb_fault *fault)
@@ -52,8 +69,8 @@ struct err *pgdb_statement_err(struct run *run, const struct migration *file,
     script_locate(script, file, &script->statements[statement - 1], fault->position, &line,
                   &column);
     run_failed(run, file, statement, line, column, fault->sqlstate, 0);
-    return err_new(kind, reason, "%s:%d:%d: statement %d: %s%s%s", file->path, line, column,
-                   statement, code, code[0] ? " " : "", tail);
+    return err_new(kind, reason, "%s:%d:%d: statement %d: %s%s%s%s", file->path, line, column,
+                   statement, code, code[0] ? " " : "", tail, hint(script, code));
 }
 
 static const char *part_text(enum pgdb_part part)

@@ -84,6 +84,7 @@ static struct err *settle_row(struct run *run, const struct migration *file,
         !is_same_statement(row, &script->statements[index])) {
         return unknown(run, file, row, "of an interrupted attempt is not in the file any more");
     }
+    TRY(journal_check_values(run, file, script, row));
     switch (row->step_class) {
     case STEP_NONTX:
         TRY(judge_probe(run, file, script, row, &found));

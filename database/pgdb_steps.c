@@ -28,8 +28,8 @@ const struct journal_row *pgdb_step_row(const struct journal *journal, const str
         if (!journal_row_is_of(row, file)) {
             continue;
         }
-        if (row->step == 0 && row->state == JOURNAL_DONE) {
-            return NULL; // an earlier run of a repeatable: what came before is over
+        if (journal_row_closes(row) || journal_row_is_old_content(row, file)) {
+            return NULL; // an earlier run of a repeatable, or a person's word: what came before is over
         }
         if (row->step == step) {
             return row;
@@ -383,8 +383,7 @@ static struct err *is_done(const struct steps *p, size_t index, bool *out)
     const struct statement *s = &p->script->statements[index];
     const struct journal_row *row =
         pgdb_step_row(&p->run->seen.journal, p->file, (int32_t)index + 1);
-    *out = row && (row->state == JOURNAL_DONE || row->state == JOURNAL_INFERRED ||
-                   (row->state == JOURNAL_RESOLVED && row->verdict == VERDICT_APPLIED));
+    *out = row && journal_row_applied(row);
     char hex[SHA256_HEX_LEN + 1];
     hex_format(s->sha256, SHA256_LEN, hex);
     if (*out && !str_eq(row->statement_sha256, hex)) {
@@ -394,7 +393,25 @@ static struct err *is_done(const struct steps *p, size_t index, bool *out)
             "restore it, and put the change into a new file",
             p->file->path, s->line, s->column, (int)index + 1);
     }
-    return *out ? journal_check_values(p->run, p->file, row) : NULL;
+    return *out ? journal_check_values(p->run, p->file, p->script, row) : NULL;
+}
+
+// The file is shorter now than what an earlier attempt has applied of it.
+static struct err *check_beyond(const struct steps *p)
+{
+    const struct journal *journal = &p->run->seen.journal;
+    for (size_t i = journal->count; i > 0; i--) {
+        const struct journal_row *row = &journal->rows[i - 1];
+        if (row->step > (int32_t)p->script->count && journal_row_applied(row) &&
+            journal_row_is_of(row, p->file) && pgdb_step_row(journal, p->file, row->step) == row) {
+            return err_new(ERR_TERMINAL, REASON_CHECKSUM_MISMATCH,
+                           "%s:%d: statement %d of an earlier attempt is applied and is not in the "
+                           "file any more: "
+                           "restore it, and put the change into a new file",
+                           p->file->path, row->line, row->step);
+        }
+    }
+    return NULL;
 }
 
 static size_t last_step(const struct script *script)
@@ -506,10 +523,10 @@ struct err *pgdb_steps_run(struct run *run, const struct apply_item *item,
     const size_t last = last_step(script);
     AUTO(free_auto) bool *done = mem_array(script->count + 1, sizeof *done);
     for (size_t i = 0; i < script->count; i++) {
-        if (script->statements[i].class != STEP_SESSION) {
-            TRY(is_done(&p, i, &done[i]));
-        }
+        TRY(is_done(&p, i,
+                    &done[i])); // a SET has no row, unless it has taken another statement's place
     }
+    TRY(check_beyond(&p));
     TRY(pgdb_check_resume(item->file, script, done));
     for (size_t i = 0; i < script->count; i++) {
         const struct statement *s = &script->statements[i];

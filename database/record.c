@@ -18,17 +18,18 @@ static void set_message(struct journal_row *row, const char *text)
 
 static bool is_named(const struct journal_row *row, const struct resolution *r)
 {
-    return r->version ? str_eq(row->version, r->version)
+    return r->version ? version_same(row->version, r->version)
                       : !row->version && str_eq(row->description, r->description);
 }
 
-// Newest row of the named file, of the named step if one is given: the one that counts.
+// Newest row of the named file, of the named step if one is given: the one that counts. A restart is about all.
 static const struct journal_row *find_named(const struct journal *journal,
                                             const struct resolution *r)
 {
     for (size_t i = journal->count; i > 0; i--) {
         const struct journal_row *row = &journal->rows[i - 1];
-        if (is_named(row, r) && (r->step == 0 || row->step == r->step)) {
+        if (is_named(row, r) &&
+            (r->step == 0 || r->verdict == VERDICT_RESTART || row->step == r->step)) {
             return row;
         }
     }
@@ -40,8 +41,7 @@ static bool is_finished(const struct journal *journal, const struct journal_row 
 {
     for (size_t i = journal->count; i > 0 && &journal->rows[i - 1] != row; i--) {
         const struct journal_row *later = &journal->rows[i - 1];
-        if (later->step == 0 && later->state == JOURNAL_DONE && later->kind == row->kind &&
-            str_eq(later->version, row->version) && str_eq(later->description, row->description)) {
+        if (journal_row_closes(later) && journal_same_file(later, row)) {
             return true;
         }
     }
@@ -64,22 +64,36 @@ static struct err *find_open(const struct journal *journal, const struct resolut
                        "the journal knows no attempt at %s %s, step %d: nothing to resolve",
                        r->version ? "version" : "repeatable", name, r->step);
     }
-    const bool finished = is_finished(journal, row) && !resolved_already(row, r);
-    if (row->state == JOURNAL_DONE || row->state == JOURNAL_INFERRED || finished) {
-        return err_new(ERR_TERMINAL, REASON_NOT_FOUND,
-                       "step %d of %s %s is recorded as %s: nothing to resolve", row->step,
-                       r->version ? "version" : "repeatable", name,
-                       finished ? "done" : journal_state_text(row->state));
-    }
     *out = row;
+    if (resolved_already(row, r)) {
+        return NULL;
+    }
+    const char *kind = r->version ? "version" : "repeatable";
+    if (journal_row_closes(row) || is_finished(journal, row)) {
+        return err_new(ERR_TERMINAL, REASON_NOT_FOUND,
+                       "the last attempt at %s %s is finished: nothing to resolve", kind, name);
+    }
+    if (r->verdict == VERDICT_APPLIED && row->state == JOURNAL_FAILED) {
+        return err_new(ERR_TERMINAL, REASON_NOT_FOUND,
+                       "step %d of %s %s failed and nothing of it has stayed, so that it is not "
+                       "applied: correct the "
+                       "file and run it again",
+                       row->step, kind, name);
+    }
+    if (r->verdict == VERDICT_APPLIED && journal_row_applied(row)) {
+        return err_new(ERR_TERMINAL, REASON_NOT_FOUND,
+                       "step %d of %s %s is recorded as %s: nothing to resolve", row->step, kind,
+                       name, journal_state_text(row->state));
+    }
     return NULL;
 }
 
-// A row about the same statement as `about`, behind the head.
+// A row about the same statement as `about`, or about its whole file, behind the head.
 static void prepare_verdict(const struct run *run, const struct journal_row *about,
                             const struct resolution *r, struct journal_row *out)
 {
     const struct apply_request *request = run->request;
+    const bool whole = r->verdict == VERDICT_RESTART;
     *out = (struct journal_row){
         .seq = run->seen.journal.head_seq + 1,
         .installed_rank = about->installed_rank,
@@ -87,10 +101,10 @@ static void prepare_verdict(const struct run *run, const struct journal_row *abo
         .version = mem_strdup(about->version),
         .description = mem_strdup(about->description),
         .script = mem_strdup(about->script),
-        .step = about->step,
-        .line = about->line,
-        .statement_sha256 = mem_strdup(about->statement_sha256),
-        .step_class = about->step_class,
+        .step = whole ? 0 : about->step,
+        .line = whole ? 1 : about->line,
+        .statement_sha256 = whole ? NULL : mem_strdup(about->statement_sha256),
+        .step_class = whole ? '\0' : about->step_class,
         .state = JOURNAL_RESOLVED,
         .verdict = r->verdict,
         .git_commit = mem_strdup(about->git_commit),

@@ -80,14 +80,14 @@ static const struct option_row resolve_rows[] = {
     ROW("description", OPTION_TEXT, "TEXT", "the migration, by description (a repeatable)",
         description),
     ROW("step", OPTION_NUMBER, "N", "the statement, from 1, as `sluice info` says", step),
-    ROW("verdict", OPTION_TEXT, "VERDICT", "applied or not-applied", verdict),
+    ROW("verdict", OPTION_TEXT, "VERDICT", "applied, not-applied or restart", verdict),
     ROW("reason", OPTION_TEXT, "TEXT", "how you know; kept in the journal with your name", reason),
 };
 
 static const struct cli_spec resolve_spec = {
     .command = "resolve",
     .synopsis = "plan/NAME --database NAME --version VERSION --step N"
-                " --verdict applied|not-applied --reason TEXT",
+                " --verdict applied|not-applied|restart --reason TEXT",
     .about = "Settles a statement whose outcome nobody else can know; the plan then goes on. (For a"
              " database\nwithout a plan: sluice resolve --url DB --help.)",
     .rows = resolve_rows,
@@ -206,11 +206,11 @@ static struct err *check(const struct request_values *v)
     if (!v->version == !v->description) {
         return usage("say which migration: --version or --description, one of them");
     }
-    if (v->step <= 0) {
-        return usage("say which statement: --step N, from 1");
+    if (v->step <= 0 && !(v->verdict && verdict_parse(v->verdict) == VERDICT_RESTART)) {
+        return usage("say which statement: --step N, from 1 (for all of them: --verdict restart)");
     }
     if (!v->verdict || verdict_parse(v->verdict) == VERDICT_NONE) {
-        return usage("say --verdict applied or --verdict not-applied");
+        return usage("say --verdict applied, not-applied or restart");
     }
     if (!v->reason || !*v->reason) {
         return usage("say how you know: --reason TEXT");

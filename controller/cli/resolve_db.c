@@ -22,7 +22,7 @@ static const struct option_row resolve_rows[] = {
       offsetof(struct resolve_values, description) },
     { "step", 0, OPTION_NUMBER, "N", "the statement, from 1, as `sluice info` says",
       offsetof(struct resolve_values, step) },
-    { "verdict", 0, OPTION_TEXT, "VERDICT", "applied or not-applied",
+    { "verdict", 0, OPTION_TEXT, "VERDICT", "applied, not-applied or restart",
       offsetof(struct resolve_values, verdict) },
     { "reason", 0, OPTION_TEXT, "TEXT", "how you know; kept in the journal with your name",
       offsetof(struct resolve_values, reason) },
@@ -32,10 +32,14 @@ static const struct option_row resolve_rows[] = {
 
 static const struct cli_spec resolve_spec = {
     .command = "resolve",
-    .synopsis = "--url DB --version VERSION --step N --verdict applied|not-applied --reason TEXT",
+    .synopsis =
+        "--url DB --version VERSION --step N --verdict applied|not-applied|restart --reason TEXT",
     .about =
         "Records whether an interrupted statement took effect. The next `sluice migrate` goes on\n"
-        "from there. (For a database of a MigrationPlan: sluice resolve plan/NAME --help.)",
+        "from there. not-applied is also for a statement that was undone by hand; restart "
+        "(without\n"
+        "--step) says that nothing of an unfinished file counts any more. (For a database of a "
+        "MigrationPlan: sluice resolve plan/NAME --help.)",
     .rows = resolve_rows,
     .row_count = sizeof resolve_rows / sizeof *resolve_rows,
 };
@@ -50,11 +54,12 @@ static struct err *check(const struct resolve_values *values)
     if (!values->version == !values->description) {
         return usage("say which migration: --version or --description, one of them");
     }
-    if (values->step <= 0) {
-        return usage("say which statement: --step N, from 1");
+    if (values->step <= 0 &&
+        !(values->verdict && verdict_parse(values->verdict) == VERDICT_RESTART)) {
+        return usage("say which statement: --step N, from 1 (for all of them: --verdict restart)");
     }
     if (!values->verdict || verdict_parse(values->verdict) == VERDICT_NONE) {
-        return usage("say --verdict applied or --verdict not-applied");
+        return usage("say --verdict applied, not-applied or restart");
     }
     if (!values->reason || !*values->reason) {
         return usage("say how you know: --reason TEXT");
@@ -118,9 +123,13 @@ int resolve_database_main(int argc, char **argv)
     if (!help && json) {
         printf("{\"recorded\": true}\n");
     } else if (!help) {
-        printf("recorded: statement %lld of %s is %s; `sluice migrate` goes on from there\n",
-               (long long)values.step, values.version ? values.version : values.description,
-               values.verdict);
+        const char *name = values.version ? values.version : values.description;
+        if (verdict_parse(values.verdict) == VERDICT_RESTART) {
+            printf("recorded: %s starts anew; `sluice migrate` runs all of its file\n", name);
+        } else {
+            printf("recorded: statement %lld of %s is %s; `sluice migrate` goes on from there\n",
+                   (long long)values.step, name, values.verdict);
+        }
     }
     return 0;
 }

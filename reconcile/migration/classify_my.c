@@ -218,6 +218,15 @@ static struct err *rule_dml(struct classify *x, struct cursor *c, struct stateme
     return step(s, STEP_TRANSACTIONAL, VERB_DML);
 }
 
+/* INSERT and REPLACE. MariaDB answers DELAYED before it has written anything; MySQL ignores the word. */
+static struct err *rule_insert(struct classify *x, struct cursor *c, struct statement *s)
+{
+    if (cursor_is(c, "DELAYED") && x->lexer->engine == ENGINE_MARIADB) {
+        return refuse_word(x, "INSERT DELAYED", "is answered before it is written");
+    }
+    return rule_dml(x, c, s);
+}
+
 static struct err *rule_repeat(struct classify *x, struct cursor *c, struct statement *s)
 {
     (void)x;
@@ -339,7 +348,7 @@ static const struct rule {
     { "CREATE", my_create },         { "DROP", my_drop },           { "ALTER", my_alter },
     { "RENAME", my_rename },         { "TRUNCATE", my_truncate },   { "SET", rule_set },
     { "USE", rule_session },         { "PREPARE", rule_prepared },  { "DEALLOCATE", rule_prepared },
-    { "SELECT", rule_dml },          { "INSERT", rule_dml },        { "REPLACE", rule_dml },
+    { "SELECT", rule_dml },          { "INSERT", rule_insert },     { "REPLACE", rule_insert },
     { "UPDATE", rule_dml },          { "DELETE", rule_dml },        { "WITH", rule_dml },
     { "VALUES", rule_dml },          { "TABLE", rule_dml },         { "OPTIMIZE", rule_repeat },
     { "CHECK", rule_repeat },        { "CHECKSUM", rule_repeat },   { "REPAIR", rule_repeat },

@@ -120,6 +120,24 @@ static struct err *refuse_duplicate(const struct migration *a, const struct migr
                    a->version.text, a->path, b->path);
 }
 
+/* The history's column keeps 200 characters of a description: two files that are equal in those are one there. */
+static struct err *check_stored(const struct migration *a, const struct migration *b)
+{
+    if (a->kind != MIGRATION_REPEATABLE || b->kind != MIGRATION_REPEATABLE) {
+        return NULL;
+    }
+    AUTO(free_auto) char *first = description_stored(a->description);
+    AUTO(free_auto) char *second = description_stored(b->description);
+    if (!str_eq(first, second)) {
+        return NULL;
+    }
+    return err_new(
+        ERR_TERMINAL, REASON_DUPLICATE_VERSION,
+        "%s and %s: the history table keeps 200 characters of a description, in which these two "
+        "repeatable migrations are the same: shorten one of them",
+        a->path, b->path);
+}
+
 /* A group of equal keys may hold identical copies only. */
 static struct err *merge_duplicates(struct migration_set *set)
 {
@@ -134,6 +152,9 @@ static struct err *merge_duplicates(struct migration_set *set)
             migration_done(current);
             *current = (struct migration){ 0 };
             continue;
+        }
+        if (kept > 0) {
+            TRY(check_stored(&set->items[kept - 1], current));
         }
         if (kept != i) {
             set->items[kept] = *current;

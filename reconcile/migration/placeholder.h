@@ -41,6 +41,12 @@ size_t script_map_source(const struct script *script, size_t expanded, bool at_e
  * none, when script is NULL, or when target_id is "" (before adoption). */
 void placeholders_hmac(const struct script *script, const struct placeholders *p,
                        const char *target_id, char out[SHA256_HEX_LEN + 1]);
-/* Does `hmac` of a journal row stand for values that are still the same? The names that the file had then are
- * not known, so each selection of the present ones is tried; true with more than 12 of them. */
-bool placeholders_unchanged(const struct placeholders *p, const char *target_id, const char *hmac);
+/* The same of a statement's row: over that HMAC in hex, LF, and script_session() of the statement. */
+void placeholders_step_hmac(const struct script *script, const char *session,
+                            const struct placeholders *p, const char *target_id,
+                            char out[SHA256_HEX_LEN + 1]);
+/* Does `hmac` of a statement's row stand for values and for a session that are still the same? Rows of version 0.1 say
+ * nothing of the session. The names that the file had then are not known, so each selection of the present ones is tried;
+ * true with more than 12 of them, unless the script's own are enough to tell. */
+bool placeholders_unchanged(const struct script *script, const char *session,
+                            const struct placeholders *p, const char *target_id, const char *hmac);

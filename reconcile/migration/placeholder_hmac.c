@@ -7,6 +7,7 @@
 #include "reconcile/base/buf.h"
 #include "reconcile/base/hash.h"
 #include "reconcile/base/limits.h"
+#include "reconcile/base/mem.h"
 #include "reconcile/migration/placeholder.h"
 
 void placeholders_hmac(const struct script *script, const struct placeholders *p,
@@ -33,6 +34,27 @@ void placeholders_hmac(const struct script *script, const struct placeholders *p
     hex_format(digest, sizeof digest, out);
 }
 
+static void with_session(const char *values, const char *session, const char *target_id,
+                         char out[SHA256_HEX_LEN + 1])
+{
+    AUTO(free_auto) char *text = mem_printf("%s\n%s", values, session);
+    uint8_t digest[SHA256_LEN];
+    hmac_sha256(target_id, strlen(target_id), text, strlen(text), digest);
+    hex_format(digest, sizeof digest, out);
+}
+
+void placeholders_step_hmac(const struct script *script, const char *session,
+                            const struct placeholders *p, const char *target_id,
+                            char out[SHA256_HEX_LEN + 1])
+{
+    char values[SHA256_HEX_LEN + 1];
+    placeholders_hmac(script, p, target_id, values);
+    out[0] = '\0';
+    if (target_id && target_id[0]) {
+        with_session(values, session, target_id, out);
+    }
+}
+
 #define TRIED 12 /* 4,096 selections: some milliseconds */
 
 static int by_name(const void *a, const void *b)
@@ -41,27 +63,35 @@ static int by_name(const void *a, const void *b)
     return strcmp(*x, *y);
 }
 
-bool placeholders_unchanged(const struct placeholders *p, const char *target_id, const char *hmac)
+static bool fits(const struct script *script, const char *session, const struct placeholders *p,
+                 const char *target_id, const char *hmac)
+{
+    char values[SHA256_HEX_LEN + 1], all[SHA256_HEX_LEN + 1];
+    placeholders_hmac(script, p, target_id, values);
+    placeholders_step_hmac(script, session, p, target_id, all);
+    return str_eq(all, hmac) || (values[0] && str_eq(values, hmac));
+}
+
+bool placeholders_unchanged(const struct script *script, const char *session,
+                            const struct placeholders *p, const char *target_id, const char *hmac)
 {
     size_t count = p->user ? p->user->count : 0;
     char *names[TRIED], *some[TRIED];
-    if (count > TRIED) {
+    if (fits(script, session, p, target_id, hmac) || count > TRIED) {
         return true;
     }
     for (size_t i = 0; i < count; i++) {
         names[i] = p->user->items[i].key;
     }
     qsort(names, count, sizeof *names, by_name);
-    for (unsigned mask = 1; mask < 1u << count; mask++) {
-        struct script script = { .placeholders_used.items = some };
+    for (unsigned mask = 0; mask < 1u << count; mask++) {
+        struct script tried = { .placeholders_used.items = some };
         for (size_t i = 0; i < count; i++) {
             if (mask & 1u << i) {
-                some[script.placeholders_used.count++] = names[i];
+                some[tried.placeholders_used.count++] = names[i];
             }
         }
-        char got[SHA256_HEX_LEN + 1];
-        placeholders_hmac(&script, p, target_id, got);
-        if (str_eq(got, hmac)) {
+        if (fits(&tried, session, p, target_id, hmac)) {
             return true;
         }
     }

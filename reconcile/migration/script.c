@@ -100,6 +100,34 @@ static void add_notice(struct reading *r, const struct statement *s)
     }
 }
 
+/* What a later statement runs under is told by the texts of the settings above it, in their order. */
+static void add_mark(struct script *script, const struct statement *s)
+{
+    const char *before = script_session(script, script->count);
+    AUTO(buf_done) struct buf text = BUF(LIMIT_EXPANDED + SHA256_HEX_LEN);
+    buf_adds(&text, before);
+    for (const char *p = s->text; *p; p++) {
+        if (*p != '\r') {
+            buf_addc(&text, *p);
+        }
+    }
+    script->marks =
+        mem_grow(script->marks, &script->mark_cap, script->mark_count + 1, sizeof *script->marks);
+    struct session_mark *mark = &script->marks[script->mark_count++];
+    mark->index = script->count;
+    sha256_hex(buf_text(&text), text.len, mark->sha256);
+}
+
+const char *script_session(const struct script *script, size_t index)
+{
+    for (size_t i = script->mark_count; i > 0; i--) {
+        if (script->marks[i - 1].index < index) {
+            return script->marks[i - 1].sha256;
+        }
+    }
+    return "";
+}
+
 static struct err *read_piece(struct reading *r, const struct piece *piece)
 {
     struct classify x = {
@@ -126,6 +154,9 @@ static struct err *read_piece(struct reading *r, const struct piece *piece)
         pg ? follow_settings_pg(&x, lexer) : follow_settings_my(&x, lexer);
     }
     add_notice(r, &s);
+    if (s.verb == VERB_SET && s.class == STEP_SESSION) {
+        add_mark(r->script, &s);
+    }
     if (x.span_count > 1) {
         add_each_object(r, &s, &x);
     } else {

@@ -31,6 +31,9 @@
 struct err *script_parse(enum engine engine, int32_t server_version, const struct migration *m,
                          const struct placeholders *p, struct script *out) ERR_MUST_USE;
 
+/* A digest of the SETs and USEs that stand above statement `index` (from 0), line ends aside; "": there are none. */
+const char *script_session(const struct script *script, size_t index);
+
 /* Where character `position` (from 1, characters not bytes, as PG_DIAG_STATEMENT_POSITION) of
  * statement s is in the source file; position 0: the statement's start. */
 void script_locate(const struct script *script, const struct migration *m,

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 static const char *const states[] = { "", "intent", "done", "inferred", "failed", "resolved" };
-static const char *const verdicts[] = { "", "applied", "not-applied" };
+static const char *const verdicts[] = { "", "applied", "not-applied", "restart" };
 
 #define COUNT(table) (sizeof(table) / sizeof *(table))
 
@@ -36,6 +36,24 @@ const char *verdict_text(enum verdict v)
 enum verdict verdict_parse(const char *text)
 {
     return (enum verdict)find(verdicts, COUNT(verdicts), text);
+}
+
+bool journal_row_closes(const struct journal_row *row)
+{
+    return row->step == 0 && (row->state == JOURNAL_DONE ||
+                              (row->state == JOURNAL_RESOLVED && row->verdict == VERDICT_RESTART));
+}
+
+bool journal_row_applied(const struct journal_row *row)
+{
+    return row->state == JOURNAL_DONE || row->state == JOURNAL_INFERRED ||
+           (row->state == JOURNAL_RESOLVED && row->verdict == VERDICT_APPLIED);
+}
+
+bool journal_same_file(const struct journal_row *a, const struct journal_row *b)
+{
+    return a->kind == b->kind && version_same(a->version, b->version) &&
+           (a->version || str_eq(a->description, b->description));
 }
 
 void history_done(struct history *h)

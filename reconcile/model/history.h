@@ -41,11 +41,12 @@ enum journal_state {
 enum verdict {
     VERDICT_NONE,
     VERDICT_APPLIED,
-    VERDICT_NOT_APPLIED
+    VERDICT_NOT_APPLIED,
+    VERDICT_RESTART /* of a whole file (step 0): nothing of earlier attempts counts any more */
 };
 const char *journal_state_text(enum journal_state s);
 enum journal_state journal_state_parse(const char *text);
-const char *verdict_text(enum verdict v); /* applied | not-applied */
+const char *verdict_text(enum verdict v); /* applied | not-applied | restart */
 enum verdict verdict_parse(const char *text);
 
 struct journal_row { /* sluice_journal (docs/formats.md 1), strings owned, NULL where NULL */
@@ -69,6 +70,13 @@ struct journal_row { /* sluice_journal (docs/formats.md 1), strings owned, NULL 
     int64_t finished_ms;      /* database time of finished as UTC ms; 0: NULL */
     char row_hash[SHA256_HEX_LEN + 1];
 };
+
+/* Are all rows of its file before this one over: the file was finished, or a person said that it starts anew? */
+bool journal_row_closes(const struct journal_row *row);
+/* Did the step take effect, as far as this row tells? */
+bool journal_row_applied(const struct journal_row *row);
+/* Rows of one file: kind and version, compared as numbers, or description. */
+bool journal_same_file(const struct journal_row *a, const struct journal_row *b);
 
 struct journal {
     bool table_exists;

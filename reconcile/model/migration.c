@@ -72,6 +72,7 @@ void script_done(struct script *script)
     free(script->statements);
     free(script->expanded);
     free(script->map);
+    free(script->marks);
     strlist_done(&script->placeholders_used);
     strlist_done(&script->notices);
     *script = (struct script){ 0 };

@@ -84,11 +84,12 @@ enum step_verb { /* direction of the change, for recovery (docs/engine.md 4 and 
 
 struct
     object_ref { /* unquoted, PostgreSQL: unquoted names folded; "" schema: the session's default */
-    char *type;  /* table view index trigger procedure function event sequence database user; PostgreSQL:
+    char *
+        type; /* table view index trigger procedure function event sequence database user; PostgreSQL:
                     temporary, of any kind */
     char *schema;
-    char *name;  /* for an index: the index; its table is a ref of its own */
-    bool is_new; /* the new name of a RENAME */
+    char *name;        /* for an index: the index; its table is a ref of its own */
+    bool is_new;       /* the new name of a RENAME */
     size_t start, end; /* where the name stands, with its schema: bytes of the expanded file */
 };
 
@@ -104,10 +105,11 @@ struct statement {
     enum step_verb verb;
     bool concurrently;      /* ... CONCURRENTLY: lock_timeout must be 0 */
     bool in_transaction_ok; /* PostgreSQL: may run inside a transaction block */
-    bool leaves_transaction; /* PostgreSQL: writes what a ROLLBACK does not take back (dblink, a program, a file) */
-    bool sets_config;       /* PostgreSQL: set_config() that is not written out as a SET would be */
-    bool touches_session;   /* PREPARE DEALLOCATE DISCARD TEMP CURSOR LISTEN: extra reset needed */
-    char *copy_data;        /* PostgreSQL COPY FROM STDIN: its lines; owned; NULL otherwise */
+    bool
+        leaves_transaction; /* PostgreSQL: writes what a ROLLBACK does not take back (dblink, a program, a file) */
+    bool sets_config;     /* PostgreSQL: set_config() that is not written out as a SET would be */
+    bool touches_session; /* PREPARE DEALLOCATE DISCARD TEMP CURSOR LISTEN: extra reset needed */
+    char *copy_data;      /* PostgreSQL COPY FROM STDIN: its lines; owned; NULL otherwise */
     size_t copy_length;
     struct object_ref *objects; /* owned */
     size_t object_count;
@@ -127,6 +129,11 @@ struct script {
         size_t expanded, source;
     } * map; /* replacement borders, ascending */
     size_t map_count;
+    struct session_mark { /* after each SET and USE: a digest of all of them up to there */
+        size_t index;     /* of the statement */
+        char sha256[SHA256_HEX_LEN + 1];
+    } * marks;
+    size_t mark_count, mark_cap;
     struct strlist placeholders_used; /* user placeholders named by the file, sorted, unique */
     struct strlist notices;           /* e.g. "V1__dump.sql:12: LOCK TABLES is skipped" */
 };

@@ -58,13 +58,8 @@ static size_t next_part(const char **p, const char **digits)
     return n;
 }
 
-int version_compare(const struct version *a, const struct version *b)
+static int compare_texts(const char *p, const char *q)
 {
-    if (!version_set(a) || !version_set(b)) {
-        return (int)version_set(a) - (int)version_set(b);
-    }
-    const char *p = a->text;
-    const char *q = b->text;
     while (*p || *q) {
         const char *x = NULL;
         const char *y = NULL;
@@ -79,4 +74,26 @@ int version_compare(const struct version *a, const struct version *b)
         }
     }
     return 0;
+}
+
+int version_compare(const struct version *a, const struct version *b)
+{
+    if (!version_set(a) || !version_set(b)) {
+        return (int)version_set(a) - (int)version_set(b);
+    }
+    return compare_texts(a->text, b->text);
+}
+
+static bool has_digits_and_dots(const char *text)
+{
+    return text[strspn(text, "0123456789.")] == '\0';
+}
+
+bool version_same(const char *a, const char *b)
+{
+    if (!a || !b) {
+        return a == b;
+    }
+    return strcmp(a, b) == 0 ||
+           (has_digits_and_dots(a) && has_digits_and_dots(b) && compare_texts(a, b) == 0);
 }

@@ -13,6 +13,8 @@ struct version {
 bool version_parse(const char *text, struct version *out);
 int version_compare(const struct version *a,
                     const struct version *b); /* 1 = 1.0 = 01; "" sorts first */
+/* Two texts of one version, as version_compare() counts; what is no version equals only itself. NULL equals NULL. */
+bool version_same(const char *a, const char *b);
 static inline bool version_set(const struct version *v)
 {
     return v->text[0] != '\0';

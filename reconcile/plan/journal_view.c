@@ -32,7 +32,7 @@ const struct journal_row *journal_open_row(const struct journal *journal,
         if (success && success->rank >= row->installed_rank) {
             return NULL; /* that attempt, or a later one, succeeded */
         }
-        return row->step == 0 && row->state == JOURNAL_DONE ? NULL : row;
+        return journal_row_closes(row) ? NULL : row;
     }
     return NULL;
 }
@@ -44,7 +44,7 @@ bool journal_explains(const struct journal *journal, const struct history_row *f
         if (row->installed_rank != failed->rank) {
             continue;
         }
-        if (failed->has_version ? str_eq(row->version, failed->version_text)
+        if (failed->has_version ? version_same(row->version, failed->version_text)
                                 : !row->version && str_eq(row->description, failed->description)) {
             return row->step > 0 || row->state != JOURNAL_DONE; /* done: its row would say so */
         }
@@ -57,6 +57,69 @@ const struct journal_row *journal_file_row(const struct journal *journal, int32_
     for (size_t i = journal->count; i-- > 0;) {
         const struct journal_row *row = &journal->rows[i];
         if (row->installed_rank == rank && row->step == 0 && row->state == JOURNAL_DONE) {
+            return row;
+        }
+    }
+    return NULL;
+}
+
+static bool is_recorded(const struct history *history, int32_t rank)
+{
+    for (size_t i = history->count; i-- > 0;) { /* by rank */
+        if (history->rows[i].rank <= rank) {
+            return history->rows[i].rank == rank && history->rows[i].success;
+        }
+    }
+    return false;
+}
+
+static bool has_file(const struct migration_set *files, const struct journal_row *row)
+{
+    for (size_t i = 0; i < files->count; i++) {
+        if (row_of_file(row, &files->items[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Does no later row speak about this step or about the whole file? */
+static bool is_newest(const struct journal *journal, size_t index)
+{
+    const struct journal_row *row = &journal->rows[index];
+
+    for (size_t i = journal->count; --i > index;) {
+        const struct journal_row *later = &journal->rows[i];
+        if ((later->step == row->step || later->step == 0) && journal_same_file(later, row) &&
+            (later->step == row->step || journal_row_closes(later))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool succeeded_since(const struct history *history, const struct journal_row *row)
+{
+    for (size_t i = history->count; i-- > 0 && history->rows[i].rank >= row->installed_rank;) {
+        const struct history_row *later = &history->rows[i];
+        if (later->success &&
+            (later->has_version ? version_same(later->version_text, row->version)
+                                : !row->version && str_eq(later->description, row->description))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+const struct journal_row *journal_left_behind(const struct journal *journal,
+                                              const struct history *history,
+                                              const struct migration_set *files)
+{
+    for (size_t i = 0; i < journal->count; i++) {
+        const struct journal_row *row = &journal->rows[i];
+        bool stays = row->step > 0 && (row->state == JOURNAL_INTENT || journal_row_applied(row));
+        if (stays && !is_recorded(history, row->installed_rank) && !has_file(files, row) &&
+            is_newest(journal, i) && !succeeded_since(history, row)) {
             return row;
         }
     }

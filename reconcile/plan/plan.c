@@ -145,15 +145,16 @@ static struct err *check_after(const struct plan_input *input, const struct migr
     return NULL;
 }
 
-static bool wants_run(const struct plan_entry *e)
+static bool wants_run(const struct states *s, const struct plan_entry *e)
 {
     switch (e->state) {
     case STATE_PENDING:
     case STATE_OUTDATED:
     case STATE_INTERRUPTED:
     case STATE_OUTCOME_UNKNOWN:
-    case STATE_FAILED: /* explained by our journal, else validation stopped us */
         return true;
+    case STATE_FAILED: /* not beside a newer success */
+        return !e->row || states_retried(s, e->file, e->row);
     default:
         return false;
     }
@@ -168,13 +169,14 @@ static int run_order(const void *left, const void *right)
 }
 
 /* What runs goes by version, whereas `info` lists by rank what an earlier run left a row of. */
-static struct err *add_actions(const struct plan_input *input, struct plan *plan)
+static struct err *add_actions(const struct states *s, struct plan *plan)
 {
+    const struct plan_input *input = s->input;
     AUTO(free_auto) const struct plan_entry **due = mem_array(plan->entry_count + 1, sizeof *due);
     size_t count = 0;
 
     for (size_t i = 0; i < plan->entry_count; i++) {
-        if (wants_run(&plan->entries[i])) {
+        if (wants_run(s, &plan->entries[i])) {
             due[count++] = &plan->entries[i];
         }
     }
@@ -242,7 +244,7 @@ static struct err *fill(const struct plan_input *input, const struct states *s, 
     if (input->validate_only) {
         return NULL;
     }
-    return add_actions(input, plan);
+    return add_actions(s, plan);
 }
 
 struct err *plan_make(const struct plan_input *input, struct plan *out)

@@ -61,6 +61,10 @@ const struct journal_row *journal_open_row(const struct journal *journal,
 bool journal_explains(const struct journal *journal, const struct history_row *row);
 /* The step-0 row of the run that wrote history row `rank`; NULL: another tool wrote it. */
 const struct journal_row *journal_file_row(const struct journal *journal, int32_t rank);
+/* A statement of an attempt that has stayed, or may have, of a file that is gone; NULL: none. */
+const struct journal_row *journal_left_behind(const struct journal *journal,
+                                              const struct history *history,
+                                              const struct migration_set *files);
 /* failed, interrupted or unknown, from an open row. */
 enum state journal_state_of(const struct journal_row *open, const struct migration *file);
 

@@ -64,11 +64,36 @@ static struct err *failed_problem(const struct states *s, const struct plan_entr
             "check what it left behind, then run `flyway repair`",
             name, row->rank);
     }
-    return err_new(ERR_TERMINAL, REASON_FAILED_HISTORY_ROW,
-                   "%s has failed in an earlier run (history row %d, success = false) and %s; "
-                   "check what it left behind, then run `flyway repair`",
-                   name, row->rank,
-                   entry->file ? "a newer row stands for its file" : "its file is gone");
+    if (str_eq(row->type, "SQL_BASELINE") && !entry->file) {
+        return err_new(
+            ERR_TERMINAL, REASON_FAILED_HISTORY_ROW,
+            "%s, a baseline, has failed in an earlier run (history row %d, success = false) and "
+            "its file is gone: put it back, or files below it would pass for covered",
+            name, row->rank);
+    }
+    return NULL; /* our own row: its file is gone, or a newer row stands for it; what stays is left_behind()'s */
+}
+
+/* An attempt that went half-way, of a file that is gone, renamed or numbered otherwise: what took its place would do a
+ * part again. */
+static struct err *left_behind(const struct states *s)
+{
+    const struct plan_input *input = s->input;
+    const struct journal_row *row =
+        journal_left_behind(input->journal, input->history, input->files);
+
+    if (!row) {
+        return NULL;
+    }
+    return err_new(ERR_TERMINAL, REASON_MIGRATION_MISSING,
+                   "%s%s: an attempt has left statement %d (line %d) %s, and its file is gone: put "
+                   "it back, or, when what "
+                   "stays is wanted or undone, say so: sluice resolve --%s '%s' --verdict restart "
+                   "--reason TEXT",
+                   row->version ? "version " : "", row->version ? row->version : row->script,
+                   row->step, row->line, row->state == JOURNAL_INTENT ? "open" : "applied",
+                   row->version ? "version" : "description",
+                   row->version ? row->version : row->description);
 }
 
 static struct err *compare_problem(const struct states *s, const struct plan_entry *entry,
@@ -186,8 +211,11 @@ static struct err *entry_problem(const struct states *s, const struct plan_entry
 
 struct err *validate_entries(const struct states *s, struct plan *plan)
 {
-    struct err *first = NULL;
+    struct err *first = left_behind(s);
 
+    if (first) {
+        strlist_add(&plan->problems, first->message);
+    }
     for (size_t i = 0; i < plan->entry_count; i++) {
         struct err *e = entry_problem(s, &plan->entries[i]);
         if (e) {

@@ -65,9 +65,11 @@ static struct err *parse_item(const struct json *json, size_t index, struct reso
         return invalid(index, "give exactly one of version and description");
     }
     if (!verdict || verdict_parse(verdict) == VERDICT_NONE) {
-        return invalid(index, "verdict is neither applied nor not-applied");
+        return invalid(index, "verdict is neither applied nor not-applied nor restart");
     }
-    if (!json_int64(json_get(json, "step"), &step) || step < 0 || step > LIMIT_STATEMENTS) {
+    const bool whole = verdict_parse(verdict) == VERDICT_RESTART && !json_get(json, "step");
+    if ((!whole && !json_int64(json_get(json, "step"), &step)) || step < 0 ||
+        step > LIMIT_STATEMENTS) {
         return invalid(index, "step is not the number of a statement");
     }
     *out = (struct resolve_item){
@@ -105,10 +107,11 @@ bool step_resolved(const struct inspection *inspection, const struct resolve_ite
     const struct journal *journal = &inspection->journal;
     for (size_t i = 0; i < journal->count; i++) {
         const struct journal_row *row = &journal->rows[i];
-        bool file = item->version ? str_eq(row->version, item->version)
+        bool file = item->version ? version_same(row->version, item->version)
                                   : !row->version && str_eq(row->description, item->description);
-        if (row->state == JOURNAL_RESOLVED && file && row->step == item->step &&
-            row->verdict == item->verdict && str_eq(row->retry_token, token)) {
+        const bool step = item->verdict == VERDICT_RESTART || row->step == item->step;
+        if (row->state == JOURNAL_RESOLVED && file && step && row->verdict == item->verdict &&
+            str_eq(row->retry_token, token)) {
             return true;
         }
     }

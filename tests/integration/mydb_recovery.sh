@@ -63,6 +63,7 @@ t='create table t (id int primary key, a int, b int, v varchar(20))'
 recovers "CREATE TABLE" reply 'create table n' "$t" "create table n (id int, k int references t (id), foreign key (k) references t (id));" '' done "$(columns n)" id,k
 recovers "CREATE TABLE with its schema" reply 'create table' "$t" 'create table THIS.n (id int primary key, x text);' '' done "$(columns n)" id,x
 recovers "CREATE TABLE LIKE" reply 'create table n' "$t" 'create table n like t;' '' done "$(columns n)" id,a,b,v
+recovers "CREATE TABLE AS SELECT" reply 'create table n' "$t; insert into t (id) values (1)" $'create table n (z int) as select id, a from t where id > 0 union select 2, 2 -- end\n;' '' done 'select group_concat(id) from n' 1,2
 recovers "ALTER TABLE" reply 'alter table t' "$t" 'alter table t add column c int, modify v varchar(40), drop column b;' '' done "$(columns t)" id,a,v,c
 recovers "ALTER TABLE that drops a named constraint" reply 'alter table t' \
     "create table p (id int primary key); create table t (id int primary key, a int, constraint c_a check (a > 0), constraint fk_a foreign key (a) references p (id))" \
@@ -114,7 +115,8 @@ recovers "somebody else's view" request 'create view' "$t" 'create view v as sel
 recovers "somebody else's procedure" request 'create procedure' "$t" 'create procedure p() update t set a = 1;' 'create procedure p() update t set a = 2' unknown
 recovers "somebody else's trigger" request 'create trigger' "$t" 'create trigger g before insert on t for each row set new.a = 1;' 'create trigger g before insert on t for each row set new.a = 2' unknown
 recovers "renamed, to a table of another definition" request 'rename table' "$t" 'rename table t to u;' 'drop table t; create table u (id int)' unknown
-recovers "a table that a query fills" reply 'create table n' "$t" 'create table n as select id, a from t;' '' unknown
+recovers "a table that a query fills, without transactions" reply 'create table n' "$t; insert into t (id) values (1)" 'create table n engine=Aria as select id, a from t;' '' unknown
+recovers "a table that a query with a LIMIT fills" reply 'create table n' "$t" 'create table n as select id, a from t limit 5;' '' unknown
 recovers "an event" reply 'create event' "$t" 'create event e on schedule every 1 day do delete from t;' '' unknown
 
 # ---- as before, but that says nothing -----------------------------------------------------------------------

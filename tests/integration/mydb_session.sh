@@ -196,7 +196,7 @@ printf 'create table ${t}_a (id int);\ncreate table ${t}_b (id intt);\n' >sql/V2
 run_expect "the second statement fails" 3 'intt|syntax' migrate --placeholder t=blue --placeholder spare=1
 sed -i 's/intt/int/' sql/V2__x.sql
 run_expect "another value: refused, before anything runs" 6 \
-    'V2__x.sql:1: statement 1 was applied by an interrupted attempt with other placeholder values' \
+    'V2__x.sql:1: statement 1 was run by an interrupted attempt with other placeholder values' \
     migrate --placeholder t=green --placeholder spare=1
 run_expect "no value: refused" 6 'placeholder' migrate --placeholder spare=1
 run_expect "the old value: it goes on, whatever others have become" 0 '' migrate --placeholder t=blue --placeholder spare=2

@@ -210,19 +210,43 @@ Test(journal, which_names_a_file_had_is_found_out)
     struct kvlist user = { .items = pairs, .count = 3 };
     const struct placeholders p = { .replacement = true, .user = &user };
     struct script script = { .placeholders_used = { .items = used, .count = 2 } };
+    const struct script now = { 0 }; // another file now: its names do not help
     char then[SHA256_HEX_LEN + 1];
     placeholders_hmac(&script, &p, "1f0c2a9b", then);
-    cr_expect(placeholders_unchanged(&p, "1f0c2a9b", then), "as it was");
+    cr_expect(placeholders_unchanged(&now, "", &p, "1f0c2a9b", then), "as it was");
     pairs[2].value = c("other");
-    cr_expect(placeholders_unchanged(&p, "1f0c2a9b", then), "one that the file did not name");
-    cr_expect_not(placeholders_unchanged(&p, "another", then), "another database");
+    cr_expect(placeholders_unchanged(&now, "", &p, "1f0c2a9b", then),
+              "one that the file did not name");
+    cr_expect_not(placeholders_unchanged(&now, "", &p, "another", then), "another database");
     pairs[1].value = c("other");
-    cr_expect_not(placeholders_unchanged(&p, "1f0c2a9b", then), "one that it named");
+    cr_expect_not(placeholders_unchanged(&now, "", &p, "1f0c2a9b", then), "one that it named");
     pairs[1].value = c("1");
     user.count = 1;
-    cr_expect_not(placeholders_unchanged(&p, "1f0c2a9b", then), "one that is gone");
+    cr_expect_not(placeholders_unchanged(&now, "", &p, "1f0c2a9b", then), "one that is gone");
     user.count = 0;
-    cr_expect_not(placeholders_unchanged(&p, "1f0c2a9b", then), "all gone");
+    cr_expect_not(placeholders_unchanged(&now, "", &p, "1f0c2a9b", then), "all gone");
     user.count = 13;
-    cr_expect(placeholders_unchanged(&p, "1f0c2a9b", then), "too many to tell");
+    cr_expect(placeholders_unchanged(&now, "", &p, "1f0c2a9b", then), "too many to tell");
+}
+
+Test(journal, a_statement_knows_the_settings_above_it)
+{
+    char *used[] = { c("a") };
+    struct kv pairs[] = { { c("a"), c("1") } };
+    struct kvlist user = { .items = pairs, .count = 1 }, nobody = { 0 };
+    const struct placeholders p = { .replacement = true, .user = &user };
+    const struct placeholders none = { .replacement = true, .user = &nobody };
+    const struct script script = { .placeholders_used = { .items = used, .count = 1 } };
+    const struct script plain = { 0 };
+    char then[SHA256_HEX_LEN + 1];
+    placeholders_step_hmac(&script, "set", &p, "1f0c2a9b", then);
+    cr_expect(placeholders_unchanged(&script, "set", &p, "1f0c2a9b", then), "as it was");
+    cr_expect(placeholders_unchanged(&plain, "set", &p, "1f0c2a9b", then), "another text since");
+    cr_expect_not(placeholders_unchanged(&script, "other", &p, "1f0c2a9b", then), "another SET");
+    cr_expect_not(placeholders_unchanged(&script, "", &p, "1f0c2a9b", then), "no SET any more");
+    placeholders_step_hmac(&plain, "", &none, "1f0c2a9b", then);
+    cr_expect(placeholders_unchanged(&plain, "", &none, "1f0c2a9b", then), "there was none");
+    cr_expect_not(placeholders_unchanged(&plain, "set", &none, "1f0c2a9b", then), "a new one");
+    placeholders_hmac(&script, &p, "1f0c2a9b", then);
+    cr_expect(placeholders_unchanged(&script, "set", &p, "1f0c2a9b", then), "a row of version 0.1");
 }

@@ -385,3 +385,31 @@ Test(mydb_rules, what_shows_a_time_zone)
     cr_expect_not(mydb_shows_time("`a` timestamp NOT NULL DEFAULT current_timestamp()"));
     cr_expect_not(mydb_shows_time("`a` datetime NOT NULL DEFAULT '2020-01-01 00:00:00'"));
 }
+
+Test(mydb_rules, a_trigger_is_told_by_its_head_and_its_body)
+{
+    static const char shown[] =
+        "sql mode\nCREATE DEFINER=`app`@`%` TRIGGER `tr` BEFORE INSERT ON `c` "
+        "FOR EACH ROW SET NEW.w=9";
+    static const struct {
+        const char *sent;
+        bool same;
+    } rows[] = {
+        { "CREATE TRIGGER tr BEFORE INSERT ON c FOR EACH ROW SET NEW.w=9", true },
+        { "create trigger if not exists s.`tr`\n before  insert on `S`.c /* x */ for each\nrow SET "
+          "NEW.w=9",
+          true },
+        { "create definer=x trigger tr before insert on c for each row SET NEW.w=9", true },
+        { "create trigger tr before insert on c for each row SET NEW.w=8", false },
+        { "create trigger tr before insert on c for each row set NEW.w=9", false },
+        { "create trigger tr after insert on c for each row SET NEW.w=9", false },
+        { "create trigger tr before update on c for each row SET NEW.w=9", false },
+        { "create trigger tr before insert on d for each row SET NEW.w=9", false },
+        { "create trigger ts before insert on c for each row SET NEW.w=9", false },
+        { "create trigger tr before insert on other.c for each row SET NEW.w=9", false },
+        { "create trigger", false },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        cr_expect_eq(mydb_same_trigger(rows[i].sent, shown, "s"), rows[i].same, "%s", rows[i].sent);
+    }
+}

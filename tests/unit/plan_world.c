@@ -101,7 +101,8 @@ static void add_journal(struct world *w, const char *text)
                                     : MIGRATION_VERSIONED;
     row.version = strchr("-?", version[0]) ? NULL : mem_strdup(version + (version[0] == 'B'));
     row.step_class = class[0];
-    row.state = journal_state_parse(state);
+    row.verdict = verdict_parse(state);
+    row.state = row.verdict ? JOURNAL_RESOLVED : journal_state_parse(state);
     cr_assert_neq(row.state, JOURNAL_NONE, "%s", text);
     row.script = mem_strdup("x.sql");
     row.retry_token = mem_strdup("");
