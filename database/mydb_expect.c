@@ -261,6 +261,7 @@ static bool is_text_of(const struct statement *s, const struct mydb_state *now)
 {
     AUTO(free_auto) char *schema = NULL;
     AUTO(free_auto) char *name = mydb_name_parts(now->name, &schema);
+    (void)name;
     return now->definition && mydb_same_trigger(s->text, now->definition, schema);
 }
 

@@ -90,7 +90,7 @@ static bool is_newest(const struct journal *journal, size_t index)
 
     for (size_t i = journal->count; --i > index;) {
         const struct journal_row *later = &journal->rows[i];
-        if ((later->step == row->step || later->step == 0) && journal_same_file(later, row) &&
+        if (journal_same_file(later, row) &&
             (later->step == row->step || journal_row_closes(later))) {
             return false;
         }

@@ -67,9 +67,7 @@ static struct err *parse_item(const struct json *json, size_t index, struct reso
     if (!verdict || verdict_parse(verdict) == VERDICT_NONE) {
         return invalid(index, "verdict is neither applied nor not-applied nor restart");
     }
-    const bool whole = verdict_parse(verdict) == VERDICT_RESTART && !json_get(json, "step");
-    if ((!whole && !json_int64(json_get(json, "step"), &step)) || step < 0 ||
-        step > LIMIT_STATEMENTS) {
+    if (!json_int64(json_get(json, "step"), &step) || step < 0 || step > LIMIT_STATEMENTS) {
         return invalid(index, "step is not the number of a statement");
     }
     *out = (struct resolve_item){
@@ -77,7 +75,8 @@ static struct err *parse_item(const struct json *json, size_t index, struct reso
         .version = mem_strdup(version),
         .description = mem_strdup(description),
         .reason = mem_strdup(json_get_string(json, "reason")),
-        .step = (int32_t)step,
+        .step =
+            verdict_parse(verdict) == VERDICT_RESTART ? 0 : (int32_t)step, /* of the whole file */
         .verdict = verdict_parse(verdict),
     };
     return NULL;
@@ -109,9 +108,8 @@ bool step_resolved(const struct inspection *inspection, const struct resolve_ite
         const struct journal_row *row = &journal->rows[i];
         bool file = item->version ? version_same(row->version, item->version)
                                   : !row->version && str_eq(row->description, item->description);
-        const bool step = item->verdict == VERDICT_RESTART || row->step == item->step;
-        if (row->state == JOURNAL_RESOLVED && file && step && row->verdict == item->verdict &&
-            str_eq(row->retry_token, token)) {
+        if (row->state == JOURNAL_RESOLVED && file && row->step == item->step &&
+            row->verdict == item->verdict && str_eq(row->retry_token, token)) {
             return true;
         }
     }

@@ -275,6 +275,8 @@ static const struct resolve_row resolves[] = {
       "[{\"database\":\"o\",\"description\":\"views\",\"step\":0,\"verdict\":\"not-applied\","
       "\"reason\":\"looked\"}]",
       NULL },
+    { "a restart, whatever its step",
+      "[{\"database\":\"orders\",\"version\":\"14\",\"step\":2,\"verdict\":\"restart\"}]", NULL },
     { "not JSON", "[", "sluice.dev/resolve: line 1" },
     { "not a list", "{}", "sluice.dev/resolve: not a list" },
     { "not an object", "[1]", "element 0: not an object" },
@@ -313,6 +315,15 @@ Test(step_observe, the_resolve_annotation)
         cr_expect(e || list.count == 1, "%s", resolves[i].rule);
         check_error(resolves[i].rule, e, resolves[i].error);
     }
+}
+
+Test(step_observe, a_restart_is_of_the_whole_file)
+{
+    AUTO(resolve_list_done) struct resolve_list list = { 0 };
+    cr_assert_null(resolve_parse(
+        "[{\"database\":\"o\",\"version\":\"14\",\"step\":2,\"verdict\":\"restart\"}]", &list));
+    cr_expect_eq(list.items[0].step, 0);
+    cr_expect_eq(list.items[0].verdict, VERDICT_RESTART);
 }
 
 struct resolved_row {
