@@ -35,7 +35,7 @@ static const struct migration *file_at(const struct pipe *p, size_t i)
 
 // ---- telling ------------------------------------------------------------------------------------
 
-static void tell_begin(struct pipe *p, int statements)
+static void tell_begin(struct pipe *p, const struct script *script)
 {
     const struct progress *progress = p->run->request->progress;
     if (p->told > p->done) {
@@ -45,7 +45,10 @@ static void tell_begin(struct pipe *p, int statements)
     p->since_ms = clock_mono_ms();
     if (progress && progress->file_begin && file_at(p, p->done)) {
         progress->file_begin(progress->payload, file_at(p, p->done), (int)p->done,
-                             (int)p->list->count, statements);
+                             (int)p->list->count, (int)script->count);
+    }
+    for (size_t i = 0; i < script->notices.count; i++) {
+        run_notice(p->run, "%s", script->notices.items[i]);
     }
 }
 
@@ -257,7 +260,7 @@ static struct err *resolve(struct pipe *p, struct err *lost)
     }
     int applied = 0;
     while (applied < p->flying && in_history(&p->run->seen.history, group_at(p, applied))) {
-        tell_begin(p, (int)group_at(p, applied)->script.count);
+        tell_begin(p, &group_at(p, applied)->script);
         confirm(p, group_at(p, applied)->rank);
         applied++;
     }
@@ -298,7 +301,7 @@ static struct err *read_first(struct pipe *p)
 {
     struct pgdb_group *group = group_at(p, 0);
     AUTO(pgdb_failure_done) struct pgdb_failure failure = { 0 };
-    tell_begin(p, (int)group->script.count);
+    tell_begin(p, &group->script);
     if (!read_group(p, group, &failure)) {
         if (!failure.fault.lost) {
             drain(p);
@@ -323,7 +326,7 @@ static struct err *run_single(struct pipe *p)
     AUTO(pgdb_failure_done) struct pgdb_failure failure = { 0 };
     p->flying = 1; // for resolve() and drop_flying()
     p->pg->prepared = group->unnamed ? 0 : p->pg->prepared;
-    tell_begin(p, (int)group->script.count);
+    tell_begin(p, &group->script);
     if (!pgdb_single_run(p->run, group, &failure)) {
         return after_failure(p, group, &failure);
     }
@@ -339,7 +342,7 @@ static struct err *run_steps(struct pipe *p)
     p->pg->prepared = 0; // the steps reset the session in their own way
     TRY(script_parse(ENGINE_POSTGRESQL, p->run->db->identity.server_version, item->file,
                      &p->run->placeholders, &script));
-    tell_begin(p, (int)script.count);
+    tell_begin(p, &script);
     p->run->script = &script;
     struct err *e = pgdb_steps_run(p->run, item, &script);
     p->run->script = NULL;

@@ -38,7 +38,7 @@ group_packages() {
     tests) echo libcriterion-dev libpg-query-dev ;; # the real PostgreSQL grammar judges our splitter
     servers)
         # mariadb-server would make a data folder and a service: the core package is the server.
-        echo "postgresql-$postgresql" mariadb-server-core mariadb-client-core \
+        echo "postgresql-$postgresql" mariadb-server-core mariadb-client mariadb-client-core \
             lighttpd lighttpd-mod-openssl openssh-server openssl pgbouncer
         ;;
     analysis)

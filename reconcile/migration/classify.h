@@ -6,6 +6,8 @@
 #include "reconcile/migration/cursor.h"
 #include "reconcile/migration/position.h"
 
+struct control;
+
 struct classify { /* one statement [start, end) of the expanded text */
     const struct migration *m;
     const struct script *script;
@@ -16,6 +18,8 @@ struct classify { /* one statement [start, end) of the expanded text */
         size_t start, end;
     } * spans;
     size_t span_count;
+    struct control *control; /* of the file: control.h */
+    char *passed_over;       /* out, owned: what the statement is called that has nothing to run */
 };
 
 /* Fill class, verb, concurrently, in_transaction_ok, touches_session and objects of *s. ERR_TERMINAL

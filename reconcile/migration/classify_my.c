@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* MySQL and MariaDB: DDL commits by itself, so each statement is a step with a class of its own. */
 #include "reconcile/migration/classify_my.h"
+#include "reconcile/migration/control.h"
 
 #include "reconcile/base/auto.h"
 #include "reconcile/base/mem.h"
@@ -101,11 +102,43 @@ static struct err *set_transaction(struct classify *x, struct cursor *c, struct 
     return step(s, STEP_SESSION, VERB_SET);
 }
 
+static bool is_value(const struct lexer *lx, const struct assignment *a, const char *text)
+{
+    return a->value_end - a->value_start == strlen(text) &&
+           strncasecmp(lx->text + a->value_start, text, strlen(text)) == 0;
+}
+
+/* autocommit alone, or with the variable that keeps what it was: "SET @OLD_AUTOCOMMIT=@@AUTOCOMMIT, AUTOCOMMIT=0". */
+static bool is_autocommit(struct cursor c, bool *on)
+{
+    struct assignment a;
+    bool found = false;
+
+    while (next_assignment(&c, &a)) {
+        const bool keeps = a.user_variable && (is_value(&c.lx, &a, "@@autocommit") ||
+                                               is_value(&c.lx, &a, "@@session.autocommit"));
+        const bool sets = !a.user_variable && !a.global && token_is(&c.lx, a.name, "autocommit");
+        if (!keeps && !sets) {
+            return false;
+        }
+        if (sets) {
+            found = true;
+            *on = !is_value(&c.lx, &a, "0") && !is_value(&c.lx, &a, "off") &&
+                  !is_value(&c.lx, &a, "false");
+        }
+    }
+    return found;
+}
+
 static struct err *set_list(struct classify *x, struct cursor *c, struct statement *s)
 {
     struct assignment a;
-    bool global = false, computed = false;
+    bool global = false, computed = false, on = true;
 
+    if (is_autocommit(*c, &on)) { /* passed over: each block stays one transaction */
+        control_automatic(x, on);
+        return NULL;
+    }
     while (next_assignment(c, &a)) {
         global = global || a.global;
         computed = computed || a.computed;
@@ -291,20 +324,19 @@ static struct err *rule_unlock(struct classify *x, struct cursor *c, struct stat
 static struct err *rule_begin(struct classify *x, struct cursor *c, struct statement *s)
 {
     return cursor_take_all(c, "NOT ATOMIC") ? step(s, STEP_OTHER, VERB_OTHER)
-                                            : refuse_control(x, "BEGIN");
+                                            : control_begin(x, c, "BEGIN");
 }
 
 static struct err *rule_start(struct classify *x, struct cursor *c, struct statement *s)
 {
-    return cursor_is(c, "TRANSACTION") ? refuse_control(x, "START TRANSACTION")
+    return cursor_is(c, "TRANSACTION") ? control_begin(x, c, "START TRANSACTION")
                                        : step(s, STEP_OTHER, VERB_OTHER);
 }
 
 static struct err *rule_commit(struct classify *x, struct cursor *c, struct statement *s)
 {
-    (void)c;
     (void)s;
-    return refuse_control(x, "COMMIT");
+    return control_commit(x, c, "COMMIT");
 }
 
 static struct err *rule_savepoint(struct classify *x, struct cursor *c, struct statement *s)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* PostgreSQL: what may run inside a transaction, what needs a step of its own, what is refused. */
 #include "reconcile/migration/classify_pg.h"
+#include "reconcile/migration/control.h"
 
 #include "reconcile/base/auto.h"
 #include "reconcile/base/mem.h"
@@ -335,30 +336,27 @@ static struct err *refuse_control(struct classify *x, const char *what)
 
 static struct err *rule_begin(struct classify *x, struct cursor *c, struct statement *s)
 {
-    (void)c;
     (void)s;
-    return refuse_control(x, "BEGIN");
+    return control_begin(x, c, "BEGIN");
 }
 
 static struct err *rule_start(struct classify *x, struct cursor *c, struct statement *s)
 {
-    (void)c;
     (void)s;
-    return refuse_control(x, "START TRANSACTION");
+    return control_begin(x, c, "START TRANSACTION");
 }
 
 static struct err *rule_commit(struct classify *x, struct cursor *c, struct statement *s)
 {
-    (void)c;
     (void)s;
-    return refuse_control(x, "COMMIT");
+    return cursor_is(c, "PREPARED") ? refuse_control(x, "COMMIT PREPARED")
+                                    : control_commit(x, c, "COMMIT");
 }
 
 static struct err *rule_end(struct classify *x, struct cursor *c, struct statement *s)
 {
-    (void)c;
     (void)s;
-    return refuse_control(x, "END");
+    return control_commit(x, c, "END");
 }
 
 static struct err *rule_rollback(struct classify *x, struct cursor *c, struct statement *s)

@@ -8,6 +8,7 @@
 #include "reconcile/base/limits.h"
 #include "reconcile/base/mem.h"
 #include "reconcile/migration/classify.h"
+#include "reconcile/migration/control.h"
 #include "reconcile/migration/split.h"
 
 struct reading { /* one script_parse() */
@@ -15,6 +16,7 @@ struct reading { /* one script_parse() */
     const struct migration *m;
     struct script *script;
     struct splitter splitter;
+    struct control control;
     struct position at; /* in the raw file; moves forward with the statements */
 };
 
@@ -100,6 +102,12 @@ static void add_notice(struct reading *r, const struct statement *s)
     }
 }
 
+static void note_passed_over(struct reading *r, int line, const char *what)
+{
+    AUTO(free_auto) char *text = mem_printf("%s:%d: %s is passed over", r->m->path, line, what);
+    strlist_add(&r->script->notices, text);
+}
+
 /* What a later statement runs under is told by the texts of the settings above it, in their order. */
 static void add_mark(struct script *script, const struct statement *s)
 {
@@ -134,6 +142,7 @@ static struct err *read_piece(struct reading *r, const struct piece *piece)
         .m = r->m,
         .script = r->script,
         .lexer = &r->splitter.c.lx,
+        .control = &r->control,
         .start = piece->code,
         .end = piece->end,
     };
@@ -145,6 +154,13 @@ static struct err *read_piece(struct reading *r, const struct piece *piece)
     struct lexer *lexer = &r->splitter.c.lx;
     bool pg = r->engine == ENGINE_POSTGRESQL;
     struct err *e = pg ? classify_pg(&x, &s) : classify_my(&x, &s);
+    if (!e && x.passed_over) {
+        note_passed_over(r, s.line, x.passed_over);
+        statement_release(&s);
+        free(x.passed_over);
+        return NULL;
+    }
+    e = e ? e : control_check(&x, &s);
     if (e) {
         free(x.spans);
         statement_release(&s);
@@ -255,6 +271,15 @@ static void decide_my(const struct migration *m, struct script *script)
     }
 }
 
+static void note_psql(struct reading *r, const struct piece *piece)
+{
+    struct position at = position_find((const char *)r->m->bytes, r->m->size,
+                                       script_map_source(r->script, piece->psql, false));
+    AUTO(free_auto) char *word =
+        mem_strndup(r->script->expanded + piece->psql, piece->psql_end - piece->psql);
+    note_passed_over(r, at.line, word);
+}
+
 static struct err *read_all(struct reading *r)
 {
     for (;;) {
@@ -264,15 +289,19 @@ static struct err *read_all(struct reading *r)
         if (!more) {
             break;
         }
+        if (piece.psql_end > piece.psql) {
+            note_psql(r, &piece);
+        }
         if (piece.end > piece.code) {
             TRY(read_piece(r, &piece));
         }
     }
     if (r->engine == ENGINE_POSTGRESQL) {
-        return decide_pg(r->m, r->script);
+        TRY(decide_pg(r->m, r->script));
+    } else {
+        decide_my(r->m, r->script);
     }
-    decide_my(r->m, r->script);
-    return NULL;
+    return control_end(r->engine, r->m, r->script, &r->control);
 }
 
 struct err *script_parse(enum engine engine, int32_t server_version, const struct migration *m,
@@ -285,6 +314,7 @@ struct err *script_parse(enum engine engine, int32_t server_version, const struc
         .m = m,
         .script = &script,
         .splitter = splitter_make(engine, server_version, m, &script),
+        .control = { .automatic = true },
         .at = POSITION_START,
     };
     struct err *e = read_all(&r);

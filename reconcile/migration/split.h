@@ -20,6 +20,7 @@ struct piece {
     size_t code, end;   /* the statement is [code, end); empty: there is none */
     bool has_copy;
     size_t copy_start, copy_end; /* lines of COPY data, without the "\." */
+    size_t psql, psql_end;       /* pg_dump's \restrict or \unrestrict in front; empty: none */
 };
 
 struct splitter splitter_make(enum engine engine, int32_t server_version, const struct migration *m,

@@ -152,6 +152,30 @@ static struct err *read_copy(struct splitter *sp, struct piece *out)
                      "the data of this COPY ... FROM STDIN has no end: add a line \\.");
 }
 
+/* pg_dump writes these around its output, for psql: they have no effect on the database. */
+static bool skip_restrict(struct splitter *sp, const struct state *st, struct piece *out)
+{
+    static const char *const words[] = { "\\restrict", "\\unrestrict" };
+    struct lexer *lx = &sp->c.lx;
+    const size_t at = sp->c.tok.start;
+
+    if (out->end > 0 || st->previous.kind != TOKEN_END || !cursor_is_symbol(&sp->c, '\\')) {
+        return false;
+    }
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        const size_t length = strlen(words[i]);
+        const bool same = at + length <= lx->length && memcmp(lx->text + at, words[i], length) == 0;
+        const char behind = same && at + length < lx->length ? lx->text[at + length] : '\n';
+        if (same && strchr(" \t\r\n", behind)) {
+            out->psql = at;
+            out->psql_end = at + length;
+            lx->pos = lexer_line_end(lx, at);
+            return true;
+        }
+    }
+    return false;
+}
+
 struct err *split_next_pg(struct splitter *sp, struct piece *out)
 {
     struct cursor *c = &sp->c;
@@ -160,6 +184,9 @@ struct err *split_next_pg(struct splitter *sp, struct piece *out)
     for (;;) {
         cursor_next(c);
         bool code = !cursor_at_end(c);
+        if (code && skip_restrict(sp, &st, out)) {
+            continue;
+        }
         TRY(split_check_directive(sp, code));
         if (c->tok.kind == TOKEN_ERROR) {
             return SPLIT_ERR(sp, c->lx.problem_at, "%s", c->lx.problem);

@@ -46,7 +46,7 @@ done
 folder duplicate V1__a.sql 'create table a (id int);'
 folder duplicate V01__b.sql 'create table b (id int);'
 folder unterminated V1__a.sql "insert into a values ('x"
-folder transaction V1__a.sql $'create table a (id int);\ncommit;'
+folder transaction V1__a.sql $'create table a (id int);\nrollback;'
 for name in edited deleted late taken moved; do
     folder $name V1__a.sql 'create table a (id int);'
     folder $name V3__c.sql 'create table c (id int);'

@@ -83,7 +83,7 @@ for server in pg mariadb; do
         "$SLUICE" migrate --url "$url" --dir sql
     fresh_files
 
-    printf 'create table five (id int);\ncommit;\ncreate table six (id int);\n' >sql/V5__five.sql
+    printf 'create table five (id int);\nrollback;\ncreate table six (id int);\n' >sql/V5__five.sql
     refused $server shop "$server: transaction control in a file" 3 \
         'sql/V5__five.sql:2:1: .*\(TransactionControlInMigration\)' \
         "$SLUICE" migrate --url "$url" --dir sql

@@ -3,6 +3,7 @@ sluice_test(migration_checksum_test SOURCES unit/migration_checksum_test.c LINK 
 sluice_test(migration_parse_test SOURCES unit/migration_parse_test.c LINK sluice_migration)
 sluice_test(migration_placeholder_test SOURCES unit/migration_placeholder_test.c LINK sluice_migration)
 sluice_test(migration_split_pg_test SOURCES unit/migration_split_pg_test.c LINK sluice_migration)
+sluice_test(migration_control_test SOURCES unit/migration_control_test.c LINK sluice_migration)
 sluice_test(migration_split_my_test SOURCES unit/migration_split_my_test.c LINK sluice_migration)
 sluice_test(migration_classify_pg_test SOURCES unit/migration_classify_pg_test.c LINK sluice_migration)
 sluice_test(migration_classify_my_test SOURCES unit/migration_classify_my_test.c LINK sluice_migration)

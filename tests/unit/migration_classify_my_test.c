@@ -239,21 +239,14 @@ Test(classify_my, classes_verbs_and_objects)
 }
 
 static const struct split_error control[] = {
-    { "START TRANSACTION", "select 1;\n start transaction;",
-      "V1__x.sql:2:2: START TRANSACTION in a migration: every statement is committed together with "
-      "its journal row; delete it" },
-    { "BEGIN", "begin;", "BEGIN in a migration" },
-    { "BEGIN WORK", "begin work;", "BEGIN in a migration" },
-    { "COMMIT", "commit;", "COMMIT in a migration" },
+    { "COMMIT AND CHAIN", "commit and chain;", "COMMIT in a migration: its options would be lost" },
     { "ROLLBACK", "rollback;", "ROLLBACK in a migration" },
-    { "SET autocommit", "set autocommit=0;", "SET autocommit in a migration" },
-    { "SET @@autocommit", "set names utf8; set @@session.autocommit = 1;",
-      "V1__x.sql:1:17: SET autocommit" },
+    { "SET GLOBAL autocommit", "set global autocommit=0;", "SET autocommit in a migration" },
     { "SET autocommit in a list", "set @a = 1, SESSION AUTOCOMMIT = 0;",
       "SET AUTOCOMMIT in a migration" },
     { "SET completion_type", "set completion_type = 'CHAIN'",
       "SET completion_type in a migration" },
-    { "in a conditional comment", "/*!40101 commit */", "COMMIT in a migration" },
+    { "in a conditional comment", "/*!40101 rollback */", "ROLLBACK in a migration" },
 };
 
 Test(classify_my, transaction_control_is_refused)

@@ -178,13 +178,13 @@ Test(classify_pg, before_version_12_a_value_is_added_outside)
 
 static const struct split_error control[] = {
     { "BEGIN", "select 1;\n begin;\nselect 2; commit;",
-      "V1__x.sql:2:2: BEGIN in a migration: every file runs in a transaction of its own, recorded "
-      "with it; delete BEGIN and COMMIT" },
+      "V1__x.sql:2:2: BEGIN in a migration: every file runs in one transaction of its own, "
+      "recorded with it; delete BEGIN and COMMIT, or make each block a file" },
     { "START TRANSACTION", "start transaction isolation level serializable;",
       "V1__x.sql:1:1: START TRANSACTION in a migration" },
     { "COMMIT", "commit", "COMMIT in a migration" },
     { "COMMIT AND CHAIN", "commit and chain", "COMMIT in a migration" },
-    { "COMMIT PREPARED", "commit prepared 'x'", "COMMIT in a migration" },
+    { "COMMIT PREPARED", "commit prepared 'x'", "COMMIT PREPARED in a migration" },
     { "END", "/* x */ end;", "V1__x.sql:1:9: END in a migration" },
     { "ROLLBACK", "rollback", "ROLLBACK in a migration" },
     { "ROLLBACK WORK", "rollback work;", "ROLLBACK in a migration" },
