@@ -209,6 +209,11 @@ static bool apply_statement(struct scratch *x)
     if (!sql) {
         return cannot(x, "it cannot be applied to a copy without rows");
     }
+    for (size_t i = 0; i < x->now->count; i++) {
+        if (x->now->items[i].definition && !engine_is_plain(x->now->items[i].definition)) {
+            return cannot(x, "its engine leads elsewhere, so that a copy would not be empty");
+        }
+    }
     if (copies_rows(x->s) && !strstr(x->now->items[0].definition, "ENGINE=InnoDB")) {
         return cannot(x, "a table without transactions may have a part of its rows");
     }

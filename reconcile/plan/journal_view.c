@@ -65,12 +65,17 @@ const struct journal_row *journal_file_row(const struct journal *journal, int32_
 
 static bool is_recorded(const struct history *history, int32_t rank)
 {
-    for (size_t i = history->count; i-- > 0;) { /* by rank */
-        if (history->rows[i].rank <= rank) {
-            return history->rows[i].rank == rank && history->rows[i].success;
+    size_t low = 0, high = history->count; /* by rank; a journal may be three times as long */
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (history->rows[middle].rank < rank) {
+            low = middle + 1;
+        } else {
+            high = middle;
         }
     }
-    return false;
+    return low < history->count && history->rows[low].rank == rank && history->rows[low].success;
 }
 
 static bool has_file(const struct migration_set *files, const struct journal_row *row)

@@ -116,6 +116,7 @@ recovers "somebody else's procedure" request 'create procedure' "$t" 'create pro
 recovers "somebody else's trigger" request 'create trigger' "$t" 'create trigger g before insert on t for each row set new.a = 1;' 'create trigger g before insert on t for each row set new.a = 2' unknown
 recovers "renamed, to a table of another definition" request 'rename table' "$t" 'rename table t to u;' 'drop table t; create table u (id int)' unknown
 recovers "a table that a query fills, without transactions" reply 'create table n' "$t; insert into t (id) values (1)" 'create table n engine=Aria as select id, a from t;' '' unknown
+recovers "a table of an engine that leads elsewhere" reply 'create table n' "$t" 'create table n (id int) engine=MERGE union=(); ' '' unknown
 recovers "a table that a query with a LIMIT fills" reply 'create table n' "$t" 'create table n as select id, a from t limit 5;' '' unknown
 recovers "an event" reply 'create event' "$t" 'create event e on schedule every 1 day do delete from t;' '' unknown
 

@@ -9,6 +9,11 @@
 # the database), CRASH_SQL (command that runs SQL from its last argument on the database in $CRASH_DB,
 # columns by "|"), CRASH_VERIFY (journal-verify.pl).
 #
+# Where nothing on the server tells whether a statement ran, the answer OutcomeUnknown is right: then this program looks
+# for the statement's mark, says what it sees with the command of the message, and the run after that must end well.
+# Where a later statement needs what the killed session held, the file must stop there (blocked). How often each
+# kind of file ended how is printed at the end.
+#
 # A kill counts only between the first byte to and the last byte from the database. The strace of the
 # killed run tells what had been sent and answered: from that the figures at the end are made.
 use strict;
@@ -19,6 +24,7 @@ use Time::HiRes qw(time);
 my ($engine, $wanted, $seed, $folder) = @ARGV;
 srand $seed;
 my $pg = $engine eq 'pg';
+my %verdicts; # kind => { settled, unknown, blocked }
 my %count = (runs => 0, counted => 0, open => 0, commit_one => 0, commit_several => 0, outside => 0,
     finished => 0);
 my @violations;
@@ -53,7 +59,8 @@ sub sql {
 # object that can be made only once. Returns what must be there in the end.
 sub make_tree {
     my ($dir, $shape) = @_;
-    my %want = (effects => [], tables => ['effect'], indexes => [], columns => []);
+    # did: file -> statement -> query that is 1 when its effect is there. rows: query -> what it must give in the end.
+    my %want = (effects => [], tables => ['effect'], indexes => [], columns => [], did => {}, rows => {});
     my $n = 1;
     my $write = sub {
         my ($text, $name) = @_;
@@ -97,9 +104,10 @@ sub make_tree {
             push @{ $want{indexes} }, "i$n";
             $write->("-- sluice: transaction=none\n" . $effect->("m$n.1") .
                 "create index concurrently i$n on effect (mark);\n" . $effect->("m$n.2"));
-        } else {
+        } elsif (!special(\%want, $kind, $n, $write, $effect)) {
             die "no such kind of file: $kind\n";
         }
+        $want{kinds}{$n} = $kind;
     }
     $want{files} = $n;
     $write->("insert into effect (mark) values ('repeatable');\n", 'R__again.sql');
@@ -107,6 +115,92 @@ sub make_tree {
     return \%want;
 }
 
+# Programs, sessions, statements that control themselves, other engines. False: not one of these.
+sub special {
+    my ($want, $kind, $n, $write, $effect) = @_;
+    my $mark = sub { "select count(*) from effect where mark = '$_[0]'" };
+    my $insert = sub { (my $text = $effect->($_[0])) =~ s/;\n$//; return $text };
+    if ($kind eq 'view') {
+        push @{ $want->{tables} }, "v$n";
+        $write->("create view v$n as select mark from effect;\n" . $effect->("m$n.1"));
+    } elsif ($kind eq 'trigger') {
+        push @{ $want->{tables} }, "h$n";
+        my $trigger = $pg
+            ? "create function f$n() returns trigger language plpgsql as 'begin new.id = 7; return new; end';\n" .
+              "create trigger g$n before insert on h$n for each row execute function f$n();\n"
+            : "create trigger g$n before insert on h$n for each row set new.id = 7;\n";
+        $write->("create table h$n (id int);\n$trigger" . "insert into h$n values (1);\n");
+        $want->{rows}{"select max(id) + count(*) from h$n"} = 8;
+    } elsif ($kind eq 'partition') {
+        push @{ $want->{tables} }, $pg ? ("q$n", "q${n}a", "q${n}b") : "q$n";
+        $write->($pg
+            ? "create table q$n (id int) partition by range (id);\ncreate table q${n}a partition of q$n for values from (0) to (10);\n" .
+              "insert into q$n values (5);\ncreate table q${n}b partition of q$n for values from (10) to (20);\ninsert into q$n values (15);\n"
+            : "create table q$n (id int) partition by range (id) (partition a values less than (10));\ninsert into q$n values (5);\n" .
+              "alter table q$n add partition (partition b values less than (20));\ninsert into q$n values (15);\n");
+        $want->{rows}{"select count(*) from q$n"} = 2;
+    } elsif ($kind eq 'ctas') {
+        push @{ $want->{tables} }, "c$n";
+        $write->("create table c$n as select mark from effect union select 'none';\n" . $effect->("m$n.1"));
+        $want->{rows}{"select count(*) from c$n where mark = 'none'"} = 1;
+    } elsif ($kind eq 'routine') {
+        my $body = $insert->("m$n.1");
+        $body =~ s/'/''/g if $pg;
+        my $none = $pg ? "-- sluice: transaction=none\n" : '';
+        $write->($none . ($pg ? "create procedure p$n() language plpgsql as 'begin $body; commit; end';\n"
+            : "create procedure p$n() $body;\n") . "call p$n();\n" . $effect->("m$n.2"));
+        $want->{did}{$n}{2} = $mark->("m$n.1");
+    } elsif ($kind eq 'block') {
+        my $body = $insert->("m$n.1");
+        $write->($pg ? "-- sluice: transaction=none\ndo \$\$ begin $body; commit; end \$\$;\n" . $effect->("m$n.2")
+            : "begin not atomic $body; end;\n" . $effect->("m$n.2"));
+        $want->{did}{$n}{1} = $mark->("m$n.1");
+    } elsif ($kind eq 'session') { # all of it in one transaction, or set again
+        $write->($pg
+            ? "create temp table tt as select 'm$n.1'::text as mark;\nselect set_config('search_path', 'public', false);\n" .
+              "insert into effect (mark) select mark from tt;\n"
+            : "set \@m = 'm$n.1', time_zone = '+05:00';\ninsert into effect (mark) values (\@m);\n");
+        push @{ $want->{effects} }, "m$n.1";
+    } elsif ($kind eq 'variable') { # the value goes with the session once the table is there
+        return 0 if $pg;
+        push @{ $want->{tables} }, "k$n";
+        push @{ $want->{effects} }, "m$n.1";
+        $write->("select 'm$n.1' into \@m;\ncreate table k$n (id int);\ninsert into effect (mark) values (\@m);\n");
+        $want->{blocks}{$n} = "m$n.1";
+    } elsif ($kind eq 'temporary') {
+        push @{ $want->{effects} }, "m$n.2";
+        push @{ $want->{tables} }, "k$n";
+        $write->(($pg ? "-- sluice: transaction=none\n" : '') . "create temporary table tt as select 'm$n.2' as mark;\n" .
+            "create table k$n (id int);\ninsert into effect (mark) select mark from tt;\n");
+        $want->{blocks}{$n} = "m$n.2";
+    } elsif ($pg) {
+        return 0;
+    } elsif ($kind eq 'event') {
+        $write->("create event e$n on schedule every 1 day do delete from effect;\n" . $effect->("m$n.1"));
+        $want->{did}{$n}{1} = "select count(*) from information_schema.events where event_schema = database() and event_name = 'e$n'";
+        $want->{rows}{ $want->{did}{$n}{1} } = 1;
+    } elsif ($kind eq 'myisam' || $kind eq 'aria') {
+        push @{ $want->{tables} }, "x$n";
+        $write->("create table x$n (mark varchar(50)) engine=$kind;\ninsert into x$n values ('one');\n" . $effect->("m$n.1"));
+        $want->{did}{$n}{2} = "select count(*) from x$n";
+        $want->{rows}{"select count(*) from x$n"} = 1;
+    } elsif ($kind eq 'truncate') {
+        push @{ $want->{tables} }, "x$n";
+        $write->("create table x$n (id int);\ninsert into x$n values (1);\ntruncate table x$n;\ninsert into x$n values (2);\n");
+        $want->{did}{$n}{3} = "select count(*) = 0 from x$n";
+        $want->{rows}{"select sum(id) from x$n"} = 2;
+    } elsif ($kind eq 'swap') { # nobody can see which way round it is: either answer does no harm here
+        push @{ $want->{tables} }, "w$n";
+        $write->("create table w$n (a int, b int);\nalter table w$n drop column b, add column b int;\n" . $effect->("m$n.1"));
+        $want->{did}{$n}{2} = 'select 1';
+    } else {
+        return 0;
+    }
+    return 1;
+}
+
+my @special = (qw(view trigger partition ctas routine block session temporary),
+    $pg ? () : qw(variable event myisam aria truncate swap));
 my @kinds = $pg ? qw(dml ddl mixed drop rename index concurrently none) : qw(dml ddl mixed drop rename index);
 
 sub make_shape {
@@ -116,6 +210,7 @@ sub make_shape {
     my ($single, $many, $some) = $pg ? (3, 10, 5) : (6, 12, 8);
     return [map { (qw(dml ddl mixed))[rand 3] } 1 .. $many] if $tree % 3 == 0;
     return [$kinds[($tree / $single) % @kinds]] if $tree % $single == 1;
+    return [map { $special[($tree * 5 + $_) % @special] } 1 .. 5] if $tree % 3 == 2;
     return [map { $kinds[rand @kinds] } 1 .. $some];
 }
 
@@ -208,6 +303,11 @@ sub check {
         violation("effect $mark is there $times times", $where) if $times != 1;
     }
     violation("effects that no file has: @{[sort keys %effects]}", $where) if %effects;
+    for my $query (sort keys %{ $want->{rows} }) {
+        my $have = sql($database, $query);
+        chomp $have;
+        violation("$query gives $have, not $want->{rows}{$query}", $where) if $have ne $want->{rows}{$query};
+    }
     my $tables = join ' ', sort grep { !/^(?:flyway_schema_history|sluice_)/ } split /\n/,
         sql($database, "select table_name from information_schema.tables where table_schema = '$schema'");
     my $expected = join ' ', sort @{ $want->{tables} };
@@ -324,14 +424,44 @@ sub kill_once {
         $count{commit_one}++ if $state->{waiting} == 1;
         $count{commit_several}++ if $state->{waiting} > 1;
     }
-    my ($again, $text) = run_quiet($ENV{SLUICE}, 'migrate', '--url', sprintf($ENV{CRASH_URI}, $database),
-        '--dir', $dir, '--lock-wait', '20s');
-    if ($again) {
-        violation("recovery ended with code $again: $text", $where);
-    } else {
-        check($database, $want, $where);
-    }
+    recover($database, $dir, $want, $where);
     drop_database($database);
+}
+
+# One more run; and one more for each verdict that only a person can give.
+sub recover {
+    my ($database, $dir, $want, $where) = @_;
+    my $uri = sprintf $ENV{CRASH_URI}, $database;
+    my %ended;
+    for (1 .. 4) {
+        my ($again, $text) = run_quiet($ENV{SLUICE}, 'migrate', '--url', $uri, '--dir', $dir, '--lock-wait', '20s');
+        my ($file) = $text =~ /V(\d+)__file/;
+        if (!$again) {
+            check($database, $want, $where);
+            $verdicts{ $want->{kinds}{$_} }{ $ended{$_} // 'settled' }++ for keys %{ $want->{kinds} };
+            return;
+        }
+        if ($again == 8 && $text =~ /V(\d+)__file_\d+\.sql:.*sluice resolve.*--version '(\d+)' --step (\d+)/s) {
+            my ($n, $step) = ($2, $3);
+            my $query = $want->{did}{$n}{$step};
+            return violation("unknown where it can be told: $text", $where) if !$query;
+            my $verdict = sql($database, $query) =~ /^[1t]/ ? 'applied' : 'not-applied';
+            my ($code, $said) = run_quiet($ENV{SLUICE}, 'resolve', '--url', $uri, '--version', $n, '--step', $step,
+                '--verdict', $verdict, '--reason', 'seen by the sweep');
+            return violation("the command of the message: $code $said", $where) if $code;
+            $ended{$n} = 'unknown';
+            next;
+        }
+        if ($again == 3 && $text =~ /V(\d+)__file_\d+\.sql:.*(?:needs a value of the session|may need what statement)/s) {
+            my $mark = $want->{blocks}{$1} // return violation("blocked where nothing is lost: $text", $where);
+            my $times = sql($database, "select count(*) from effect where mark = '$mark'");
+            return violation("blocked, and effect $mark is there $times times", $where) if $times != 0;
+            $verdicts{ $want->{kinds}{$1} }{blocked}++;
+            return;
+        }
+        return violation("recovery ended with code $again: $text", $where);
+    }
+    violation('no end of verdicts', $where);
 }
 
 my $started = time;
@@ -348,13 +478,17 @@ while ($count{counted} < $wanted && $count{runs} < 4 * $wanted && @violations < 
         push @points, [$call, $_] for $from + 1 .. $to;
     }
     # A seeded sample of this tree, so that many trees get their turn.
-    for (1 .. 24) {
+    for (1 .. 20) {
         last if !@points || $count{counted} >= $wanted;
         my ($point) = splice @points, rand @points, 1;
         kill_once($dir, $want, @$point, rand() < 0.5 ? 0 : 15000);
     }
 }
 
+for my $kind (sort keys %verdicts) {
+    my $of = $verdicts{$kind};
+    printf "kind %-12s settled %d, unknown %d, blocked %d\n", $kind, map { $of->{$_} // 0 } qw(settled unknown blocked);
+}
 my $counted = $count{counted} || 1;
 printf "kills %d of %d runs (%d outside, %d after the end), open %d (%d %%), unanswered COMMIT %d " .
     "(%d with one file in flight, %d with several), trees %d, violations %d, seed %d, %d s\n",

@@ -4,7 +4,7 @@
 # SLUICE_TEST_KILLS: how many kills.
 
 crash_sweep() {
-    local engine=$1 kills=320 out folder
+    local engine=$1 kills=520 out folder kind
     [ -z "${SLUICE_FULL:-}" ] || kills=2000
     kills=${SLUICE_TEST_KILLS:-$kills}
     command -v strace >/dev/null || skip_all "strace is not installed"
@@ -22,6 +22,10 @@ crash_sweep() {
     folder=$(mktemp -d "$PWD/sweep-XXXXXX")
     ok "$engine: no violation in the sweep" crash_run "$engine" "$kills" "$folder"
     out=$(tail -n 1 "$folder/out")
+    grep '^kind ' "$folder/out" | sed 's/^/# /'
+    for kind in view trigger partition ctas routine block session temporary; do
+        [ "$kills" -lt 500 ] || like "$engine: trees with $kind" "$(cat "$folder/out")" "kind $kind "
+    done
     printf '# %s\n' "$out"
     like "$engine: at least $kills kills between first and last byte" "$out" "^kills ($kills|[1-9][0-9]{3})"
     crash_at_least "$engine: with a transaction or step open, in per cent" 60 \

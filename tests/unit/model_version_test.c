@@ -83,3 +83,20 @@ Test(version, order_is_numeric_part_by_part)
         }
     }
 }
+
+Test(version, texts_of_one_version)
+{
+    static const struct {
+        const char *a, *b;
+        bool same;
+    } rows[] = {
+        { "1", "1", true },       { "1", "1.0", true }, { "07", "7.0.0", true },
+        { "1.10", "1.1", false }, { "10", "1", false }, { "20260101", "20260102", false },
+        { "x", "x", true },       { "x0", "x", false }, { "1.", "1.0", false },
+        { "", "", true },         { "", "0", false },   { NULL, NULL, true },
+        { NULL, "1", false },     { "1", NULL, false }, { "1.0.0.0.1", "01.0.0.00.01", true },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        cr_expect_eq(version_same(rows[i].a, rows[i].b), rows[i].same, "%zu", i);
+    }
+}
