@@ -128,8 +128,7 @@ more_in_last_wave() {
     lock c
     file V2__second
     push second
-    wait_for "one of the last wave runs" 60 eval '[ -n "$(waiting)" ]'
-    one=$(waiting) # whose look came back first
+    wait_for "one of the last wave runs" 60 one_waits one # whose look came back first
     file V3__third
     push third
     wait_for "a newer commit comes" 30 eval '[[ "$(message Ready)" == *anew* ]]'

@@ -23,6 +23,7 @@
 #   done_all                   the commit reaches everybody
 #   lock, unlock DATABASE      its files wait in between
 #   waiting                    the databases of pg whose files do, now
+#   one_waits NAME             for wait_for: one does; the variable NAME says which
 #   answer DATABASE yes|no     what its gates say from now on
 #   canary_first ENTRIES       those, with $canary first
 #   note WORDS                 a line for the witness
@@ -225,6 +226,13 @@ unlock() {
 waiting() {
     db_sql pg postgres "select string_agg(substr(datname, ${#S} + 2), ' ' order by datname) from pg_stat_activity
         where datname like '${S}\_%' and wait_event_type = 'Lock' and query like '%mark:$S:%'"
+}
+
+# A try for a lock ends after a second, and the next one begins a little later.
+one_waits() {
+    local found
+    found=$(waiting)
+    [ -n "$found" ] && printf -v "$1" '%s' "$found"
 }
 
 answer() {
