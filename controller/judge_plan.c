@@ -64,8 +64,7 @@ static struct err *check_scripts(const struct plan *plan, const struct identity 
         if (plan->actions[i].kind != ACTION_APPLY) {
             continue;
         }
-        TRY(script_parse(identity->engine, identity->server_version, plan->actions[i].file,
-                         placeholders, &script));
+        TRY(script_parse_on(identity, plan->actions[i].file, placeholders, &script));
         script_done(&script);
     }
     return NULL;

@@ -214,8 +214,7 @@ static struct err *check_scripts(const struct run *run, const struct apply_list 
     for (size_t i = 0; i < list->count; i++) {
         AUTO(script_done) struct script script = { 0 };
         if (!list->items[i].baseline_marker) {
-            TRY(script_parse(id->engine, id->server_version, list->items[i].file,
-                             &run->placeholders, &script));
+            TRY(script_parse_on(id, list->items[i].file, &run->placeholders, &script));
         }
     }
     return NULL;

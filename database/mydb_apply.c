@@ -10,7 +10,7 @@
 static struct err *parse(const struct run *run, const struct migration *file, struct script *out)
 {
     const struct identity *id = &run->db->identity;
-    return script_parse(id->engine, id->server_version, file, &run->placeholders, out);
+    return script_parse_on(id, file, &run->placeholders, out);
 }
 
 // Nothing begins before every file is known to be readable.

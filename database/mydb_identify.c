@@ -137,6 +137,8 @@ struct err *mydb_identify(struct db *db)
         .read_only = mydb_setting_on(row[C_READ_ONLY]) || mydb_setting_on(row[C_READ_ONLY_2]),
         .multi_primary = mydb_setting_on(row[C_WSREP]),
         .now_ms = mydb_int64(row[C_NOW], 0),
+        .other_strings = row[C_MODE] && strstr(row[C_MODE], "NO_BACKSLASH_ESCAPES"),
+        .ansi_quotes = row[C_MODE] && strstr(row[C_MODE], "ANSI_QUOTES"),
     };
     mydb_session_started(m, row[C_MODE]);
     identity_done(&db->identity);

@@ -31,7 +31,7 @@ static void find_statement(struct open_step *o)
 {
     const struct identity *id = &o->run->db->identity;
     AUTO(err_free_auto) struct err *unreadable =
-        script_parse(id->engine, id->server_version, o->file, &o->run->placeholders, &o->script);
+        script_parse_on(id, o->file, &o->run->placeholders, &o->script);
     const size_t step = (size_t)o->row->step;
     if (unreadable || o->row->step < 1 || step > o->script.count) {
         return; // the file was changed since; apply() will say so if that matters

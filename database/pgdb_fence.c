@@ -24,13 +24,14 @@ char *pgdb_guard_sql(const struct pgdb *pg)
         "SELECT pg_catalog.set_config('lock_timeout', $1, true),"
         " pg_catalog.set_config('statement_timeout', $2, true),"
         " pg_catalog.set_config('search_path', $3, true),"
-        " pg_catalog.set_config('standard_conforming_strings', 'on', true)," // as files are split
+        " pg_catalog.set_config('standard_conforming_strings', '%s', true)," // as files are split
         " pg_catalog.set_config('idle_in_transaction_session_timeout', '" IDLE_IN_TRANSACTION
         "', true),%s"
         " (CASE WHEN NOT EXISTS (SELECT 1 FROM %s WHERE history_table = $4 AND epoch = $5::bigint"
         " AND nonce = $6 FOR UPDATE) THEN 'sluice:fenced'"
         " WHEN $7::int >= 0 AND greatest(coalesce((SELECT pg_catalog.max(installed_rank) FROM %s),"
         " 0), 0) <> $7::int THEN 'sluice:moved' ELSE '1' END)::int",
+        pg->base.identity.other_strings ? "off" : "on",
         checks ? " pg_catalog.set_config('client_connection_check_interval', '" CLIENT_CHECK
                  "', true),"
                : "",

@@ -63,8 +63,7 @@ struct err *pgdb_group_make(struct run *run, const struct apply_item *item, int3
     *out = (struct pgdb_group){ .item = item, .rank = rank, .head_seq = journal->head_seq };
     memcpy(out->head_hash, journal->head_hash, sizeof out->head_hash);
     if (file) {
-        TRY(script_parse(ENGINE_POSTGRESQL, run->db->identity.server_version, file,
-                         &run->placeholders, &out->script));
+        TRY(script_parse_on(&run->db->identity, file, &run->placeholders, &out->script));
     }
     if (file && file->directives.verify) {
         TRY(placeholders_verify(file, &run->placeholders, &out->verify));

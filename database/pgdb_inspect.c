@@ -56,7 +56,8 @@ static const char identify_sql[] =
     " pg_catalog.version() LIKE '%linux%',"
     " EXISTS (SELECT 1 FROM pg_catalog.pg_namespace"
     "         WHERE nspname = coalesce($1, pg_catalog.current_schema())),"
-    " (SELECT system_identifier FROM pg_catalog.pg_control_system())";
+    " (SELECT system_identifier FROM pg_catalog.pg_control_system()),"
+    " NOT pg_catalog.current_setting('standard_conforming_strings')::bool";
 
 static char *qualified(const char *schema, const char *table)
 {
@@ -127,6 +128,7 @@ struct err *pgdb_identify(struct db *db)
         .schema = mem_strdup(schema),
         .read_only = is_true(r, 0, 4),
         .superuser = is_true(r, 0, 5),
+        .other_strings = is_true(r, 0, 13),
         .pooled = pgdb_int(r, 0, 6) != PQbackendPID(pg->conn),
         .now_ms = pgdb_int(r, 0, 7),
     };

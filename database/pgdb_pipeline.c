@@ -340,8 +340,7 @@ static struct err *run_steps(struct pipe *p)
     const struct apply_item *item = &p->list->items[p->done];
     AUTO(script_done) struct script script = { 0 };
     p->pg->prepared = 0; // the steps reset the session in their own way
-    TRY(script_parse(ENGINE_POSTGRESQL, p->run->db->identity.server_version, item->file,
-                     &p->run->placeholders, &script));
+    TRY(script_parse_on(&p->run->db->identity, item->file, &p->run->placeholders, &script));
     tell_begin(p, &script);
     p->run->script = &script;
     struct err *e = pgdb_steps_run(p->run, item, &script);

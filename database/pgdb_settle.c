@@ -117,8 +117,7 @@ static struct err *settle_file(struct run *run, const struct migration *file, bo
             continue;
         }
         if (!parsed) {
-            TRY(script_parse(ENGINE_POSTGRESQL, run->db->identity.server_version, file,
-                             &run->placeholders, &script));
+            TRY(script_parse_on(&run->db->identity, file, &run->placeholders, &script));
             parsed = true;
         }
         TRY(settle_row(run, file, &script, row, changed));

@@ -65,11 +65,10 @@ struct err *pgdb_session_leave(struct run *run)
     return e;
 }
 
-static const char enter_sql[] =
-    "SELECT pg_catalog.set_config('search_path', $1, false),"
-    " pg_catalog.set_config('standard_conforming_strings', 'on', false),"
-    " pg_catalog.set_config('lock_timeout', $2, false),"
-    " pg_catalog.set_config('statement_timeout', $3, false)";
+static const char enter_sql[] = "SELECT pg_catalog.set_config('search_path', $1, false),"
+                                " pg_catalog.set_config('standard_conforming_strings', $4, false),"
+                                " pg_catalog.set_config('lock_timeout', $2, false),"
+                                " pg_catalog.set_config('statement_timeout', $3, false)";
 static const char check_sql[] =
     "SELECT pg_catalog.set_config('client_connection_check_interval', '5000', false)";
 
@@ -81,12 +80,13 @@ struct err *pgdb_session_enter(struct run *run, const struct migration *file,
     snprintf(lock_timeout, sizeof lock_timeout, "%lld", (long long)pgdb_lock_timeout(run, file));
     snprintf(statement_timeout, sizeof statement_timeout, "%lld",
              (long long)pgdb_statement_timeout(run, file));
-    const char *values[] = { pg->search_path, lock_timeout, statement_timeout };
+    const char *values[] = { pg->search_path, lock_timeout, statement_timeout,
+                             run->db->identity.other_strings ? "off" : "on" };
     AUTO(free_auto)
     struct pgdb_command *commands = mem_array(index + SESSION_COMMANDS, sizeof *commands);
     AUTO(free_auto) size_t *from = mem_array(index + SESSION_COMMANDS, sizeof *from);
     int count = 0;
-    commands[count++] = (struct pgdb_command){ enter_sql, false, 3, values };
+    commands[count++] = (struct pgdb_command){ enter_sql, false, 4, values };
     if (pg->linux_server && run->db->identity.server_version >= 140000) {
         commands[count++] = (struct pgdb_command){ .sql = check_sql };
     }

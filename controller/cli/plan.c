@@ -101,7 +101,7 @@ static struct err *print_actions(const struct db_context *context, const struct 
             }
             continue;
         }
-        TRY(script_parse(id->engine, id->server_version, action->file, &placeholders, &script));
+        TRY(script_parse_on(id, action->file, &placeholders, &script));
         if (list) {
             json_push(list, action_json(action, &script));
         } else {

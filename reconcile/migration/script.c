@@ -10,6 +10,7 @@
 #include "reconcile/migration/classify.h"
 #include "reconcile/migration/control.h"
 #include "reconcile/migration/split.h"
+#include "reconcile/model/history.h"
 
 struct reading { /* one script_parse() */
     enum engine engine;
@@ -307,16 +308,27 @@ static struct err *read_all(struct reading *r)
 struct err *script_parse(enum engine engine, int32_t server_version, const struct migration *m,
                          const struct placeholders *p, struct script *out)
 {
+    const struct identity server = { .engine = engine, .server_version = server_version };
+
+    return script_parse_on(&server, m, p, out);
+}
+
+struct err *script_parse_on(const struct identity *server, const struct migration *m,
+                            const struct placeholders *p, struct script *out)
+{
     struct script script = { 0 };
     TRY(placeholders_apply(m, p, &script));
     struct reading r = {
-        .engine = engine,
+        .engine = server->engine,
         .m = m,
         .script = &script,
-        .splitter = splitter_make(engine, server_version, m, &script),
+        .splitter = splitter_make(server->engine, server->server_version, m, &script),
         .control = { .automatic = true },
         .at = POSITION_START,
     };
+    struct lexer *lexer = &r.splitter.c.lx;
+    lexer->backslash = lexer->backslash != server->other_strings;
+    lexer->ansi_quotes = lexer->ansi_quotes || server->ansi_quotes;
     struct err *e = read_all(&r);
 
     if (e) {

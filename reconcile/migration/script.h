@@ -31,6 +31,11 @@
 struct err *script_parse(enum engine engine, int32_t server_version, const struct migration *m,
                          const struct placeholders *p, struct script *out) ERR_MUST_USE;
 
+/* The same as the session of a file begins on that server: its version and its settings of quotes and strings. */
+struct identity;
+struct err *script_parse_on(const struct identity *server, const struct migration *m,
+                            const struct placeholders *p, struct script *out) ERR_MUST_USE;
+
 /* A digest of the SETs and USEs that stand above statement `index` (from 0), line ends aside; "": there are none. */
 const char *script_session(const struct script *script, size_t index);
 

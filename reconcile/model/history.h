@@ -108,10 +108,13 @@ struct identity {
     char *database;         /* owned */
     char *schema;           /* resolved default schema; owned */
     bool read_only;         /* standby, read_only, default_transaction_read_only */
-    bool superuser;         /* too powerful a role, docs/migrationplan.md 3 */
-    bool pooled;            /* transaction pooling detected */
-    bool multi_primary;     /* Galera and the like */
-    int64_t now_ms;         /* the database's clock, UTC */
+    bool
+        other_strings; /* a file's session begins with standard_conforming_strings off, or NO_BACKSLASH_ESCAPES */
+    bool ansi_quotes;   /* ... with ANSI_QUOTES */
+    bool superuser;     /* too powerful a role, docs/migrationplan.md 3 */
+    bool pooled;        /* transaction pooling detected */
+    bool multi_primary; /* Galera and the like */
+    int64_t now_ms;     /* the database's clock, UTC */
 };
 
 struct inspection { /* everything one read-only look returns */

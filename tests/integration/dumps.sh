@@ -99,4 +99,41 @@ run_expect "corrected, too" 0 '' migrate
 is "it is there" "$(q 'select group_concat(id) from city')" 0,2,4,5
 printf 'start transaction;\ninsert into city values (6, 6);\nrollback;\n' >sql/V3__rollback.sql
 run_expect "a ROLLBACK is not passed over" 3 'V3__rollback.sql:3:1: ROLLBACK in a migration' migrate
+
+# ---- what the server has set for quotes and strings ------------------------------------------------------------------
+
+mode=$(db_sql mariadb mysql 'select @@global.sql_mode')
+db_sql mariadb mysql "set global sql_mode = 'NO_BACKSLASH_ESCAPES'"
+fresh mariadb
+printf "create table t (p varchar(20));\ninsert into t values ('c:\\'), ('d:\\');\n" >sql/V1__p.sql
+run_expect "NO_BACKSLASH_ESCAPES of the server" 0 '' migrate
+is "is that of its files" "$(q "select group_concat(p order by p) from t" | tr -d '\\')" c:,d:
+db_sql mariadb mysql "set global sql_mode = 'ANSI_QUOTES'"
+fresh mariadb
+printf 'create table "t1" (a int); alter table "t1" add b int;\n' >sql/V1__p.sql
+run_expect "ANSI_QUOTES of the server: plan" 0 '' "$SLUICE" plan --url "$url" --dir sql
+is "sees names" "$(grep -c 'class A' <<<"$run_stdout")" 2
+run_expect "and migrate runs them" 0 '' migrate
+db_sql mariadb mysql "set global sql_mode = '$mode'"
+fresh pg
+q 'alter role app set standard_conforming_strings = off'
+cat >sql/V1__p.sql <<'SQL'
+create table t (p text);
+insert into t values ('it\'s; fine');
+SQL
+cat >sql/V2__q.sql <<'SQL'
+-- sluice: transaction=none
+insert into t values ('so\'s; this');
+vacuum t;
+SQL
+cat >sql/V3__r.sql <<'SQL'
+set standard_conforming_strings = on;
+insert into t values ('c:\');
+SQL
+cat >sql/V4__s.sql <<'SQL'
+insert into t values ('it\'s again');
+SQL
+run_expect "standard_conforming_strings off for the role" 0 '' migrate
+is "is that of its files" "$(q "select string_agg(p, '+' order by p) from t")" "c:\\+it's again+it's; fine+so's; this"
+q 'alter role app reset standard_conforming_strings'
 done_testing
