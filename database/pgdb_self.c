@@ -30,20 +30,29 @@ struct err *pgdb_check_stayed(struct run *run, const struct migration *file,
                               const struct script *script, size_t index, int64_t before,
                               struct err *e, bool *nothing_stayed)
 {
+    struct pgdb *pg = pgdb_of(run->db);
     const struct statement *s = &script->statements[index];
+    const bool cancellable = !pg->uncancellable;
+    const char *stopped = pg->stopped;
     int64_t now = 0;
-    struct err *blind = before > 0 ? pgdb_count_transactions(pgdb_of(run->db), &now) : NULL;
+    pg->uncancellable = true; // one read, also of who was told to stop
+    struct err *blind = pgdb_count_transactions(pg, &now);
+    pg->uncancellable = !cancellable;
+    pg->stopped = stopped;
     *nothing_stayed = !blind && before > 0 && now == before + 2;
-    if (*nothing_stayed) {
+    const bool told = !blind && before > 0;
+    err_free(blind);
+    if (*nothing_stayed || (stopped && !told)) { // else its intent stays open: the next run asks
         return e;
     }
-    err_free(blind);
     struct err *unknown = err_new(
         ERR_TERMINAL, REASON_OUTCOME_UNKNOWN,
-        "%s; it has committed in between, so a part of it has stayed: look, then: sluice "
-        "resolve --%s '%s' "
-        "--step %d --verdict applied|not-applied --reason TEXT",
-        e->message, version_set(&file->version) ? "version" : "description",
+        "%s; %s: look, then: sluice resolve --%s '%s' --step %d --verdict applied|not-applied "
+        "--reason TEXT",
+        e->message,
+        told ? "it has committed in between, so a part of it has stayed"
+             : "whether it has committed in between could not be found out",
+        version_set(&file->version) ? "version" : "description",
         version_set(&file->version) ? file->version.text : file->description, (int)index + 1);
     run_failed(run, file, (int)index + 1, s->line, s->column, NULL, 0);
     err_free(e);

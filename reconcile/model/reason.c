@@ -59,8 +59,10 @@ const struct reason reasons[] = {
       "restore the file as it was and put the change into a new one" },
     { REASON_DESCRIPTION_MISMATCH, STALL, 6, "a file was renamed after it had been applied",
       "restore the file's name" },
-    { REASON_MIGRATION_MISSING, STALL, 6, "an applied version has no file any more",
-      "restore the file, or ignore it with ignoreMigrationPatterns \"*:missing\"" },
+    { REASON_MIGRATION_MISSING, STALL, 6,
+      "a version that is applied, as a whole or half-way, has no file any more",
+      "restore the file; what is applied as a whole may be ignored with ignoreMigrationPatterns "
+      "\"*:missing\"" },
     { REASON_OUT_OF_ORDER, STALL, 6, "a new file has a version below one that is applied",
       "give it a higher version, or allow it with outOfOrder" },
     { REASON_BASELINE_REQUIRED, STALL, 6, "the schema holds objects but no history table",

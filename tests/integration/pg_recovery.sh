@@ -124,6 +124,30 @@ run_expect "one that waited for a lock before it committed is tried again" 0 '' 
 is "and ran once" "$(q 'select array_agg(i) from log')" '{1}'
 wait $holder
 
+for how in 'lock table flag;' 'commit; lock table flag;'; do
+    fresh "$log; create procedure p() language plpgsql as \$\$ begin insert into log values (1); $how end \$\$" $'-- sluice: transaction=none\ncall p();'
+    q 'begin; lock table flag; select pg_sleep(20)' >/dev/null &
+    holder=$!
+    wait_for "$how: a table is locked" 10 locked
+    "$SLUICE" migrate --url "$(db_uri pg "$database")" --dir sql --baseline-on-migrate --lock-timeout 15s >out 2>err </dev/null &
+    runner=$!
+    calls() { [ "$(q "select count(*) from pg_stat_activity where query like 'call p%' and wait_event_type = 'Lock'")" = 1 ]; }
+    wait_for "$how: the procedure waits" 10 calls
+    kill $runner
+    code=0
+    wait $runner || code=$?
+    db_sql pg postgres "select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep(20)%' and pid <> pg_backend_pid()" >/dev/null
+    wait $holder 2>/dev/null || true
+    if [ "$how" = 'lock table flag;' ]; then
+        is "$how: SIGTERM is an interruption" "$code" 143
+        run_expect "$how: nothing has stayed: it runs" 0 '' migrate
+        is "$how: once" "$(q 'select array_agg(i) from log')" '{1}'
+    else
+        is "$how: after its COMMIT it is an unknown outcome" "$code" 8
+        run_expect "$how: and stays one" 8 'OutcomeUnknown' migrate
+    fi
+done
+
 recovers "verify= is false in the middle of a file" reply 'call one' 'create table log (i int); create procedure one() language sql as $$ insert into log values (1) $$' \
     $'-- sluice: transaction=none verify=select count(*) = 2 from log\ncall one();\ncall one();' '' 8 'its verify= is false, which statements behind it may change' 'select count(*) from log' 1
 
