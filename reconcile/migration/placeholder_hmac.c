@@ -34,12 +34,17 @@ void placeholders_hmac(const struct script *script, const struct placeholders *p
     hex_format(digest, sizeof digest, out);
 }
 
+#define NO_SECRET "sluice"
+
+/* Values are keyed with the database's own id. Settings are no secret, and stay what they are when the lease was lost
+ * and the id is a new one. */
 static void with_session(const char *values, const char *session, const char *target_id,
                          char out[SHA256_HEX_LEN + 1])
 {
     AUTO(free_auto) char *text = mem_printf("%s\n%s", values, session);
+    const char *key = values[0] ? target_id : NO_SECRET;
     uint8_t digest[SHA256_LEN];
-    hmac_sha256(target_id, strlen(target_id), text, strlen(text), digest);
+    hmac_sha256(key, strlen(key), text, strlen(text), digest);
     hex_format(digest, sizeof digest, out);
 }
 

@@ -244,6 +244,9 @@ Test(journal, a_statement_knows_the_settings_above_it)
     cr_expect(placeholders_unchanged(&plain, "set", &p, "1f0c2a9b", then), "another text since");
     cr_expect_not(placeholders_unchanged(&script, "other", &p, "1f0c2a9b", then), "another SET");
     cr_expect_not(placeholders_unchanged(&script, "", &p, "1f0c2a9b", then), "no SET any more");
+    placeholders_step_hmac(&plain, "set", &none, "1f0c2a9b", then);
+    cr_expect(placeholders_unchanged(&plain, "set", &none, "another", then), "the lease was lost");
+    cr_expect_not(placeholders_unchanged(&plain, "x", &none, "another", then), "and another SET");
     placeholders_step_hmac(&plain, "", &none, "1f0c2a9b", then);
     cr_expect(placeholders_unchanged(&plain, "", &none, "1f0c2a9b", then), "there was none");
     cr_expect_not(placeholders_unchanged(&plain, "set", &none, "1f0c2a9b", then), "a new one");
