@@ -133,7 +133,7 @@ struct err *mydb_session_look(struct mydb *m) ERR_MUST_USE;
 /* Around statements of our own whose text or result depends on settings. No trip when not needed. */
 struct err *mydb_own_begin(struct mydb *m) ERR_MUST_USE;
 struct err *mydb_own_end(struct mydb *m) ERR_MUST_USE;
-/* Around a statement that shows times, where mydb_own_begin() may have set nothing. */
+/* Around a statement that shows times, where mydb_own_begin() has set nothing. */
 struct err *mydb_utc_begin(struct mydb *m) ERR_MUST_USE;
 struct err *mydb_utc_end(struct mydb *m) ERR_MUST_USE;
 struct err *mydb_session_limits(struct mydb *m, int64_t lock_ms, int64_t statement_ms) ERR_MUST_USE;

@@ -8,7 +8,6 @@
 #define LIMIT_MS 10000 // of each statement here: on empty objects
 
 struct scratch {
-    struct run *run;
     struct mydb *m;
     struct mydb *ours; // makes, reads and removes the objects
     struct mydb *file; // has the file's settings
@@ -302,8 +301,7 @@ struct err *mydb_expected(struct run *run, const struct script *script, size_t i
                           const struct mydb_states *before, const struct mydb_states *now,
                           bool *equal, char **why)
 {
-    AUTO(scratch_done) struct scratch x = { .run = run,
-                                            .m = mydb_of(run->db),
+    AUTO(scratch_done) struct scratch x = { .m = mydb_of(run->db),
                                             .script = script,
                                             .s = &script->statements[index],
                                             .before = before,

@@ -159,7 +159,8 @@ static struct err *read_state(struct mydb *m, struct mydb_state *s)
     if (is_view(s)) {
         return read_view(m, s);
     }
-    const bool zoned = s->definition && str_eq(s->type, "table") && mydb_shows_time(s->definition);
+    const bool zoned = !m->session.foreign && s->definition && str_eq(s->type, "table") &&
+                       mydb_shows_time(s->definition);
     return zoned ? read_in_utc(m, s) : NULL;
 }
 

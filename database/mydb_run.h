@@ -27,7 +27,7 @@ void mydb_states_done(struct mydb_states *states);
 /* ---- mydb_expect.c ------------------------------------------------------------------------ */
 
 /* Is what stands there now what the statement makes of what stood there before? It is applied to empty objects
- * in a schema of ours, or under names of ours, which are removed again. *why (owned): it cannot be told. */
+ * under names of ours, which are removed again. *why (owned): it cannot be told. */
 struct err *mydb_expected(struct run *run, const struct script *script, size_t index,
                           const struct mydb_states *before, const struct mydb_states *now,
                           bool *equal, char **why) ERR_MUST_USE;

@@ -150,12 +150,12 @@ struct err *mydb_own_end(struct mydb *m)
 // Before a file has set anything our statements need no settings around them, but for the time zone.
 struct err *mydb_utc_begin(struct mydb *m)
 {
-    return m->session.foreign ? NULL : own_set(m);
+    return own_set(m);
 }
 
 struct err *mydb_utc_end(struct mydb *m)
 {
-    return m->session.foreign ? NULL : own_give_back(m);
+    return own_give_back(m);
 }
 
 // ---- what changed -------------------------------------------------------------------------------

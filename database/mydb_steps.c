@@ -399,8 +399,6 @@ static struct err *run_step(struct mydb_file *f, size_t index)
     return mydb_session_look(f->m);
 }
 
-// ---- all of them --------------------------------------------------------------------------------
-
 // ---- our own tables -----------------------------------------------------------------------------
 
 static bool is_our_table(const struct mydb *m, const char *name)
@@ -433,6 +431,8 @@ static struct err *spare_ours(struct mydb_file *f, size_t index)
     return NULL;
 }
 
+// ---- all of them --------------------------------------------------------------------------------
+
 static bool uses_schema(const struct mydb_file *f)
 {
     for (size_t i = 0; i < f->script.count; i++) {
@@ -458,7 +458,7 @@ struct err *mydb_run_statements(struct mydb_file *f)
             continue;
         }
         TRY(mydb_check_size(f, i));
-        TRY(spare_ours(f, i));
+        TRY(fixed ? NULL : spare_ours(f, i)); // a USE decides which schema a name means
         TRY(mydb_engines_check(f, i));
         f->temporary |= mydb_is_temporary(s);
         if (s->class == STEP_SESSION) {

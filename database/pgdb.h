@@ -308,6 +308,7 @@ struct err *pgdb_check_stayed(struct run *run, const struct migration *file,
 
 /* The first object of that type; NULL: the statement names none. */
 const struct object_ref *pgdb_object_of(const struct statement *s, const char *type);
+char *pgdb_quoted_name(const struct object_ref *object); /* for SQL; "" for NULL; owned */
 
 /* ---- pgdb_expect.c: the index that a CREATE INDEX CONCURRENTLY describes -------------------- */
 

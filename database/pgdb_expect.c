@@ -67,23 +67,17 @@ static char *copy_statement(const struct statement *s)
 
 struct err *pgdb_index_wanted(struct pgdb *pg, const struct statement *s, char **out)
 {
-    const struct object_ref *table = pgdb_object_of(s, "table");
     AUTO(free_auto) char *index_sql = copy_statement(s);
     if (!index_sql) {
         return NULL;
     }
-    AUTO(buf_done) struct buf copy = BUF(4096);
-    buf_adds(&copy, "CREATE TEMPORARY TABLE sluice_copy (LIKE ");
-    if (table->schema[0]) {
-        pgdb_ident(&copy, table->schema);
-        buf_addc(&copy, '.');
-    }
-    pgdb_ident(&copy, table->name);
-    buf_addc(&copy, ')');
+    AUTO(free_auto) char *name = pgdb_quoted_name(pgdb_object_of(s, "table"));
+    AUTO(free_auto) char *copy_sql =
+        mem_printf("CREATE TEMPORARY TABLE sluice_copy (LIKE %s)", name);
     const struct pgdb_command commands[] = {
         { .sql = "BEGIN" },
         { .sql = "SET LOCAL client_min_messages = error" },
-        { .sql = buf_text(&copy) },
+        { .sql = copy_sql },
         { .sql = index_sql },
         { .sql = "SELECT " DEFINITION FROM_INDEX " WHERE i.indrelid = pg_catalog.to_regclass('" COPY
                  "')" },

@@ -20,7 +20,7 @@ const struct object_ref *pgdb_object_of(const struct statement *s, const char *t
 }
 
 // As to_regclass() reads it; "" when the statement names none.
-static char *quoted_name(const struct object_ref *object)
+char *pgdb_quoted_name(const struct object_ref *object)
 {
     AUTO(buf_done) struct buf b = BUF(4096);
     if (object && object->schema && object->schema[0]) {
@@ -46,8 +46,8 @@ static const char before_sql[] =
 
 struct err *pgdb_probe_before(struct pgdb *pg, const struct statement *statement, char **out)
 {
-    AUTO(free_auto) char *table = quoted_name(pgdb_object_of(statement, "table"));
-    AUTO(free_auto) char *index = quoted_name(pgdb_object_of(statement, "index"));
+    AUTO(free_auto) char *table = pgdb_quoted_name(pgdb_object_of(statement, "table"));
+    AUTO(free_auto) char *index = pgdb_quoted_name(pgdb_object_of(statement, "index"));
     AUTO(pgdb_clear_auto) PGresult *r = NULL;
     const char *values[] = { table, table[0] ? "" : index };
     TRY(pgdb_query(pg, &(struct pgdb_command){ before_sql, false, 2, values },
@@ -202,7 +202,7 @@ static struct err *after_reindex(struct pgdb *pg, const struct before *before)
 static struct err *after_drop(struct pgdb *pg, const struct statement *statement,
                               enum pgdb_probe *out)
 {
-    AUTO(free_auto) char *index = quoted_name(pgdb_object_of(statement, "index"));
+    AUTO(free_auto) char *index = pgdb_quoted_name(pgdb_object_of(statement, "index"));
     AUTO(pgdb_clear_auto) PGresult *r = NULL;
     const char *values[] = { index };
     TRY(pgdb_query(pg,
@@ -221,8 +221,8 @@ static struct err *after_detach(struct pgdb *pg, const struct statement *s, enum
     if (s->object_count < 2) {
         return NULL;
     }
-    AUTO(free_auto) char *parent = quoted_name(&s->objects[0]);
-    AUTO(free_auto) char *part = quoted_name(&s->objects[1]);
+    AUTO(free_auto) char *parent = pgdb_quoted_name(&s->objects[0]);
+    AUTO(free_auto) char *part = pgdb_quoted_name(&s->objects[1]);
     AUTO(pgdb_clear_auto) PGresult *r = NULL;
     const char *values[] = { parent, part };
     TRY(pgdb_query(pg, &(struct pgdb_command){ detach_sql, false, 2, values },

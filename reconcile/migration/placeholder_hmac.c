@@ -73,7 +73,7 @@ static bool fits(const struct script *script, const char *session, const struct 
 {
     char values[SHA256_HEX_LEN + 1], all[SHA256_HEX_LEN + 1];
     placeholders_hmac(script, p, target_id, values);
-    placeholders_step_hmac(script, session, p, target_id, all);
+    with_session(values, session, target_id, all);
     return str_eq(all, hmac) || (values[0] && str_eq(values, hmac));
 }
 
