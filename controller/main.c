@@ -13,6 +13,7 @@ const struct command commands[] = {
     { "plan", "show the statements that migrate would run", plan_main, false },
     { "info", "show every migration with its state", info_main, false },
     { "validate", "compare a database with the files", validate_main, false },
+    { "prune", "delete old rows of the journal", prune_main, false },
     { "baseline", "make the history table of an existing database", baseline_main, false },
     { "fetch-once", "one contact with a git server (internal)", repo_fetch_once_main, true },
     { "controller", "run the controller", controller_main, false },

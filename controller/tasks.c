@@ -54,7 +54,7 @@ static struct err *inspect(struct look *look, struct inspection *out)
     TRY(task_target(look->c, &look->snapshot->plan, look->index, &target, &certificates));
     look->server = credentials_server(&target);
     TRY(db_open(&target, &options, &db));
-    return db_inspect(db, 0, out);
+    return db_inspect(db, JOURNAL_FILES, out);
 }
 
 static void submit_next(struct controller *c, struct cell *cell);

@@ -141,7 +141,7 @@ static int32_t last_rank(const struct history *history)
 struct err *run_refresh(struct run *run)
 {
     struct inspection seen = { 0 };
-    TRY(db_inspect(run->db, 0, &seen));
+    TRY(db_inspect(run->db, run->scope, &seen));
     inspection_done(&run->seen);
     run->seen = seen;
     run->rank = last_rank(&seen.history);
@@ -172,9 +172,12 @@ static void prepare_placeholders(struct run *run)
     };
 }
 
-struct err *run_begin(const struct apply_request *request, struct result *result, struct run *run)
+struct err *run_begin(const struct apply_request *request, enum journal_scope scope,
+                      struct result *result, struct run *run)
 {
-    *run = (struct run){ .request = request, .result = result, .started_mono_ms = clock_mono_ms() };
+    *run = (struct run){
+        .request = request, .scope = scope, .result = result, .started_mono_ms = clock_mono_ms()
+    };
     random_hex(run->nonce, 32);
     *result = (struct result){ .attempt = request->lease == LEASE_JOB ? request->attempt : 0 };
     memcpy(result->nonce, run->nonce, sizeof run->nonce);
@@ -220,6 +223,36 @@ static struct err *check_scripts(const struct run *run, const struct apply_list 
     return NULL;
 }
 
+static struct journal_mark settled(const struct run *run)
+{
+    const struct migration_set *files = run->request->files;
+    return files && files->count > 0 ? journal_settled(&run->seen, files)
+                                     : run->seen.lease.settled; // which files are gone is not known
+}
+
+// Where something is decided by the journal, all of it must be what was written.
+static struct err *settle(struct run *run)
+{
+    int64_t rows = 0;
+    if (has_open_steps(run)) {
+        TRY(db_verify_journal(run->db, &run->seen, &rows));
+    }
+    return run->db->ops->settle(run);
+}
+
+// Every file is over now: who looks next need not read what was written. If this fails, it only reads more.
+static struct err *mark_settled(struct run *run, bool all_over)
+{
+    if (!all_over) { // an earlier attempt at one of the files was: its rows are to be looked at with those behind them
+        TRY(run_refresh(run));
+        const struct journal_mark mark = settled(run);
+        return run->db->ops->mark_settled(run, &mark);
+    }
+    struct journal_mark mark = { .seq = run->seen.journal.head_seq };
+    memcpy(mark.hash, run->seen.journal.head_hash, sizeof mark.hash);
+    return run->db->ops->mark_settled(run, &mark);
+}
+
 static struct err *apply_locked(struct run *run)
 {
     const struct apply_request *request = run->request;
@@ -231,16 +264,21 @@ static struct err *apply_locked(struct run *run)
     }
     TRY(check_scripts(run, &list));
     apply_list_done(&list);
+    run->settled = settled(run);
     TRY(run_lease(run));
     TRY(run_refresh(run)); // after the bump nobody of an older epoch can add a row
-    TRY(run->db->ops->settle(run));
+    TRY(settle(run));
     TRY(request->decide(request->payload, &run->seen, true, &list));
     if (list.count == 0) {
         return NULL;
     }
+    const bool all_over = settled(run).seq == run->seen.journal.head_seq;
     const int64_t start = clock_mono_ms();
     struct err *e = run->db->ops->apply(run, &list);
     run->result->ms.apply = clock_mono_ms() - start;
+    if (!e) {
+        err_free(mark_settled(run, all_over));
+    }
     return e;
 }
 
@@ -303,7 +341,7 @@ void run_end(struct run *run, const struct err *e)
 struct err *apply_run(const struct apply_request *request, struct result *out)
 {
     struct run run;
-    struct err *e = run_begin(request, out, &run);
+    struct err *e = run_begin(request, JOURNAL_OPEN, out, &run);
     if (!e) {
         e = apply_locked(&run);
     }

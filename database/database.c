@@ -3,14 +3,41 @@
 #include <inttypes.h>
 #include "database/engine.h"
 #include "reconcile/base/auto.h"
+#include "reconcile/base/limits.h"
 #include "reconcile/base/mem.h"
 #include "reconcile/model/reason.h"
 
-struct err *db_format_too_new(const char *table, int64_t version)
+#define VERIFY_ROWS 10000 // read at a time
+
+struct err *db_format_too_new(const char *table, int64_t version, int known)
 {
     return err_new(ERR_TERMINAL, REASON_FORMAT_TOO_NEW,
                    "%s has format %" PRId64 ", this program knows up to %d: use a newer sluice",
-                   table, version, DB_FORMAT);
+                   table, version, known);
+}
+
+struct err *db_history_full(const struct db *db)
+{
+    return err_new(ERR_TERMINAL, REASON_HISTORY_TOO_LARGE,
+                   "the history table '%s' has more than %d rows: begin a new one with a baseline "
+                   "(docs/limits.md)",
+                   db->table, LIMIT_HISTORY_ROWS);
+}
+
+struct err *db_journal_full(void)
+{
+    return err_new(ERR_TERMINAL, REASON_HISTORY_TOO_LARGE,
+                   "sluice_journal has more than %d rows to read: delete those of finished files "
+                   "with `sluice prune`",
+                   LIMIT_JOURNAL_ROWS);
+}
+
+struct err *db_no_marks(const struct run *run)
+{
+    return err_new(ERR_TERMINAL, REASON_ACCESS_DENIED,
+                   "sluice_lease has no column for what is deleted, and user '%s' may not add it: "
+                   "run `sluice prune` once as the owner of the table",
+                   run->db->identity.user);
 }
 
 static const struct engine_ops *ops_for(enum engine engine)
@@ -88,25 +115,20 @@ static void identity_copy(const struct identity *from, struct identity *out)
     out->schema = mem_strdup(from->schema);
 }
 
-// The row `journal_after` was read along as the anchor of the chain; the caller knows it already.
-static void drop_first_row(struct journal *journal)
+// Of the rows up to the lease's mark only some are read: the mark stands for them. Behind it none is left out.
+static struct err *verify_read(const struct db *db, const struct inspection *seen)
 {
-    journal_row_done(&journal->rows[0]);
-    journal->count--;
-    memmove(journal->rows, journal->rows + 1, journal->count * sizeof *journal->rows);
-    journal->rows[journal->count] = (struct journal_row){ 0 };
-}
-
-static struct err *verify_tail(const struct db *db, struct journal *journal)
-{
-    const struct journal_row *anchor = &journal->rows[0];
-    const struct journal rest = { .rows = journal->rows + 1, .count = journal->count - 1 };
-    if (rest.count > 0 && rest.rows[0].seq != anchor->seq + 1) {
-        return err_new(ERR_TERMINAL, REASON_HISTORY_TAMPERED,
-                       "sluice_journal: row %" PRId64 " of '%s' is missing", anchor->seq + 1,
-                       db->table);
+    const struct journal *journal = &seen->journal;
+    const struct journal_mark *settled = &seen->lease.settled;
+    size_t first = 0;
+    while (first < journal->count && journal->rows[first].seq <= settled->seq) {
+        first++;
     }
-    return journal_verify(db->table, anchor->row_hash, &rest);
+    if (settled->seq == 0) {
+        return journal_verify(db->table, &seen->lease.pruned, journal->rows, journal->count);
+    }
+    TRY(journal_check_mark(db->table, settled, first > 0 ? &journal->rows[first - 1] : NULL));
+    return journal_verify(db->table, settled, journal->rows + first, journal->count - first);
 }
 
 static void set_head(struct journal *journal)
@@ -119,25 +141,48 @@ static void set_head(struct journal *journal)
     memcpy(journal->head_hash, last->row_hash, sizeof last->row_hash);
 }
 
-struct err *db_inspect(struct db *db, int64_t journal_after, struct inspection *out)
+struct err *db_inspect(struct db *db, enum journal_scope scope, struct inspection *out)
 {
     AUTO(inspection_done) struct inspection seen = { 0 };
-    TRY(db->ops->inspect(db, journal_after, &seen));
-    struct journal *journal = &seen.journal;
-    if (journal_after > 0 && (journal->count == 0 || journal->rows[0].seq != journal_after)) {
-        // Fewer rows than the caller knows: a restored database. Read all, let the caller judge.
-        return db_inspect(db, 0, out);
-    }
+    TRY(db->ops->inspect(db, scope, &seen));
     identity_copy(&db->identity, &seen.identity);
-    set_head(journal);
-    if (journal_after > 0) {
-        TRY(verify_tail(db, journal));
-        drop_first_row(journal);
-    } else {
-        TRY(journal_verify(db->table, "", journal));
+    set_head(&seen.journal);
+    if (scope != JOURNAL_HEAD) {
+        TRY(verify_read(db, &seen));
     }
     *out = seen;
     seen = (struct inspection){ 0 };
+    return NULL;
+}
+
+static const struct journal_row *row_at(const struct journal *piece, int64_t seq)
+{
+    const size_t index = piece->count > 0 ? (size_t)(seq - piece->rows[0].seq) : 0;
+    return index < piece->count ? &piece->rows[index] : NULL;
+}
+
+struct err *db_verify_journal(struct db *db, const struct inspection *seen, int64_t *rows)
+{
+    const struct lease *lease = &seen->lease;
+    struct journal_mark at = lease->pruned;
+    *rows = 0;
+    while (seen->journal.table_exists) {
+        AUTO(journal_done) struct journal piece = { 0 };
+        TRY(db->ops->read_journal(db, at.seq, VERIFY_ROWS, &piece));
+        TRY(journal_verify(db->table, &at, piece.rows, piece.count));
+        const bool last = piece.count < VERIFY_ROWS;
+        if (lease->settled.seq > at.seq &&
+            (last || piece.rows[piece.count - 1].seq >= lease->settled.seq)) {
+            TRY(journal_check_mark(db->table, &lease->settled, row_at(&piece, lease->settled.seq)));
+        }
+        *rows += (int64_t)piece.count;
+        if (last) {
+            return NULL;
+        }
+        const struct journal_row *end = &piece.rows[piece.count - 1];
+        at.seq = end->seq;
+        memcpy(at.hash, end->row_hash, sizeof at.hash);
+    }
     return NULL;
 }
 

@@ -43,9 +43,21 @@ static inline void db_close_auto(struct db **p)
     db_close(*p);
 }
 
-/* Read only, few round trips. `journal_after`: read journal rows with a greater seq only (0: all).
- * FormatTooNew, HistoryTampered (hash chain), TargetReadOnly is NOT an error here (identity says). */
-struct err *db_inspect(struct db *db, int64_t journal_after, struct inspection *out) ERR_MUST_USE;
+/* Which rows of the journal are read. Of those behind the lease's `settled` mark none is left out. */
+enum journal_scope {
+    JOURNAL_HEAD, /* the newest one alone */
+    JOURNAL_OPEN, /* what a run decides by: behind the mark, and the files' rows of repeatables */
+    JOURNAL_FILES, /* also what the controller and `info` show: all files' rows, failures, verdicts */
+};
+
+/* Read only, few round trips. Verifies the chain from the lease's mark on (docs/formats.md 1.4).
+ * FormatTooNew, HistoryTampered; TargetReadOnly is NOT an error here (identity says). */
+struct err *db_inspect(struct db *db, enum journal_scope scope, struct inspection *out)
+    ERR_MUST_USE;
+/* The whole chain, from the first row that is there to the head, in pieces, by what db_inspect() saw. *rows: how many.
+ * HistoryTampered. */
+struct err *db_verify_journal(struct db *db, const struct inspection *seen, int64_t *rows)
+    ERR_MUST_USE;
 
 struct gate_value {
     bool answered; /* one row, one column */
@@ -135,3 +147,12 @@ struct err *record_resolution(const struct apply_request *request, const struct 
 /* The controller writes the `failed` row that a dead runner could not: idempotent. */
 struct err *record_failure(const struct apply_request *request, const struct migration *file,
                            const struct result *failed, struct result *out) ERR_MUST_USE;
+
+/* Deletes the journal's rows of files that are over and that ended more than keep_ms ago; the newest row stays. Takes
+ * lock and lease (LEASE_COMMAND). dry: only counts. */
+struct pruned {
+    int64_t rows;
+    int64_t seq; /* of the last of them; 0: none */
+};
+struct err *prune_journal(const struct apply_request *request, int64_t keep_ms, bool dry,
+                          struct pruned *pruned, struct result *out) ERR_MUST_USE;

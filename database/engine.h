@@ -26,10 +26,18 @@ struct run { /* one apply_run, shared by apply.c and the adapter */
     struct placeholders placeholders; /* filled by apply.c after identify() */
     struct result *result;
     int64_t started_mono_ms;
+    enum journal_scope scope;    /* of run_refresh() */
+    struct journal_mark settled; /* what take_lease() writes; seq 0: leave it */
     int32_t rank;                /* highest installed_rank in the history; moved by run_applied() */
     const struct script *script; /* of the file at work: its placeholders enter the journal rows */
     char timestamp[32];          /* storage of placeholders.timestamp */
     char *working_directory;     /* likewise; owned */
+};
+
+struct prunable {
+    struct journal_mark last; /* seq 0: nothing */
+    int32_t rank;             /* highest installed_rank up to there */
+    int64_t rows;
 };
 
 struct engine_ops {
@@ -41,11 +49,12 @@ struct engine_ops {
     void (*close)(struct db *db);
     /* Fills db->identity: version, user, schema, read_only, superuser, pooled, topology, now. */
     struct err *(*identify)(struct db *db);
-    /* Fills history, lease, other_lease_table and the journal rows with seq >= journal_after. `out` is
-     * zeroed before and released by the caller after an error. database.c copies the identity,
-     * verifies the chain, drops the row `journal_after` itself and sets the journal's head. A
-     * format_version above ours is db_format_too_new(). */
-    struct err *(*inspect)(struct db *db, int64_t journal_after, struct inspection *out);
+    /* Fills history, lease, other_lease_table and the journal rows of the scope, by seq, with the row of the lease's
+     * `settled` mark. `out` is zeroed before and released by the caller after an error. database.c copies the
+     * identity, verifies the chain and sets the journal's head. A format_version above ours is db_format_too_new(). */
+    struct err *(*inspect)(struct db *db, enum journal_scope scope, struct inspection *out);
+    /* At most `limit` journal rows with seq > after, by seq. */
+    struct err *(*read_journal)(struct db *db, int64_t after, int limit, struct journal *out);
     struct err *(*gate)(struct db *db, const char *query, int64_t timeout_ms,
                         struct gate_value *out);
     /* Flyway's key (docs/flyway.md 7.1) on this session, outside any transaction. One try. */
@@ -64,6 +73,12 @@ struct engine_ops {
     struct err *(*apply)(struct run *run, const struct apply_list *list);
     /* Insert one journal row by itself (failed, resolved), fenced. */
     struct err *(*append)(struct run *run, struct journal_row *row);
+    /* Write the `settled` mark into the lease, fenced; nothing where the lease has no such columns. */
+    struct err *(*mark_settled)(struct run *run, const struct journal_mark *mark);
+    /* prune_sql() for this server, without a lock of its own: the row of docs/formats.md 1.4, up to which may be deleted. */
+    struct err *(*find_prunable)(struct run *run, int64_t keep_ms, struct prunable *out);
+    /* Delete up to there and say so in the lease, in one fenced transaction. */
+    struct err *(*prune)(struct run *run, const struct prunable *what);
 };
 
 extern const struct engine_ops pgdb_ops;
@@ -71,18 +86,25 @@ extern const struct engine_ops mydb_ops;
 
 /* ---- database.c --------------------------------------------------------------------------- */
 
-struct err *db_format_too_new(const char *table, int64_t version) ERR_MUST_USE;
-#define DB_FORMAT 1 /* format_version of both tables */
+struct err *db_format_too_new(const char *table, int64_t version, int known) ERR_MUST_USE;
+struct err *db_history_full(const struct db *db) ERR_MUST_USE;
+struct err *db_journal_full(void) ERR_MUST_USE;
+struct err *db_no_marks(const struct run *run) ERR_MUST_USE; /* of a lease that we may not alter */
+#define DB_FORMAT 1                                          /* format_version of both tables */
+#define DB_LEASE_FORMAT 2 /* of a lease whose journal was pruned: version 0.1 cannot verify that */
 
 /* ---- journal.c ---------------------------------------------------------------------------- */
 
 /* row_hash of docs/formats.md 1; prev is "" for seq 1. */
 void journal_row_hash(const char *history_table, const char *prev_hex,
                       const struct journal_row *row, char out[SHA256_HEX_LEN + 1]);
-/* Chain over rows[0..count) starting from prev_hex (of row rows[0].seq - 1; "" when that is 0).
- * ERR_TERMINAL HistoryTampered naming the seq. */
-struct err *journal_verify(const char *history_table, const char *prev_hex,
-                           const struct journal *journal) ERR_MUST_USE;
+/* Chain over rows[0..count), which begin behind the row `from` (seq 0: at seq 1). ERR_TERMINAL HistoryTampered
+ * naming the seq. */
+struct err *journal_verify(const char *history_table, const struct journal_mark *from,
+                           const struct journal_row *rows, size_t count) ERR_MUST_USE;
+/* Is that row there, and what it was? NULL row: it is not. ERR_TERMINAL HistoryTampered. */
+struct err *journal_check_mark(const char *history_table, const struct journal_mark *mark,
+                               const struct journal_row *row) ERR_MUST_USE;
 /* A new row behind the journal's head with everything the client knows: seq, rank, ids, epoch, hash.
  * file NULL: the baseline marker. statement NULL: step's line is 1. pre_state NULL: none (an intent
  * row has one, "[]" at least). Release by journal_row_done(). */
@@ -105,6 +127,20 @@ bool journal_row_is_of(const struct journal_row *row, const struct migration *fi
 /* Of such a row: is it, and are all before it, about another content of a repeatable? What that did never keeps this one
  * from running as a whole. */
 bool journal_row_is_old_content(const struct journal_row *row, const struct migration *file);
+
+/* ---- settled.c: pure ------------------------------------------------------------------------ */
+
+/* The last row up to which every file is over: finished, or failed without a trace and not in `files`. At least the
+ * lease's own mark; seq 0: none. `seen` has all rows behind that. */
+struct journal_mark journal_settled(const struct inspection *seen,
+                                    const struct migration_set *files);
+
+/* ---- prune.c -------------------------------------------------------------------------------- */
+
+/* One row: seq, row_hash, highest rank and number of the rows that may be deleted (docs/formats.md 1.4). `journal` is a
+ * quoted name, `table` a literal, `cutoff` an expression; owned. */
+char *prune_sql(const char *journal, const char *table, const char *cutoff, int64_t settled);
+
 /* ---- lease.c: pure decisions over the lease row ------------------------------------------- */
 
 /* Is the row's owner already who we are? True also when we do not become an owner. */

@@ -64,33 +64,47 @@ void journal_row_hash(const char *history_table, const char *prev_hex,
     hex_format(digest, sizeof digest, out);
 }
 
-struct err *journal_verify(const char *history_table, const char *prev_hex,
-                           const struct journal *journal)
+static struct err *missing(const char *history_table, int64_t seq)
 {
-    const char *prev = prev_hex;
-    int64_t expected = journal->count > 0 ? journal->rows[0].seq : 0;
-    if (prev_hex[0] == '\0' && journal->count > 0) {
-        expected = 1;
-    }
-    for (size_t i = 0; i < journal->count; i++, expected++) {
-        const struct journal_row *row = &journal->rows[i];
+    return err_new(ERR_TERMINAL, REASON_HISTORY_TAMPERED,
+                   "sluice_journal: row %" PRId64 " of '%s' is missing", seq, history_table);
+}
+
+static struct err *other(const char *history_table, int64_t seq)
+{
+    return err_new(ERR_TERMINAL, REASON_HISTORY_TAMPERED,
+                   "sluice_journal: row %" PRId64
+                   " of '%s' or the one before it was changed: its hash does not fit",
+                   seq, history_table);
+}
+
+struct err *journal_verify(const char *history_table, const struct journal_mark *from,
+                           const struct journal_row *rows, size_t count)
+{
+    const char *prev = from->seq > 0 ? from->hash : "";
+    int64_t expected = from->seq + 1;
+    for (size_t i = 0; i < count; i++, expected++) {
+        const struct journal_row *row = &rows[i];
         if (row->seq != expected) {
-            return err_new(ERR_TERMINAL, REASON_HISTORY_TAMPERED,
-                           "sluice_journal: row %" PRId64 " of '%s' is missing", expected,
-                           history_table);
+            return missing(history_table, expected);
         }
         char hash[SHA256_HEX_LEN + 1];
         journal_row_hash(history_table, prev, row, hash);
         if (strcmp(hash, row->row_hash) != 0) {
-            return err_new(ERR_TERMINAL, REASON_HISTORY_TAMPERED,
-                           "sluice_journal: row %" PRId64
-                           " of '%s' or the one before it was changed: "
-                           "its hash does not fit",
-                           row->seq, history_table);
+            return other(history_table, row->seq);
         }
         prev = row->row_hash;
     }
     return NULL;
+}
+
+struct err *journal_check_mark(const char *history_table, const struct journal_mark *mark,
+                               const struct journal_row *row)
+{
+    if (!row || row->seq != mark->seq) {
+        return missing(history_table, mark->seq);
+    }
+    return strcmp(row->row_hash, mark->hash) == 0 ? NULL : other(history_table, mark->seq);
 }
 
 static void prepare_names(const struct run *run, const struct migration *file,

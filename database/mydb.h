@@ -40,6 +40,8 @@ struct mydb {
     int64_t affected;
 
     bool plain_identity; /* an older MariaDB without server_uid */
+    bool has_lease;      /* the table was there when last looked at */
+    bool has_marks;      /* with the columns of docs/formats.md 1.4 */
     char *start_mode;    /* sql_mode that files begin with; owned */
 
     /* What a file's SET and USE may have changed (mydb_session.c). */
@@ -149,9 +151,23 @@ struct err *mydb_terminate_holder(struct db *db) ERR_MUST_USE;
 /* "connection 12 of 'app'@'host', transaction open for 37 s": who may hold table locks; NULL: unknown */
 char *mydb_blocker(struct mydb *m);
 
-/* ---- mydb_inspect.c, mydb_gate.c, mydb_tables.c ------------------------------------------- */
+/* ---- mydb_inspect.c ----------------------------------------------------------------------- */
 
-struct err *mydb_inspect(struct db *db, int64_t journal_after, struct inspection *out) ERR_MUST_USE;
+struct err *mydb_inspect(struct db *db, enum journal_scope scope, struct inspection *out)
+    ERR_MUST_USE;
+/* ---- mydb_journal.c ----------------------------------------------------------------------- */
+
+/* The rows of a scope; `out` has the history and the lease already. FormatTooNew, HistoryTooLarge. */
+struct err *mydb_journal_load(struct mydb *m, enum journal_scope scope, struct inspection *out)
+    ERR_MUST_USE;
+struct err *mydb_read_journal(struct db *db, int64_t after, int limit, struct journal *out)
+    ERR_MUST_USE;
+struct err *mydb_mark_settled(struct run *run, const struct journal_mark *mark) ERR_MUST_USE;
+struct err *mydb_find_prunable(struct run *run, int64_t keep_ms, struct prunable *out) ERR_MUST_USE;
+struct err *mydb_prune(struct run *run, const struct prunable *what) ERR_MUST_USE;
+
+/* ---- mydb_gate.c, mydb_tables.c ----------------------------------------------------------- */
+
 struct err *mydb_gate(struct db *db, const char *query, int64_t timeout_ms, struct gate_value *out)
     ERR_MUST_USE;
 /* One row, one column, truth: for gates and verify=. AnalysisUnavailable: no answer. */

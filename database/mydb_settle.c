@@ -292,6 +292,7 @@ const struct engine_ops mydb_ops = {
     .close = mydb_close,
     .identify = mydb_identify,
     .inspect = mydb_inspect,
+    .read_journal = mydb_read_journal,
     .gate = mydb_gate,
     .try_lock = mydb_try_lock,
     .lock_holder = mydb_lock_holder,
@@ -300,4 +301,7 @@ const struct engine_ops mydb_ops = {
     .settle = mydb_settle,
     .apply = mydb_apply,
     .append = mydb_append,
+    .mark_settled = mydb_mark_settled,
+    .find_prunable = mydb_find_prunable,
+    .prune = mydb_prune,
 };

@@ -70,7 +70,8 @@ static struct err *create_ours(struct mydb *m)
              "owner_plan_uid varchar(64), owner_namespace varchar(63), owner_name varchar(253), "
              "owner_database varchar(63), owner_cluster varchar(64), epoch bigint NOT NULL, "
              "nonce varchar(32) NOT NULL, attempt bigint NOT NULL, holder varchar(200) NOT NULL, "
-             "since datetime(6) NOT NULL)" TABLE_OPTIONS);
+             "since datetime(6) NOT NULL, settled_seq bigint, settled_hash varchar(64), "
+             "pruned_seq bigint, pruned_hash varchar(64), pruned_rank integer)" TABLE_OPTIONS);
     TRY(mydb_exec(m, "create sluice_lease", buf_text(&sql)));
     buf_reset(&sql);
     buf_adds(&sql, "CREATE TABLE IF NOT EXISTS ");
@@ -90,9 +91,26 @@ static struct err *create_ours(struct mydb *m)
     return mydb_exec(m, "create sluice_journal", buf_text(&sql));
 }
 
+// To a table of version 0.1. Who may not, goes on without: then more is read.
+static struct err *add_marks(struct mydb *m)
+{
+    AUTO(buf_done) struct buf sql = BUF(4096);
+    buf_adds(&sql, "ALTER TABLE ");
+    mydb_add_table(&sql, m, "sluice_lease");
+    buf_adds(&sql, " ADD COLUMN settled_seq bigint, ADD COLUMN settled_hash varchar(64), "
+                   "ADD COLUMN pruned_seq bigint, ADD COLUMN pruned_hash varchar(64), "
+                   "ADD COLUMN pruned_rank integer");
+    AUTO(err_free_auto) struct err *e = mydb_exec(m, "alter sluice_lease", buf_text(&sql));
+    m->has_marks = !e;
+    return e && mydb_lost(m) ? TAKE(e) : NULL;
+}
+
 static struct err *create_missing(const struct run *run)
 {
     struct mydb *m = mydb_of(run->db);
+    if (m->has_lease && !m->has_marks) {
+        TRY(add_marks(m));
+    }
     if (run->seen.history.table_exists) {
         TRY(check_engine(m));
     } else {
@@ -160,6 +178,10 @@ static char *update_sql(const struct run *run, const struct owner *owner)
     mydb_add_text(&sql, m->base.identity.server_identity);
     if (owner) {
         add_owner(&sql, owner, true);
+    }
+    if (m->has_marks && run->settled.seq > run->seen.lease.settled.seq) {
+        buf_addf(&sql, ", settled_seq=%" PRId64 ", settled_hash='%s'", run->settled.seq,
+                 run->settled.hash);
     }
     buf_addf(&sql, ", epoch=%" PRId64 ", nonce='%s', attempt=%" PRId64 ", holder=", run->epoch,
              run->nonce, request->lease == LEASE_JOB ? request->attempt : 0);

@@ -7,6 +7,7 @@ const struct engine_ops pgdb_ops = {
     .close = pgdb_close,
     .identify = pgdb_identify,
     .inspect = pgdb_inspect,
+    .read_journal = pgdb_read_journal,
     .gate = pgdb_gate,
     .try_lock = pgdb_try_lock,
     .lock_holder = pgdb_lock_holder,
@@ -15,4 +16,7 @@ const struct engine_ops pgdb_ops = {
     .settle = pgdb_settle,
     .apply = pgdb_apply,
     .append = pgdb_append,
+    .mark_settled = pgdb_mark_settled,
+    .find_prunable = pgdb_find_prunable,
+    .prune = pgdb_prune,
 };

@@ -16,6 +16,9 @@ struct pgdb {
     char *search_path;  /* what a file starts with: "<schema>",<the session's own path> */
     bool schema_exists; /* false: take_lease() creates it, as Flyway does */
     bool linux_server;  /* client_connection_check_interval works there */
+    bool has_lease;     /* the table was there when last looked at */
+    bool has_marks;     /* with the columns of docs/formats.md 1.4 */
+    bool may_alter;     /* we own it */
     char *history, *lease, *journal; /* "schema"."table", quoted */
     int64_t lock_key;
     char name[64];       /* of the session, after the lease was taken; else "" */
@@ -109,19 +112,32 @@ bool pgdb_batch(struct pgdb *pg, const struct pgdb_command *commands, int count,
 void pgdb_rollback(struct pgdb *pg);                /* outside pipeline mode; as well as it can */
 void pgdb_ident(struct buf *out, const char *name); /* "name", quotes doubled */
 
-/* ---- pgdb_inspect.c, pgdb_journal.c --------------------------------------------------------- */
+/* ---- pgdb_inspect.c ------------------------------------------------------------------------- */
 
 struct err *pgdb_identify(struct db *db) ERR_MUST_USE;
-struct err *pgdb_inspect(struct db *db, int64_t journal_after, struct inspection *out) ERR_MUST_USE;
+struct err *pgdb_inspect(struct db *db, enum journal_scope scope, struct inspection *out)
+    ERR_MUST_USE;
 struct err *pgdb_gate(struct db *db, const char *query, int64_t timeout_ms, struct gate_value *out)
     ERR_MUST_USE;
 /* Value of a field, NULL for SQL NULL; borrowed from the result. */
 const char *pgdb_text(const struct pg_result *result, int row, int column);
 int64_t pgdb_int(const struct pg_result *result, int row, int column); /* 0 for NULL */
-#define PGDB_LEASE_COLUMNS                                                                         \
-    "format_version, target_id, server_identity, owner_plan_uid, owner_namespace, owner_name, "    \
-    "owner_database, owner_cluster, epoch, attempt, nonce, holder, since"
+/* The columns of a lease that pgdb_read_lease() reads, from the first on; marks false: the table has no such columns. */
+const char *pgdb_lease_columns(bool marks);
 void pgdb_read_lease(const struct pg_result *result, int row, struct lease *out);
+struct err *pgdb_lease_format(const struct lease *lease) ERR_MUST_USE; /* FormatTooNew */
+
+/* ---- pgdb_journal.c ------------------------------------------------------------------------- */
+
+/* The statement that reads a scope: $1 is the history table. Owned. */
+char *pgdb_journal_select(const struct pgdb *pg, enum journal_scope scope, bool has_history);
+/* Its rows; FormatTooNew, HistoryTooLarge. */
+struct err *pgdb_journal_rows(const struct pg_result *result, struct journal *out) ERR_MUST_USE;
+struct err *pgdb_read_journal(struct db *db, int64_t after, int limit, struct journal *out)
+    ERR_MUST_USE;
+struct err *pgdb_mark_settled(struct run *run, const struct journal_mark *mark) ERR_MUST_USE;
+struct err *pgdb_find_prunable(struct run *run, int64_t keep_ms, struct prunable *out) ERR_MUST_USE;
+struct err *pgdb_prune(struct run *run, const struct prunable *what) ERR_MUST_USE;
 
 /* ---- pgdb_lock.c ---------------------------------------------------------------------------- */
 

@@ -146,6 +146,11 @@ static const char look_sql[] =
     "SELECT coalesce(bool_or(c.relname = $2 AND c.relkind = 'r'), false),"
     " coalesce(bool_or(c.relname = 'sluice_lease' AND c.relkind IN ('r','p')), false),"
     " coalesce(bool_or(c.relname = 'sluice_journal' AND c.relkind IN ('r','p')), false),"
+    " coalesce(bool_or(c.relname = 'sluice_lease' AND EXISTS (SELECT 1"
+    "   FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'pruned_rank'"
+    "   AND NOT a.attisdropped)), false),"
+    " coalesce(bool_or(c.relname = 'sluice_lease'"
+    "   AND pg_catalog.pg_has_role(c.relowner, 'USAGE')), false),"
     " NOT EXISTS (SELECT 1 FROM pg_catalog.pg_class x JOIN pg_catalog.pg_namespace n"
     "   ON n.oid = x.relnamespace LEFT JOIN pg_catalog.pg_depend d ON d.objid = x.oid"
     "   AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype = 'e'"
@@ -162,12 +167,11 @@ static const char look_sql[] =
     " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace"
     " WHERE s.nspname = $1 AND c.relname IN ($2, 'sluice_lease', 'sluice_journal')";
 
-static struct err *read_history(const struct pg_result *r, struct history *out)
+static struct err *read_history(const struct db *db, const struct pg_result *r, struct history *out)
 {
     const int count = PQntuples(r);
     if (count > LIMIT_HISTORY_ROWS) {
-        return err_new(ERR_TERMINAL, REASON_INTERNAL, "the history has more than %d rows",
-                       LIMIT_HISTORY_ROWS);
+        return db_history_full(db);
     }
     out->rows = mem_grow(out->rows, &out->cap, (size_t)count + 1, sizeof *out->rows);
     for (int i = 0; i < count; i++) {
@@ -188,63 +192,20 @@ static struct err *read_history(const struct pg_result *r, struct history *out)
     return NULL;
 }
 
-static const char journal_columns[] =
-    "format_version, seq, installed_rank, kind, version, description, script, step, line,"
-    " statement_sha256, step_class, pre_state, post_state, state, verdict, git_commit, file_sha256,"
-    " placeholders_hmac, epoch, attempt, retry_token, session_id, error_code, message,"
-    " pg_catalog.to_char(started AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
-    " pg_catalog.to_char(finished AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
-    " (pg_catalog.date_part('epoch', finished) * 1000)::bigint, row_hash";
+#define LEASE_COLUMNS                                                                              \
+    "format_version, target_id, server_identity, owner_plan_uid, owner_namespace, owner_name,"     \
+    " owner_database, owner_cluster, epoch, attempt, nonce, holder, since, history_table, "
 
-static void read_journal_row(const struct pg_result *r, int i, struct journal_row *row)
+const char *pgdb_lease_columns(bool marks)
 {
-    const char *class = pgdb_text(r, i, 10);
-    *row = (struct journal_row){
-        .seq = pgdb_int(r, i, 1),
-        .installed_rank = (int32_t)pgdb_int(r, i, 2),
-        .kind = migration_kind_parse(pgdb_text(r, i, 3)),
-        .version = copy_text(r, i, 4),
-        .description = copy_text(r, i, 5),
-        .script = copy_text(r, i, 6),
-        .step = (int32_t)pgdb_int(r, i, 7),
-        .line = (int32_t)pgdb_int(r, i, 8),
-        .statement_sha256 = copy_text(r, i, 9),
-        .step_class = class ? class[0] : '\0',
-        .pre_state = copy_text(r, i, 11),
-        .post_state = copy_text(r, i, 12),
-        .state = journal_state_parse(pgdb_text(r, i, 13)),
-        .verdict = pgdb_text(r, i, 14) ? verdict_parse(pgdb_text(r, i, 14)) : VERDICT_NONE,
-        .git_commit = copy_text(r, i, 15),
-        .file_sha256 = copy_text(r, i, 16),
-        .placeholders_hmac = copy_text(r, i, 17),
-        .epoch = pgdb_int(r, i, 18),
-        .attempt = pgdb_int(r, i, 19),
-        .retry_token = copy_text(r, i, 20),
-        .session_id = pgdb_int(r, i, 21),
-        .error_code = copy_text(r, i, 22),
-        .message = copy_text(r, i, 23),
-        .started = copy_text(r, i, 24),
-        .finished = copy_text(r, i, 25),
-        .finished_ms = pgdb_int(r, i, 26),
-    };
-    copy_into(row->row_hash, sizeof row->row_hash, r, i, 27);
+    return marks ? LEASE_COLUMNS "settled_seq, settled_hash, pruned_seq, pruned_hash, pruned_rank"
+                 : LEASE_COLUMNS "NULL, NULL, NULL, NULL, NULL";
 }
 
-static struct err *read_journal(const struct pg_result *r, struct journal *out)
+static void read_mark(const struct pg_result *r, int row, int column, struct journal_mark *out)
 {
-    const int count = PQntuples(r);
-    if (count > LIMIT_JOURNAL_ROWS) {
-        return err_new(ERR_TERMINAL, REASON_INTERNAL, "the journal has more than %d rows",
-                       LIMIT_JOURNAL_ROWS);
-    }
-    out->rows = mem_grow(out->rows, &out->cap, (size_t)count + 1, sizeof *out->rows);
-    for (int i = 0; i < count; i++) {
-        if (pgdb_int(r, i, 0) > DB_FORMAT) {
-            return db_format_too_new("sluice_journal", pgdb_int(r, i, 0));
-        }
-        read_journal_row(r, i, &out->rows[out->count++]);
-    }
-    return NULL;
+    out->seq = pgdb_int(r, row, column);
+    copy_into(out->hash, sizeof out->hash, r, row, column + 1);
 }
 
 void pgdb_read_lease(const struct pg_result *r, int row, struct lease *out)
@@ -265,6 +226,16 @@ void pgdb_read_lease(const struct pg_result *r, int row, struct lease *out)
     };
     copy_into(out->target_id, sizeof out->target_id, r, row, 1);
     copy_into(out->nonce, sizeof out->nonce, r, row, 10);
+    read_mark(r, row, 14, &out->settled);
+    read_mark(r, row, 16, &out->pruned);
+    out->pruned_rank = (int32_t)pgdb_int(r, row, 18);
+}
+
+struct err *pgdb_lease_format(const struct lease *lease)
+{
+    return lease->format_version > DB_LEASE_FORMAT
+               ? db_format_too_new("sluice_lease", lease->format_version, DB_LEASE_FORMAT)
+               : NULL;
 }
 
 // Ours, and one of another history table that has an owner: TargetChanged
@@ -279,25 +250,25 @@ static struct err *read_leases(const struct pgdb *pg, const struct pg_result *r,
             }
             continue;
         }
-        if (pgdb_int(r, i, 0) > DB_FORMAT) {
-            return db_format_too_new("sluice_lease", pgdb_int(r, i, 0));
-        }
         pgdb_read_lease(r, i, &out->lease);
+        TRY(pgdb_lease_format(&out->lease));
     }
     return NULL;
 }
 
 // Which tables there are decides what can be asked, so this is the one trip that cannot be folded.
-static struct err *look(struct pgdb *pg, struct inspection *out, bool *has_lease)
+static struct err *look(struct pgdb *pg, struct inspection *out)
 {
     AUTO(pgdb_clear_auto) PGresult *r = NULL;
     const char *values[] = { pg->base.identity.schema, pg->base.table };
     TRY(pgdb_query(pg, &(struct pgdb_command){ look_sql, false, 2, values },
                    "could not look for the history table", &r));
     out->history.table_exists = is_true(r, 0, 0);
-    *has_lease = is_true(r, 0, 1);
+    pg->has_lease = is_true(r, 0, 1);
     out->journal.table_exists = is_true(r, 0, 2);
-    out->history.schema_empty = is_true(r, 0, 3);
+    pg->has_marks = is_true(r, 0, 3);
+    pg->may_alter = is_true(r, 0, 4);
+    out->history.schema_empty = is_true(r, 0, 5);
     return NULL;
 }
 
@@ -310,27 +281,24 @@ enum {
     READ_COUNT
 };
 
-static struct err *read_tables(struct pgdb *pg, int64_t journal_after, bool has_lease,
+static struct err *read_tables(struct pgdb *pg, enum journal_scope scope,
                                struct pg_result *results[READ_COUNT], const struct inspection *out)
 {
-    char after[24];
-    snprintf(after, sizeof after, "%lld", (long long)journal_after);
-    const char *values[] = { pg->base.table, after };
+    static const char nothing[] = "SELECT 1 WHERE false";
+    const char *values[] = { pg->base.table };
     AUTO(free_auto) char *history = mem_printf(
         "SELECT installed_rank, version, description, type, script, checksum, installed_by,"
         " installed_on, execution_time, success FROM %s WHERE installed_rank > -1 ORDER BY 1",
         pg->history);
-    AUTO(free_auto) char *journal =
-        mem_printf("SELECT %s FROM %s WHERE history_table = $1 AND seq >= $2::bigint ORDER BY seq",
-                   journal_columns, pg->journal);
-    AUTO(free_auto) char *lease = mem_printf(
-        "SELECT " PGDB_LEASE_COLUMNS ", history_table FROM %s ORDER BY history_table", pg->lease);
+    AUTO(free_auto) char *journal = pgdb_journal_select(pg, scope, out->history.table_exists);
+    AUTO(free_auto) char *lease = mem_printf("SELECT %s FROM %s ORDER BY history_table",
+                                             pgdb_lease_columns(pg->has_marks), pg->lease);
     const struct pgdb_command commands[READ_COUNT] = {
         { "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", false, 0, NULL }, // one snapshot
-        { out->history.table_exists ? history : "SELECT 1 WHERE false", false, 0, NULL },
-        { out->journal.table_exists ? journal : "SELECT 1 WHERE false", false,
-          out->journal.table_exists ? 2 : 0, values },
-        { has_lease ? lease : "SELECT 1 WHERE false", false, 0, NULL },
+        { out->history.table_exists ? history : nothing, false, 0, NULL },
+        { out->journal.table_exists ? journal : nothing, false, out->journal.table_exists ? 1 : 0,
+          values },
+        { pg->has_lease ? lease : nothing, false, 0, NULL },
         { "COMMIT", false, 0, NULL },
     };
     AUTO(pgdb_fault_done) struct pgdb_fault fault = { 0 };
@@ -341,21 +309,20 @@ static struct err *read_tables(struct pgdb *pg, int64_t journal_after, bool has_
     return NULL;
 }
 
-struct err *pgdb_inspect(struct db *db, int64_t journal_after, struct inspection *out)
+struct err *pgdb_inspect(struct db *db, enum journal_scope scope, struct inspection *out)
 {
     struct pgdb *pg = pgdb_of(db);
-    bool has_lease = false;
-    TRY(look(pg, out, &has_lease));
-    if (!out->history.table_exists && !out->journal.table_exists && !has_lease) {
+    TRY(look(pg, out));
+    if (!out->history.table_exists && !out->journal.table_exists && !pg->has_lease) {
         return NULL;
     }
     struct pg_result *results[READ_COUNT] = { NULL };
-    struct err *e = read_tables(pg, journal_after, has_lease, results, out);
+    struct err *e = read_tables(pg, scope, results, out);
     if (!e) {
-        e = read_history(results[READ_HISTORY], &out->history);
+        e = read_history(db, results[READ_HISTORY], &out->history);
     }
     if (!e) {
-        e = read_journal(results[READ_JOURNAL], &out->journal);
+        e = pgdb_journal_rows(results[READ_JOURNAL], &out->journal);
     }
     if (!e) {
         e = read_leases(pg, results[READ_LEASE], out);

@@ -20,7 +20,12 @@ static const char lease_columns[] =
     " owner_plan_uid varchar(64), owner_namespace varchar(63), owner_name varchar(253),"
     " owner_database varchar(63), owner_cluster varchar(64), epoch bigint NOT NULL,"
     " nonce varchar(32) NOT NULL, attempt bigint NOT NULL, holder varchar(200) NOT NULL,"
-    " since timestamptz NOT NULL";
+    " since timestamptz NOT NULL, settled_seq bigint, settled_hash varchar(64), pruned_seq bigint,"
+    " pruned_hash varchar(64), pruned_rank integer";
+static const char add_marks[] = // to a table of version 0.1
+    " ADD COLUMN settled_seq bigint, ADD COLUMN settled_hash varchar(64),"
+    " ADD COLUMN pruned_seq bigint, ADD COLUMN pruned_hash varchar(64),"
+    " ADD COLUMN pruned_rank integer";
 
 static const char journal_columns[] =
     "history_table varchar(64) NOT NULL, seq bigint NOT NULL, format_version integer NOT NULL,"
@@ -105,6 +110,11 @@ static void add_schema_row(struct batch *b, const struct pgdb *pg, const char *v
     values[1] = pg->base.identity.user;
 }
 
+static bool will_have_marks(const struct pgdb *pg)
+{
+    return pg->has_marks || !pg->has_lease || pg->may_alter;
+}
+
 // Opens the transaction, makes what is missing, locks the lease row and reads it.
 static void fill_begin(struct batch *b, const struct run *run, const char *lease_values[1],
                        const char *schema_values[2])
@@ -126,9 +136,11 @@ static void fill_begin(struct batch *b, const struct run *run, const char *lease
     }
     add_owned(b, mem_printf("CREATE TABLE IF NOT EXISTS %s (%s)", pg->lease, lease_columns));
     add_owned(b, mem_printf("CREATE TABLE IF NOT EXISTS %s (%s)", pg->journal, journal_columns));
-    add_owned(b, mem_printf("SELECT " PGDB_LEASE_COLUMNS " FROM %s WHERE history_table = $1"
-                            " FOR UPDATE",
-                            pg->lease));
+    if (pg->has_lease && !pg->has_marks && pg->may_alter) {
+        add_owned(b, mem_printf("ALTER TABLE %s%s", pg->lease, add_marks));
+    }
+    add_owned(b, mem_printf("SELECT %s FROM %s WHERE history_table = $1 FOR UPDATE",
+                            pgdb_lease_columns(will_have_marks(pg)), pg->lease));
     lease_values[0] = pg->base.table;
     b->commands[b->count - 1].count = 1;
     b->commands[b->count - 1].values = lease_values;
@@ -139,8 +151,9 @@ static bool is_passing(const struct pgdb_fault *fault, int tries)
 {
     const bool locked = str_eq(fault->sqlstate, "55P03") || str_eq(fault->sqlstate, "40P01");
     const bool made = str_eq(fault->sqlstate, "42P07") || str_eq(fault->sqlstate, "42P06") ||
-                      str_eq(fault->sqlstate, "23505");
-    return locked || (made && tries < 3); // a view of that name stays
+                      str_eq(fault->sqlstate, "23505") || str_eq(fault->sqlstate, "42703") ||
+                      str_eq(fault->sqlstate, "42701"); // of version 0.1, or altered already
+    return locked || (made && tries < 3);               // a view of that name stays
 }
 
 static struct err *begin_once(struct run *run, int tries, struct lease *lease, bool *again)
@@ -157,6 +170,7 @@ static struct err *begin_once(struct run *run, int tries, struct lease *lease, b
     schema_values[0] = buf_text(&quoted);
     fill_begin(&b, run, lease_values, schema_values);
     const bool ok = pgdb_batch(pg, b.commands, b.count, results, &fault, &failed);
+    pg->has_marks = ok ? will_have_marks(pg) : pg->has_marks;
     if (ok && PQntuples(results[b.count - 1]) == 1) {
         pgdb_read_lease(results[b.count - 1], 0, lease);
     }
@@ -196,13 +210,22 @@ static const char update_tail[] =
     " owner_namespace = CASE WHEN $13::text = 'owner' THEN $9::text ELSE owner_namespace END,"
     " owner_name = CASE WHEN $13::text = 'owner' THEN $10::text ELSE owner_name END,"
     " owner_database = CASE WHEN $13::text = 'owner' THEN $11::text ELSE owner_database END,"
-    " owner_cluster = CASE WHEN $13::text = 'owner' THEN $12::text ELSE owner_cluster END"
+    " owner_cluster = CASE WHEN $13::text = 'owner' THEN $12::text ELSE owner_cluster END%s"
     " WHERE history_table = $1";
 
 static char *holder_text(const struct apply_request *request)
 {
     const char *holder = request->holder ? request->holder : "unknown";
     return mem_strndup(holder, str_utf8_cut(holder, strlen(holder), 200));
+}
+
+// Up to where the journal was over when it was read: only a later mark than the one that is there.
+static char *mark_text(const struct run *run)
+{
+    return pgdb_of(run->db)->has_marks && run->settled.seq > run->seen.lease.settled.seq
+               ? mem_printf(", settled_seq = %" PRId64 ", settled_hash = '%s'", run->settled.seq,
+                            run->settled.hash)
+               : mem_strdup("");
 }
 
 // Writes the row and commits; the session takes its new name in the same trip.
@@ -212,8 +235,10 @@ static struct err *write_lease(struct run *run, bool present, bool write_owner)
     const struct apply_request *request = run->request;
     const struct owner owner = write_owner ? request->owner : (struct owner){ 0 };
     AUTO(free_auto) char *holder = holder_text(request);
-    AUTO(free_auto) char *sql = present ? mem_printf("UPDATE %s%s", pg->lease, update_tail)
-                                        : mem_printf("INSERT INTO %s%s", pg->lease, insert_tail);
+    AUTO(free_auto) char *marks = mark_text(run);
+    AUTO(free_auto) char *update = mem_printf(update_tail, marks);
+    AUTO(free_auto) char *sql = mem_printf(present ? "UPDATE %s%s" : "INSERT INTO %s%s", pg->lease,
+                                           present ? update : insert_tail);
     char epoch[24], attempt[24], name[64];
     snprintf(epoch, sizeof epoch, "%" PRId64, run->epoch);
     snprintf(attempt, sizeof attempt, "%" PRId64,
@@ -255,9 +280,7 @@ struct err *pgdb_take_lease(struct run *run)
     TRY(begin(run, &lease));
     bool write_owner = false, fenced = false;
     struct err *e = NULL;
-    if (lease.format_version > DB_FORMAT) {
-        e = db_format_too_new("sluice_lease", lease.format_version);
-    }
+    e = pgdb_lease_format(&lease);
     if (!e) {
         e = lease_check(&lease, run->request, &write_owner);
     }

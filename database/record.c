@@ -48,6 +48,14 @@ static bool is_finished(const struct journal *journal, const struct journal_row 
     return false;
 }
 
+// Of a finished file only its own row is read, not those of its steps.
+static bool was_finished(const struct journal *journal, const struct resolution *r)
+{
+    const struct resolution whole = { .version = r->version, .description = r->description };
+    const struct journal_row *row = find_named(journal, &whole);
+    return row && journal_row_closes(row);
+}
+
 static bool resolved_already(const struct journal_row *row, const struct resolution *r)
 {
     return row->state == JOURNAL_RESOLVED && row->verdict == r->verdict &&
@@ -59,17 +67,17 @@ static struct err *find_open(const struct journal *journal, const struct resolut
 {
     const struct journal_row *row = find_named(journal, r);
     const char *name = r->version ? r->version : r->description;
-    if (!row) {
+    const char *kind = r->version ? "version" : "repeatable";
+    if (!row && !was_finished(journal, r)) {
         return err_new(ERR_TERMINAL, REASON_NOT_FOUND,
-                       "the journal knows no attempt at %s %s, step %d: nothing to resolve",
-                       r->version ? "version" : "repeatable", name, r->step);
+                       "the journal knows no attempt at %s %s, step %d: nothing to resolve", kind,
+                       name, r->step);
     }
     *out = row;
-    if (resolved_already(row, r)) {
+    if (row && resolved_already(row, r)) {
         return NULL;
     }
-    const char *kind = r->version ? "version" : "repeatable";
-    if (journal_row_closes(row) || is_finished(journal, row)) {
+    if (!row || journal_row_closes(row) || is_finished(journal, row)) {
         return err_new(ERR_TERMINAL, REASON_NOT_FOUND,
                        "the last attempt at %s %s is finished: nothing to resolve", kind, name);
     }
@@ -122,6 +130,9 @@ static void prepare_verdict(const struct run *run, const struct journal_row *abo
 static struct err *resolve_locked(struct run *run, const struct resolution *r)
 {
     const struct journal_row *about = NULL;
+    int64_t rows = 0;
+    // A verdict is about what is written there.
+    TRY(db_verify_journal(run->db, &run->seen, &rows));
     TRY(find_open(&run->seen.journal, r, &about));
     if (resolved_already(about, r)) {
         return NULL;
@@ -140,7 +151,7 @@ struct err *record_resolution(const struct apply_request *request, const struct 
                               struct result *out)
 {
     struct run run;
-    struct err *e = run_begin(request, out, &run);
+    struct err *e = run_begin(request, JOURNAL_FILES, out, &run);
     if (!e) {
         e = resolve_locked(&run, r);
     }
@@ -207,7 +218,7 @@ struct err *record_failure(const struct apply_request *request, const struct mig
                            const struct result *failed, struct result *out)
 {
     struct run run;
-    struct err *e = run_begin(request, out, &run);
+    struct err *e = run_begin(request, JOURNAL_FILES, out, &run);
     if (!e) {
         e = failure_locked(&run, file, failed);
     }

@@ -26,6 +26,11 @@ void db_args_init(struct db_args *args)
                               .connect_timeout_ms = -1 };
 }
 
+int64_t db_lock_wait_ms(const struct db_args *args)
+{
+    return args->lock_wait_ms >= 0 ? args->lock_wait_ms : 51000;
+}
+
 void db_args_done(struct db_args *args)
 {
     strlist_done(&args->dirs);
@@ -321,18 +326,34 @@ struct err *db_plan(const struct db_context *context, const struct db_args *args
     return plan_make(&input, plan);
 }
 
-struct err *db_look(const struct db_context *context, const struct db_args *args,
-                    struct inspection *out)
+static struct err *open_to_read(const struct db_context *context, const struct db_args *args,
+                                struct db **out)
 {
-    AUTO(db_close_auto) struct db *db = NULL;
     struct db_options options = {
         .application = "sluice",
         .connect_timeout_ms = args->connect_timeout_ms > 0 ? args->connect_timeout_ms : 0,
         .read_only = true,
     };
 
-    TRY(db_open(&context->target, &options, &db));
-    return db_inspect(db, 0, out);
+    return db_open(&context->target, &options, out);
+}
+
+struct err *db_look(const struct db_context *context, const struct db_args *args,
+                    struct inspection *out)
+{
+    AUTO(db_close_auto) struct db *db = NULL;
+
+    TRY(open_to_read(context, args, &db));
+    return db_inspect(db, JOURNAL_FILES, out);
+}
+
+struct err *db_look_journal(const struct db_context *context, const struct db_args *args,
+                            const struct inspection *seen, int64_t *rows)
+{
+    AUTO(db_close_auto) struct db *db = NULL;
+
+    TRY(open_to_read(context, args, &db));
+    return db_verify_journal(db, seen, rows);
 }
 
 /* Without the packager's part, as in "PostgreSQL 15.20 (Debian ...)", which clutters the line. */

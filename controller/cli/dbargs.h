@@ -94,6 +94,8 @@ struct db_args { /* as given; release with db_args_done() */
 
 void db_args_init(struct db_args *args); /* durations: not given = -1 */
 void db_args_done(struct db_args *args);
+/* --lock-wait, or Flyway's 51 tries, one second apart. */
+int64_t db_lock_wait_ms(const struct db_args *args);
 
 struct db_context { /* resolved; release with db_context_done() */
     struct target target;
@@ -124,6 +126,10 @@ void db_placeholders(const struct db_context *context, const struct identity *id
 /* db_open + db_inspect with the usual options; the session is read only and closed again. */
 struct err *db_look(const struct db_context *context, const struct db_args *args,
                     struct inspection *out) ERR_MUST_USE;
+
+/* db_open + db_verify_journal, likewise. */
+struct err *db_look_journal(const struct db_context *context, const struct db_args *args,
+                            const struct inspection *seen, int64_t *rows) ERR_MUST_USE;
 
 /* "postgresql://…/orders (PostgreSQL 15.20), schema app". Owned. */
 char *db_headline(const struct db_context *context, const struct identity *identity);

@@ -10,12 +10,22 @@
 
 struct info_values {
     struct db_args db;
+    bool journal;
 };
 
 static const struct option_row info_rows[] = {
     DB_CONNECT_OPTIONS(struct info_values),
     DB_FILE_OPTIONS(struct info_values),
     DB_PLAN_OPTIONS(struct info_values),
+};
+
+static const struct option_row validate_rows[] = {
+    DB_CONNECT_OPTIONS(struct info_values),
+    DB_FILE_OPTIONS(struct info_values),
+    DB_PLAN_OPTIONS(struct info_values),
+    { "journal", 0, OPTION_FLAG, NULL,
+      "verify every row of the journal; without --dir and --repo nothing else",
+      offsetof(struct info_values, journal) },
 };
 
 static const struct cli_spec info_spec = {
@@ -33,15 +43,17 @@ static const struct cli_spec validate_spec = {
     .about =
         "Compares applied migrations with the files: exit code 0 when they agree, 6 when not.\n"
         "Pending migrations count as a difference unless --ignore-pattern '*:pending'.",
-    .rows = info_rows,
-    .row_count = sizeof info_rows / sizeof *info_rows,
+    .rows = validate_rows,
+    .row_count = sizeof validate_rows / sizeof *validate_rows,
 };
 
 struct looked { /* one look at one database with its files */
     struct db_context context;
     struct inspection seen;
     struct plan plan;
-    struct err *verdict; /* of plan_make; owned */
+    struct err *verdict;  /* of plan_make; owned */
+    bool files;           /* there are some to compare with */
+    int64_t journal_rows; /* verified */
 };
 
 static void looked_done(struct looked *l)
@@ -52,11 +64,19 @@ static void looked_done(struct looked *l)
     err_free(l->verdict);
 }
 
-static struct err *look(const struct db_args *args, bool validate_only, struct looked *out)
+static struct err *look(const struct info_values *values, bool validate_only, struct looked *out)
 {
-    TRY(db_context_make(args, true, &out->context));
+    const struct db_args *args = &values->db;
+
+    out->files = !values->journal || args->repo || args->dirs.count > 0;
+    TRY(db_context_make(args, out->files, &out->context));
     TRY(db_look(&out->context, args, &out->seen));
-    out->verdict = db_plan(&out->context, args, &out->seen, validate_only, &out->plan);
+    if (values->journal) {
+        TRY(db_look_journal(&out->context, args, &out->seen, &out->journal_rows));
+    }
+    if (out->files) {
+        out->verdict = db_plan(&out->context, args, &out->seen, validate_only, &out->plan);
+    }
     return NULL;
 }
 
@@ -97,6 +117,9 @@ static void print_json(const struct looked *l)
     }
     json_set(root, "problems", problems);
     json_set_int64(root, "pending", (int64_t)l->plan.action_count);
+    if (l->journal_rows > 0) {
+        json_set_int64(root, "journalRows", l->journal_rows);
+    }
     if (l->verdict) {
         json_set_string(root, "reason", l->verdict->reason);
         json_set_string(root, "message", l->verdict->message);
@@ -157,10 +180,21 @@ static void print_text(const struct looked *l)
     }
 }
 
+static void print_validated(const struct info_values *values, const struct looked *l)
+{
+    if (values->journal) {
+        printf("%s: the %lld rows of the journal are as they were written\n", l->context.label,
+               (long long)l->journal_rows);
+    }
+    if (l->files && !l->verdict) {
+        printf("%s: %zu migrations agree with the files\n", l->context.label, l->plan.entry_count);
+    }
+}
+
 static int run(const struct cli_spec *spec, int argc, char **argv, bool validate_only)
 {
     static const char *const formats[] = { "json", NULL };
-    struct info_values values;
+    struct info_values values = { .journal = false };
     AUTO(looked_done) struct looked l = { 0 };
     bool help = false;
     bool json = false;
@@ -171,7 +205,7 @@ static int run(const struct cli_spec *spec, int argc, char **argv, bool validate
         failed = cli_output(values.db.output, formats, &json);
     }
     if (!failed && !help) {
-        failed = look(&values.db, validate_only, &l);
+        failed = look(&values, validate_only, &l);
     }
     db_args_done(&values.db);
     if (failed) {
@@ -184,8 +218,8 @@ static int run(const struct cli_spec *spec, int argc, char **argv, bool validate
         print_json(&l);
     } else if (!validate_only) {
         print_text(&l);
-    } else if (!l.verdict) {
-        printf("%s: %zu migrations agree with the files\n", l.context.label, l.plan.entry_count);
+    } else {
+        print_validated(&values, &l);
     }
     /* info shows what is wrong; only validate judges. */
     return validate_only && l.verdict ? cli_fail(spec->command, TAKE(l.verdict), false) : 0;

@@ -13,8 +13,6 @@
 #include "reconcile/base/mem.h"
 #include "reconcile/model/reason.h"
 
-#define LOCK_WAIT_MS 51000 /* Flyway's 51 tries, one second apart */
-
 struct migrate_values {
     struct db_args db;
     bool dry_run;
@@ -265,7 +263,7 @@ static int execute(struct work *w)
         .git_commit = context->from_git ? context->tree.commit : NULL,
         .retry_token = "",
         .timestamp = context->timestamp,
-        .lock_wait_ms = w->args->lock_wait_ms >= 0 ? w->args->lock_wait_ms : LOCK_WAIT_MS,
+        .lock_wait_ms = db_lock_wait_ms(w->args),
         .warn_superuser = true,
         .cancel = &interrupted,
         .progress = &progress,

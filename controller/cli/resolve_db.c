@@ -78,7 +78,7 @@ static struct err *record(const struct resolve_values *values, const struct db_c
         .ownership = OWNERSHIP_KEEP,
         .holder = context->holder,
         .retry_token = "",
-        .lock_wait_ms = values->db.lock_wait_ms >= 0 ? values->db.lock_wait_ms : 51000,
+        .lock_wait_ms = db_lock_wait_ms(&values->db),
         .warn_superuser = true,
         .files = &context->files,
     };

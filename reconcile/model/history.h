@@ -80,11 +80,16 @@ bool journal_same_file(const struct journal_row *a, const struct journal_row *b)
 
 struct journal {
     bool table_exists;
-    struct journal_row *rows; /* by seq, from first_seq; an inspection may read only the tail */
+    struct journal_row *rows; /* by seq; with gaps where an inspection left finished files out */
     size_t count;
     size_t cap;
     int64_t head_seq; /* 0: empty */
     char head_hash[SHA256_HEX_LEN + 1];
+};
+
+struct journal_mark { /* a row of the journal */
+    int64_t seq;      /* 0: none */
+    char hash[SHA256_HEX_LEN + 1];
 };
 
 struct lease { /* sluice_lease row; strings owned, NULL where NULL */
@@ -97,6 +102,9 @@ struct lease { /* sluice_lease row; strings owned, NULL where NULL */
     char nonce[33];
     char *holder;
     char *since;
+    /* Up to the first every row is of a file that is over; up to the second they were deleted (docs/formats.md 1.4). */
+    struct journal_mark settled, pruned;
+    int32_t pruned_rank; /* highest installed_rank among the deleted rows */
 };
 
 struct identity {

@@ -75,7 +75,11 @@ const struct reason reasons[] = {
       "check the database; `sluice retry` goes on from where it is" },
     { REASON_HISTORY_TAMPERED, STALL, 6,
       "the journal's hash chain is broken: rows were changed by hand",
-      "find out who changed them; restore the journal from a backup" },
+      "find out who changed them; restore the journal from a backup, or drop sluice_journal and "
+      "sluice_lease: the history then counts as a real Flyway's" },
+    { REASON_HISTORY_TOO_LARGE, STALL, 6,
+      "the history table or the journal has more rows than can be read",
+      "`sluice prune` for the journal; a new history table with a baseline for the history" },
     { REASON_TARGET_CHANGED, STICKY, 10, "the Secret now leads to another database",
       "correct it and `sluice retry`, or accept: annotation sluice.dev/accept-target" },
     { REASON_TARGET_ID_CONFLICT, STALL, 10,

@@ -31,6 +31,7 @@
 #define REASON_FAILED_HISTORY_ROW "FailedHistoryRow"
 #define REASON_HISTORY_REGRESSED "HistoryRegressed"
 #define REASON_HISTORY_TAMPERED "HistoryTampered"
+#define REASON_HISTORY_TOO_LARGE "HistoryTooLarge"
 #define REASON_TARGET_CHANGED "TargetChanged"
 #define REASON_TARGET_ID_CONFLICT "TargetIdConflict"
 #define REASON_TARGET_READ_ONLY "TargetReadOnly"

@@ -123,6 +123,9 @@ static int32_t newest_foreign(const struct inspection *inspection)
                          journal->rows[j - 1].installed_rank > row->rank)) {
             j--;
         }
+        if (row->rank <= inspection->lease.pruned_rank) {
+            return 0; /* the rows that would tell were deleted (docs/formats.md 1.4) */
+        }
         if (row->success && (j == 0 || journal->rows[j - 1].installed_rank != row->rank)) {
             return row->rank;
         }

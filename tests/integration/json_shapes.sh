@@ -86,7 +86,7 @@ for server in pg mariadb; do
     said "$out/migrate" 3 migrate --url "$url" "${source[@]}"
     db_sql "$server" shop "update sluice_lease set owner_plan_uid = 'u', owner_namespace = 'n', owner_name = 'shop', owner_database = 'orders', owner_cluster = 'c'"
     said "$out/info" 0 info --url "$url" "${source[@]}"
-    said "$out/validate" 6 validate --url "$url" "${source[@]}"
+    said "$out/validate" 6 validate --url "$url" "${source[@]}" --journal
     like "$server: the failed statement's words are the server's alone" \
         "$(grep -h '"message"' "$out/info")" '"message": "([Rr]elation|Table)'
     like "$server: times are UTC" "$(grep -h '"started"' "$out/info")" '"20[0-9-]{8}T[0-9:]{8}\.[0-9]{6}Z"'
@@ -105,20 +105,22 @@ for server in pg mariadb; do
     said "$out/info" 0 info --url "$url" "${source[@]}"
     like "$server: info shows the verdict" "$(grep -h '"verdict"' "$out/info")" not-applied
     said "$out/migrate" 0 migrate --url "$url" "${source[@]}"
+    said "$out/prune" 0 prune --url "$url" --older-than 0s
 
     is "$server: info and validate" "$(cat "$out/info" "$out/validate" | keys objects)" "$(keys page "$page" 'info and validate')"
     is "$server: plan and migrate --dry-run" "$(cat "$out/plan" "$out/dry-run" | keys objects)" "$(keys page "$page" plan)"
     is "$server: migrate and baseline" "$(cat "$out/migrate" "$out/baseline" | keys objects result error)" \
         "$(keys page "$page" 'migrate and baseline')"
+    is "$server: prune" "$(keys objects <"$out/prune")" "$(keys page "$page" prune)"
     is "$server: an error in it" "$(keys objects <"$out/migrate" | grep '^error')" "$(keys page "$page" Errors)"
     # What is the same in all of them comes from where formats.md documents it.
     is "$server: a result in it" "$(keys objects <"$out/migrate" | sed -n 's/^result\.//p' | grep -v '^failed$')" \
         "$(keys example "$SLUICE_SOURCE/docs/formats.md" '3. Result')"
 done
 
-for command in info validate plan migrate baseline; do
+for command in info validate plan migrate baseline prune; do
     : >errors
-    said errors 9 "$command" --url 'postgresql:///none?host=/nowhere' $([ $command = baseline ] || echo --dir tree/sql)
+    said errors 9 "$command" --url 'postgresql:///none?host=/nowhere' $([[ $command = baseline || $command = prune ]] || echo --dir tree/sql)
     is "$command: an error" "$(keys objects <errors | grep '^error')" "$(keys page "$page" Errors)"
 done
 

@@ -90,10 +90,12 @@ static void fill(struct journal_row rows[4])
     };
 }
 
-static void expect_tampered(const struct journal *journal, const char *prev, const char *words,
-                            const char *rule)
+static const struct journal_mark start = { 0 };
+
+static void expect_tampered(const struct journal *journal, const char *words, const char *rule)
 {
-    AUTO(err_free_auto) struct err *e = journal_verify(TABLE, prev, journal);
+    AUTO(err_free_auto) struct err *e =
+        journal_verify(TABLE, &start, journal->rows, journal->count);
     cr_assert(e, "%s: accepted", rule);
     cr_expect_str_eq(e->reason, REASON_HISTORY_TAMPERED, "%s", rule);
     cr_expect(strstr(e->message, words), "%s: %s", rule, e->message);
@@ -133,12 +135,12 @@ Test(journal, a_whole_chain_and_a_tail_are_accepted)
 {
     struct journal_row rows[4];
     fill(rows);
-    const struct journal whole = { .rows = rows, .count = 4 };
-    const struct journal tail = { .rows = rows + 2, .count = 2 };
-    const struct journal none = { .rows = NULL };
-    cr_expect_null(journal_verify(TABLE, "", &whole));
-    cr_expect_null(journal_verify(TABLE, rows[1].row_hash, &tail));
-    cr_expect_null(journal_verify(TABLE, "", &none));
+    struct journal_mark second = { .seq = 2 };
+    memcpy(second.hash, rows[1].row_hash, sizeof second.hash);
+    cr_expect_null(journal_verify(TABLE, &start, rows, 4));
+    cr_expect_null(journal_verify(TABLE, &second, rows + 2, 2));
+    cr_expect_null(journal_verify(TABLE, &start, NULL, 0));
+    cr_expect_null(journal_check_mark(TABLE, &second, &rows[1]));
 }
 
 Test(journal, every_field_of_the_client_is_covered)
@@ -148,7 +150,7 @@ Test(journal, every_field_of_the_client_is_covered)
 #define CHANGED(field, value)                                                                      \
     fill(rows);                                                                                    \
     rows[1].field = value;                                                                         \
-    expect_tampered(&journal, "", "row 2 of", #field)
+    expect_tampered(&journal, "row 2 of", #field)
     CHANGED(installed_rank, 3);
     CHANGED(kind, MIGRATION_BASELINE);
     CHANGED(version, c("2"));
@@ -170,7 +172,7 @@ Test(journal, every_field_of_the_client_is_covered)
 #undef CHANGED
     fill(rows);
     rows[0].state = JOURNAL_FAILED; /* without pre_state the state itself is covered */
-    expect_tampered(&journal, "", "row 1 of", "state");
+    expect_tampered(&journal, "row 1 of", "state");
 }
 
 Test(journal, missing_rows_are_named)
@@ -178,10 +180,25 @@ Test(journal, missing_rows_are_named)
     struct journal_row rows[4];
     fill(rows);
     const struct journal without_first = { .rows = rows + 1, .count = 3 };
-    expect_tampered(&without_first, "", "row 1 of 'flyway_schema_history' is missing", "first");
+    expect_tampered(&without_first, "row 1 of 'flyway_schema_history' is missing", "first");
     rows[2] = rows[3];
     const struct journal hole = { .rows = rows, .count = 3 };
-    expect_tampered(&hole, "", "row 3 of 'flyway_schema_history' is missing", "hole");
+    expect_tampered(&hole, "row 3 of 'flyway_schema_history' is missing", "hole");
+}
+
+Test(journal, the_row_of_a_mark_is_there_and_unchanged)
+{
+    struct journal_row rows[4];
+    struct journal_mark mark = { .seq = 2 };
+    fill(rows);
+    memcpy(mark.hash, rows[2].row_hash, sizeof mark.hash);
+    AUTO(err_free_auto) struct err *other = journal_check_mark(TABLE, &mark, &rows[1]);
+    AUTO(err_free_auto) struct err *before = journal_check_mark(TABLE, &mark, &rows[0]);
+    AUTO(err_free_auto) struct err *none = journal_check_mark(TABLE, &mark, NULL);
+    cr_assert(other && before && none);
+    cr_expect(strstr(other->message, "row 2 of 'flyway_schema_history' or the one before"));
+    cr_expect(strstr(before->message, "row 2 of 'flyway_schema_history' is missing"));
+    cr_expect(strstr(none->message, "row 2 of 'flyway_schema_history' is missing"));
 }
 
 Test(journal, the_hmac_covers_the_user_placeholders_that_the_file_names)

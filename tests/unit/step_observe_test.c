@@ -171,6 +171,7 @@ struct foreign_row {
     int32_t history[5]; /* ranks; negative: not successful */
     int32_t journal[5]; /* installed_rank of rows, in their order */
     int32_t want;
+    int32_t pruned; /* highest rank whose rows were deleted */
 };
 static const struct foreign_row foreigns[] = {
     { "nothing", { 0 }, { 0 }, 0 },
@@ -183,6 +184,8 @@ static const struct foreign_row foreigns[] = {
     { "several rows of one rank", { 1, 2 }, { 1, 2, 2, 2 }, 0 },
     { "a row of ours that is gone from the history", { 1 }, { 1, 2 }, 0 },
     { "one that failed is not applied", { 1, -2 }, { 1 }, 0 },
+    { "ours, of which the journal was pruned", { 1, 2, 3 }, { 3 }, 0, .pruned = 2 },
+    { "by hand after what was pruned", { 1, 2, 3, 4 }, { 4 }, 3, .pruned = 2 },
 };
 
 Test(step_observe, the_newest_row_that_another_tool_wrote, .init = setup)
@@ -192,7 +195,8 @@ Test(step_observe, the_newest_row_that_another_tool_wrote, .init = setup)
         struct history_row history[5] = { 0 };
         struct journal_row journal[5] = { 0 };
         struct inspection inspection = { .history = { .rows = history },
-                                         .journal = { .rows = journal } };
+                                         .journal = { .rows = journal },
+                                         .lease = { .pruned_rank = r->pruned } };
         for (size_t k = 0; k < 5 && r->history[k]; k++) {
             int32_t rank = r->history[k];
             history[inspection.history.count++] =
