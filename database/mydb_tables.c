@@ -91,9 +91,10 @@ static struct err *create_ours(struct mydb *m)
     return mydb_exec(m, "create sluice_journal", buf_text(&sql));
 }
 
-// To a table of version 0.1. Who may not, goes on without: then more is read.
+// To a table of version 0.1. Who may not, or meets a backup that reads the table, goes on without: then more is read.
 static struct err *add_marks(struct mydb *m)
 {
+    TRY(mydb_session_limits(m, 1000, 0));
     AUTO(buf_done) struct buf sql = BUF(4096);
     buf_adds(&sql, "ALTER TABLE ");
     mydb_add_table(&sql, m, "sluice_lease");

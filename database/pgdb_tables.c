@@ -110,14 +110,20 @@ static void add_schema_row(struct batch *b, const struct pgdb *pg, const char *v
     values[1] = pg->base.identity.user;
 }
 
-static bool will_have_marks(const struct pgdb *pg)
+// A backup that reads the table would make an ALTER TABLE wait, and all others behind it: one try, else without.
+static bool adds_marks(const struct pgdb *pg, int tries)
 {
-    return pg->has_marks || !pg->has_lease || pg->may_alter;
+    return pg->has_lease && !pg->has_marks && pg->may_alter && tries == 0;
+}
+
+static bool will_have_marks(const struct pgdb *pg, int tries)
+{
+    return pg->has_marks || !pg->has_lease || adds_marks(pg, tries);
 }
 
 // Opens the transaction, makes what is missing, locks the lease row and reads it.
-static void fill_begin(struct batch *b, const struct run *run, const char *lease_values[1],
-                       const char *schema_values[2])
+static void fill_begin(struct batch *b, const struct run *run, int tries,
+                       const char *lease_values[1], const char *schema_values[2])
 {
     const struct pgdb *pg = pgdb_of(run->db);
     const bool makes_history = !run->seen.history.table_exists;
@@ -136,11 +142,11 @@ static void fill_begin(struct batch *b, const struct run *run, const char *lease
     }
     add_owned(b, mem_printf("CREATE TABLE IF NOT EXISTS %s (%s)", pg->lease, lease_columns));
     add_owned(b, mem_printf("CREATE TABLE IF NOT EXISTS %s (%s)", pg->journal, journal_columns));
-    if (pg->has_lease && !pg->has_marks && pg->may_alter) {
+    if (adds_marks(pg, tries)) {
         add_owned(b, mem_printf("ALTER TABLE %s%s", pg->lease, add_marks));
     }
     add_owned(b, mem_printf("SELECT %s FROM %s WHERE history_table = $1 FOR UPDATE",
-                            pgdb_lease_columns(will_have_marks(pg)), pg->lease));
+                            pgdb_lease_columns(will_have_marks(pg, tries)), pg->lease));
     lease_values[0] = pg->base.table;
     b->commands[b->count - 1].count = 1;
     b->commands[b->count - 1].values = lease_values;
@@ -168,9 +174,9 @@ static struct err *begin_once(struct run *run, int tries, struct lease *lease, b
     int failed = 0;
     pgdb_ident(&quoted, pg->base.identity.schema);
     schema_values[0] = buf_text(&quoted);
-    fill_begin(&b, run, lease_values, schema_values);
+    fill_begin(&b, run, tries, lease_values, schema_values);
     const bool ok = pgdb_batch(pg, b.commands, b.count, results, &fault, &failed);
-    pg->has_marks = ok ? will_have_marks(pg) : pg->has_marks;
+    pg->has_marks = ok ? will_have_marks(pg, tries) : pg->has_marks;
     if (ok && PQntuples(results[b.count - 1]) == 1) {
         pgdb_read_lease(results[b.count - 1], 0, lease);
     }

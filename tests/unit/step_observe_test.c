@@ -174,16 +174,16 @@ struct foreign_row {
     int32_t pruned; /* highest rank whose rows were deleted */
 };
 static const struct foreign_row foreigns[] = {
-    { "nothing", { 0 }, { 0 }, 0 },
-    { "all of them ours", { 1, 2, 3 }, { 1, 2, 3 }, 0 },
-    { "adopted: none of them ours", { 1, 2, 3 }, { 0 }, 3 },
-    { "adopted, then ours", { 1, 2, 3 }, { 3 }, 2 },
-    { "by hand after ours", { 1, 2, 3 }, { 1, 2 }, 3 },
-    { "by hand between ours", { 1, 2, 3 }, { 1, 3 }, 2 },
-    { "steps before the row of the file", { 1, 2 }, { 1, -1, -1, 2 }, 0 },
-    { "several rows of one rank", { 1, 2 }, { 1, 2, 2, 2 }, 0 },
-    { "a row of ours that is gone from the history", { 1 }, { 1, 2 }, 0 },
-    { "one that failed is not applied", { 1, -2 }, { 1 }, 0 },
+    { "nothing", { 0 }, { 0 }, 0, 0 },
+    { "all of them ours", { 1, 2, 3 }, { 1, 2, 3 }, 0, 0 },
+    { "adopted: none of them ours", { 1, 2, 3 }, { 0 }, 3, 0 },
+    { "adopted, then ours", { 1, 2, 3 }, { 3 }, 2, 0 },
+    { "by hand after ours", { 1, 2, 3 }, { 1, 2 }, 3, 0 },
+    { "by hand between ours", { 1, 2, 3 }, { 1, 3 }, 2, 0 },
+    { "steps before the row of the file", { 1, 2 }, { 1, -1, -1, 2 }, 0, 0 },
+    { "several rows of one rank", { 1, 2 }, { 1, 2, 2, 2 }, 0, 0 },
+    { "a row of ours that is gone from the history", { 1 }, { 1, 2 }, 0, 0 },
+    { "one that failed is not applied", { 1, -2 }, { 1 }, 0, 0 },
     { "ours, of which the journal was pruned", { 1, 2, 3 }, { 3 }, 0, .pruned = 2 },
     { "by hand after what was pruned", { 1, 2, 3, 4 }, { 4 }, 3, .pruned = 2 },
 };
