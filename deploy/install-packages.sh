@@ -9,6 +9,7 @@
 #   analysis   second compiler, format and static checks, fault injection
 #   roots      make bare Debian roots and the image
 #   cluster    a Kubernetes node            flyway   fetch real Flyway
+#   bench      count instructions, fetch other migration tools
 #
 # Installs what is missing, as root or through sudo without a password; asks nothing, starts no
 # service, creates no database cluster. If nothing is missing, neither apt nor the network is used.
@@ -51,6 +52,7 @@ group_packages() {
         command -v go >/dev/null || echo python3-pip
         ;;
     flyway) echo python3-pip ;;
+    bench) echo valgrind python3-pip ;;
     *)
         printf 'unknown group of packages: %s\n' "$1" >&2
         exit 1
@@ -66,7 +68,7 @@ case ${1:-} in
     ;;
 esac
 if [ $# = 0 ]; then
-    sed -n 's/^# \{0,1\}//; 3,17p' "${BASH_SOURCE[0]}" >&2
+    sed -n 's/^# \{0,1\}//; 3,18p' "${BASH_SOURCE[0]}" >&2
     exit 1
 fi
 
