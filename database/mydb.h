@@ -52,10 +52,12 @@ struct mydb {
         int64_t lock_s, statement_ms; /* limits as last set; -1: not set yet */
     } session;
 
-    struct { /* tables of the schema whose engine has no transactions */
+    struct { /* tables whose engine has no transactions, and what leads to them (mydb_loose.c) */
         bool known;
-        bool innodb; /* new tables have transactions unless they say otherwise */
-        struct strlist tables;
+        bool innodb;            /* new tables have transactions unless they say otherwise */
+        struct strlist schemas; /* looked at beside the session's */
+        struct strlist names;   /* tables, views, tables with triggers, programs */
+        struct strlist plain;   /* "schema.table": such a table without triggers */
     } loose;
 
     struct mydb_watch *watch; /* NULL until the first statement of a file */
@@ -109,6 +111,7 @@ unsigned mydb_try_read(struct mydb *m, const char *sql, struct mydb_result **out
 void mydb_result_free(struct mydb_result *result);
 DEFINE_AUTO(struct mydb_result, mydb_result_free)
 char **mydb_next(struct mydb_result *result); /* the next row's columns, borrowed; NULL: no more */
+void mydb_rewind(struct mydb_result *result); /* the first row is next again */
 size_t mydb_rows(struct mydb_result *result);
 size_t mydb_columns(struct mydb_result *result);
 /* An error from m->failure by the table of mydb_rules.c. */
@@ -142,6 +145,19 @@ struct err *mydb_session_limits(struct mydb *m, int64_t lock_ms, int64_t stateme
 void mydb_session_done(struct mydb *m);
 /* The schema that an unqualified name means now. */
 const char *mydb_session_schema(const struct mydb *m);
+
+/* ---- mydb_loose.c: tables without transactions -------------------------------------------- */
+
+/* Fills m->loose from the server. */
+struct err *mydb_loose_read(struct mydb *m) ERR_MUST_USE;
+void mydb_loose_look_into(struct mydb *m, const char *schema); /* this one, too; NULL, "": none */
+/* The name in the statement that leads to such a table, borrowed; NULL: there is none. */
+const char *mydb_loose_named(const struct mydb *m, const struct statement *s);
+/* It changes one such table and nothing else, so a ROLLBACK takes nothing of it back. */
+bool mydb_loose_only(const struct mydb *m, const struct statement *s);
+void mydb_engines_forget(struct mydb *m,
+                         const struct statement *s); /* it ran: may engines differ? */
+void mydb_loose_done(struct mydb *m);
 
 /* ---- mydb_lock.c -------------------------------------------------------------------------- */
 

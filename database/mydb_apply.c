@@ -77,7 +77,7 @@ static struct err *check_resume(const struct mydb_file *f)
 static void plan_transactions(struct mydb_file *f)
 {
     for (size_t i = 0; i < f->script.count; i++) {
-        f->stepped |= f->complete[i] || !mydb_groups(&f->script.statements[i]);
+        f->stepped |= f->complete[i] || !f->script.statements[i].grouped;
     }
 }
 

@@ -260,7 +260,7 @@ void mydb_close(struct db *db)
     mydb_hang_up(m);
     mydb_session_done(m);
     strlist_done(&m->pending.sql);
-    strlist_done(&m->loose.tables);
+    mydb_loose_done(m);
     free(m->lock_name);
     free(m);
 }

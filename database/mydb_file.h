@@ -14,6 +14,7 @@ struct mydb_file {
     bool temporary;       /* it has made temporary tables */
     bool accepted;        /* a person said that the whole file is applied */
     bool finished;        /* its rows went along with its last transaction */
+    size_t checked;       /* up to here no transaction of the file's own is parted */
     int32_t rank;
     bool replaces; /* a success=0 row of an earlier attempt has this rank */
     int64_t started_ms;
@@ -75,10 +76,12 @@ struct err *mydb_group_stays(struct mydb_file *f, size_t from, size_t to, struct
 
 /* ---- mydb_engines.c ----------------------------------------------------------------------- */
 
-/* Makes DML on tables without transactions class X, from `index` to the end of its group. */
+/* Makes DML on tables without transactions class X, from `index` to the end of its group. TransactionControlInMigration:
+ * what the server takes back together would be recorded in parts (script_divides). */
 struct err *mydb_engines_check(struct mydb_file *f, size_t index) ERR_MUST_USE;
-void mydb_engines_forget(struct mydb *m,
-                         const struct statement *s); /* it ran: may engines differ? */
+/* The same for the whole file before any of it runs, as far as that can be known then: fixed: no USE decides what
+ * its names mean. */
+struct err *mydb_engines_ahead(struct mydb_file *f, bool fixed) ERR_MUST_USE;
 
 /* ---- mydb_steps.c ------------------------------------------------------------------------- */
 

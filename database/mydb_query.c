@@ -21,6 +21,11 @@ char **mydb_next(struct mydb_result *result)
     return mysql_fetch_row((MYSQL_RES *)result);
 }
 
+void mydb_rewind(struct mydb_result *result)
+{
+    mysql_data_seek((MYSQL_RES *)result, 0);
+}
+
 size_t mydb_rows(struct mydb_result *result)
 {
     return (size_t)mysql_num_rows((MYSQL_RES *)result);

@@ -103,21 +103,6 @@ bool mydb_is_temporary(const struct statement *s)
     return s->class == STEP_REPEATABLE && s->touches_session;
 }
 
-bool mydb_groups(const struct statement *s)
-{
-    if (s->verb == VERB_LOCK_TABLES || s->verb == VERB_UNLOCK_TABLES) {
-        return true; // skipped
-    }
-    if (s->class == STEP_TRANSACTIONAL || mydb_is_temporary(s)) {
-        return true;
-    }
-    if (s->class != STEP_SESSION) {
-        return false;
-    }
-    AUTO(free_auto) char *text = skeleton(s);
-    return !strstr(text, "autocommit") && !strstr(text, "transaction") && !strstr(text, "global");
-}
-
 bool mydb_starts_with(const struct statement *s, const char *word)
 {
     const char *p = skip_space(s->text);
@@ -138,29 +123,9 @@ static const char *behind_set(const char *text)
     return str_starts(p, "set") ? p + 3 + strspn(p + 3, blank) : "";
 }
 
-// SET STATEMENT a=1 FOR CALL p(): the statement behind it counts.
-static bool is_set_statement(const struct statement *s)
-{
-    AUTO(free_auto) char *text = skeleton(s);
-    const char *p = behind_set(text);
-    return str_starts(p, "statement") && !is_word_char(p[strlen("statement")]);
-}
-
-// DDL and grants commit before they begin, and are all or nothing.
 bool mydb_controls_itself(const struct statement *s)
 {
-    if (is_set_statement(s)) {
-        return s->class == STEP_OTHER;
-    }
-    static const char *const whole[] = { "alter",    "create", "drop",     "grant",
-                                         "optimize", "rename", "truncate", "revoke",
-                                         "import",   "set",    NULL };
-    for (size_t i = 0; whole[i]; i++) {
-        if (mydb_starts_with(s, whole[i])) {
-            return false;
-        }
-    }
-    return s->class == STEP_OTHER;
+    return s->class == STEP_OTHER && !s->commits;
 }
 
 bool mydb_touches_session(const struct statement *s)
@@ -193,7 +158,9 @@ static bool sets_setting(const struct statement *s)
 
 static bool is_step(const struct statement *s)
 {
-    return s->class != STEP_SESSION && s->verb != VERB_LOCK_TABLES && s->verb != VERB_UNLOCK_TABLES;
+    const bool reads = s->class == STEP_REPEATABLE && s->grouped; // has no row, and runs again
+    return s->class != STEP_SESSION && !reads && s->verb != VERB_LOCK_TABLES &&
+           s->verb != VERB_UNLOCK_TABLES;
 }
 
 // INSERT gives LAST_INSERT_ID() and ROW_COUNT() to the statement behind it.

@@ -88,8 +88,6 @@ enum mydb_recovery mydb_recover(enum step_class class, enum step_verb verb,
 
 /* ---- what a session carries from one statement to the next --------------------------------- */
 
-/* May this statement stand in a transaction with its neighbours without ending it? */
-bool mydb_groups(const struct statement *s);
 bool mydb_is_temporary(
     const struct statement *s); /* CREATE, DROP TEMPORARY TABLE: run on each resume */
 /* The statement's words hold this name (bare or quoted), outside strings and comments. */

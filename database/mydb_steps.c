@@ -122,7 +122,7 @@ static struct group find_group(const struct mydb_file *f, size_t from)
 {
     const struct script *script = &f->script;
     struct group g = { .from = from, .to = from };
-    while (g.to < script->count && !f->complete[g.to] && mydb_groups(&script->statements[g.to])) {
+    while (g.to < script->count && !f->complete[g.to] && script->statements[g.to].grouped) {
         g.stateful |= f->temporary || mydb_touches_session(&script->statements[g.to]);
         g.to++;
     }
@@ -449,6 +449,7 @@ struct err *mydb_run_statements(struct mydb_file *f)
     for (size_t i = 0; fixed && i < f->script.count; i++) { // before any of them runs
         TRY(f->complete[i] ? NULL : spare_ours(f, i));
     }
+    TRY(mydb_engines_ahead(f, fixed));
     for (size_t i = 0; i < f->script.count;) {
         const struct statement *s = &f->script.statements[i];
         TRY(run_check(f->run));
@@ -463,7 +464,7 @@ struct err *mydb_run_statements(struct mydb_file *f)
         f->temporary |= mydb_is_temporary(s);
         if (s->class == STEP_SESSION) {
             TRY(run_setting(f, i++));
-        } else if (mydb_groups(s)) {
+        } else if (s->grouped) {
             TRY(run_group(f, i, &i));
         } else {
             TRY(run_step(f, i++));

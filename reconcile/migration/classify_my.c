@@ -33,6 +33,7 @@ static struct err *refuse_word(struct classify *x, const char *what, const char 
 struct assignment {                /* one "name = value" of a SET list */
     struct token name;             /* the last word of a dotted name */
     bool global;                   /* GLOBAL, PERSIST, PERSIST_ONLY */
+    bool bare;                     /* @@name: of these some are the next transaction's */
     bool user_variable;            /* @name */
     bool computed;                 /* its value has a call, a query or a sequence */
     size_t value_start, value_end; /* equal: there is none */
@@ -64,6 +65,8 @@ static bool next_assignment(struct cursor *c, struct assignment *out)
         if (!out->user_variable && take_scope(&dotted, &out->global) &&
             cursor_take_symbol(&dotted, '.')) {
             *c = dotted;
+        } else {
+            out->bare = !out->user_variable;
         }
     } else {
         (void)take_scope(c, &out->global);
@@ -130,6 +133,19 @@ static bool is_autocommit(struct cursor c, bool *on)
     return found;
 }
 
+/* Refused by the server inside of a transaction. */
+static bool is_of_next_transaction(const struct cursor *c, const struct assignment *a)
+{
+    static const char *const names[] = { "tx_isolation", "transaction_isolation", "tx_read_only",
+                                         "transaction_read_only", NULL };
+    bool found = false;
+
+    for (size_t i = 0; names[i]; i++) {
+        found = found || token_is(&c->lx, a->name, names[i]);
+    }
+    return found && a->bare;
+}
+
 static struct err *set_list(struct classify *x, struct cursor *c, struct statement *s)
 {
     struct assignment a;
@@ -142,6 +158,7 @@ static struct err *set_list(struct classify *x, struct cursor *c, struct stateme
     while (next_assignment(c, &a)) {
         global = global || a.global;
         computed = computed || a.computed;
+        s->lasting = s->lasting || is_of_next_transaction(c, &a);
         if (a.user_variable) {
             continue;
         }
@@ -154,6 +171,7 @@ static struct err *set_list(struct classify *x, struct cursor *c, struct stateme
     if (computed) { /* a function, a sequence or a query may write, and gives another value next time */
         return step(s, STEP_TRANSACTIONAL, VERB_SET);
     }
+    s->lasting = s->lasting || global;
     return step(s, global ? STEP_REPEATABLE : STEP_SESSION, VERB_SET);
 }
 
@@ -164,6 +182,7 @@ static struct err *rule_set(struct classify *x, struct cursor *c, struct stateme
     bool global = false;
 
     if (cursor_is(c, "PASSWORD") || cursor_is(c, "DEFAULT")) {
+        s->commits = true;
         return step(s, STEP_OTHER, VERB_OTHER);
     }
     if (cursor_is_one_of(c, whole) || cursor_take_all(c, "CHARACTER SET") ||
@@ -176,9 +195,10 @@ static struct err *rule_set(struct classify *x, struct cursor *c, struct stateme
         }
         return classify_words(x, c, s);
     }
-    (void)take_scope(&scoped, &global);
+    const bool of_session = take_scope(&scoped, &global) && !global;
     if (cursor_take(&scoped, "TRANSACTION")) {
         TRY(set_transaction(x, &scoped, s));
+        s->lasting = !of_session;
         s->class = global ? STEP_REPEATABLE : STEP_SESSION;
         return NULL;
     }
@@ -240,6 +260,50 @@ static struct err *rule_prepared(struct classify *x, struct cursor *c, struct st
     return step(s, STEP_SESSION, VERB_OTHER);
 }
 
+/* Words that a bracket may follow without a call. */
+static bool calls_functions(struct cursor c)
+{
+    static const char *const harmless[] = { "VALUES", "VALUE", "IN", "AND", "OR", NULL };
+
+    while (!cursor_at_end(&c)) {
+        const bool word = c.tok.kind == TOKEN_WORD && !cursor_is_one_of(&c, harmless);
+        const bool name = word || c.tok.kind == TOKEN_NAME;
+        cursor_next(&c);
+        if (name && cursor_is_symbol(&c, '(')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void name_target(struct cursor c, struct statement *s)
+{
+    static const char *const fillers[] = { "LOW_PRIORITY", "HIGH_PRIORITY", "DELAYED", "QUICK",
+                                           "IGNORE",       "INTO",          "FROM",    NULL };
+    static const char *const several[] = { "USING", "JOIN",    "INNER",         "LEFT", "RIGHT",
+                                           "CROSS", "NATURAL", "STRAIGHT_JOIN", NULL };
+
+    while (cursor_is_one_of(&c, fillers)) {
+        cursor_next(&c);
+    }
+    if (!cursor_name(&c, "table", &s->writes)) {
+        return;
+    }
+    if (cursor_is_symbol(&c, '(')) { /* its columns */
+        cursor_skip_parens(&c);
+    }
+    struct cursor behind = c;
+    (void)cursor_take(&behind, "AS");
+    for (int words = 0; words < 2 && !cursor_at_end(&behind); words++) { /* it, or an alias */
+        if (cursor_is_symbol(&behind, ',') || cursor_is_one_of(&behind, several)) {
+            object_ref_done(&s->writes);
+            return;
+        }
+        cursor_next(&behind);
+    }
+    s->calls = calls_functions(c);
+}
+
 static struct err *rule_dml(struct classify *x, struct cursor *c, struct statement *s)
 {
     (void)x;
@@ -251,13 +315,19 @@ static struct err *rule_dml(struct classify *x, struct cursor *c, struct stateme
     return step(s, STEP_TRANSACTIONAL, VERB_DML);
 }
 
+static struct err *rule_change(struct classify *x, struct cursor *c, struct statement *s)
+{
+    name_target(*c, s);
+    return rule_dml(x, c, s);
+}
+
 /* INSERT and REPLACE. MariaDB answers DELAYED before it has written anything; MySQL ignores the word. */
 static struct err *rule_insert(struct classify *x, struct cursor *c, struct statement *s)
 {
     if (cursor_is(c, "DELAYED") && x->lexer->engine == ENGINE_MARIADB) {
         return refuse_word(x, "INSERT DELAYED", "is answered before it is written");
     }
-    return rule_dml(x, c, s);
+    return rule_change(x, c, s);
 }
 
 static struct err *rule_repeat(struct classify *x, struct cursor *c, struct statement *s)
@@ -373,34 +443,94 @@ static struct err *rule_stop(struct classify *x, struct cursor *c, struct statem
     return refuse_word(x, "a shutdown", "ends the server under it");
 }
 
+static struct err *rule_import(struct classify *x, struct cursor *c, struct statement *s)
+{
+    (void)x;
+    (void)c;
+    return step(s, STEP_OTHER, VERB_OTHER);
+}
+
 static const struct rule {
     const char *word; /* the statement's first; all others are class X */
     struct err *(*apply)(struct classify *x, struct cursor *c, struct statement *s);
+    enum {
+        PLAIN,              /* as the function says */
+        COMMITS,            /* before it begins, but for what is temporary */
+        COMMITS_REPEATABLE, /* if it is one of class R */
+        READS,              /* nothing is changed by it */
+    } in_transaction;
 } rules[] = {
-    { "CREATE", my_create },         { "DROP", my_drop },           { "ALTER", my_alter },
-    { "RENAME", my_rename },         { "TRUNCATE", my_truncate },   { "SET", rule_set },
-    { "USE", rule_session },         { "PREPARE", rule_prepared },  { "DEALLOCATE", rule_prepared },
-    { "SELECT", rule_dml },          { "INSERT", rule_insert },     { "REPLACE", rule_insert },
-    { "UPDATE", rule_dml },          { "DELETE", rule_dml },        { "WITH", rule_dml },
-    { "VALUES", rule_dml },          { "TABLE", rule_dml },         { "OPTIMIZE", rule_repeat },
-    { "CHECK", rule_repeat },        { "CHECKSUM", rule_repeat },   { "REPAIR", rule_repeat },
-    { "SHOW", rule_repeat },         { "DESCRIBE", rule_repeat },   { "DESC", rule_repeat },
-    { "EXPLAIN", rule_repeat },      { "GRANT", rule_repeat },      { "ANALYZE", rule_analyze },
-    { "FLUSH", rule_flush },         { "REVOKE", rule_revoke },     { "LOAD", rule_load },
-    { "LOCK", rule_lock },           { "UNLOCK", rule_unlock },     { "BEGIN", rule_begin },
-    { "START", rule_start },         { "COMMIT", rule_commit },     { "ROLLBACK", rule_rollback },
-    { "SAVEPOINT", rule_savepoint }, { "RELEASE", rule_savepoint }, { "XA", rule_xa },
-    { "KILL", rule_kill },           { "SHUTDOWN", rule_stop },     { "RESTART", rule_stop },
+    { "CREATE", my_create, COMMITS },
+    { "DROP", my_drop, COMMITS },
+    { "ALTER", my_alter, COMMITS },
+    { "RENAME", my_rename, COMMITS },
+    { "TRUNCATE", my_truncate, COMMITS },
+    { "SET", rule_set, PLAIN },
+    { "USE", rule_session, PLAIN },
+    { "PREPARE", rule_prepared, PLAIN },
+    { "DEALLOCATE", rule_prepared, PLAIN },
+    { "SELECT", rule_dml, PLAIN },
+    { "INSERT", rule_insert, PLAIN },
+    { "REPLACE", rule_insert, PLAIN },
+    { "UPDATE", rule_change, PLAIN },
+    { "DELETE", rule_change, PLAIN },
+    { "WITH", rule_dml, PLAIN },
+    { "VALUES", rule_dml, PLAIN },
+    { "TABLE", rule_dml, PLAIN },
+    { "OPTIMIZE", rule_repeat, COMMITS },
+    { "CHECK", rule_repeat, COMMITS },
+    { "CHECKSUM", rule_repeat, READS },
+    { "REPAIR", rule_repeat, COMMITS },
+    { "SHOW", rule_repeat, READS },
+    { "DESCRIBE", rule_repeat, READS },
+    { "DESC", rule_repeat, READS },
+    { "EXPLAIN", rule_repeat, READS },
+    { "GRANT", rule_repeat, COMMITS },
+    { "ANALYZE", rule_analyze, COMMITS_REPEATABLE },
+    { "FLUSH", rule_flush, COMMITS },
+    { "REVOKE", rule_revoke, COMMITS },
+    { "LOAD", rule_load, COMMITS_REPEATABLE },
+    { "IMPORT", rule_import, COMMITS },
+    { "LOCK", rule_lock, PLAIN },
+    { "UNLOCK", rule_unlock, PLAIN },
+    { "BEGIN", rule_begin, PLAIN },
+    { "START", rule_start, PLAIN },
+    { "COMMIT", rule_commit, PLAIN },
+    { "ROLLBACK", rule_rollback, PLAIN },
+    { "SAVEPOINT", rule_savepoint, PLAIN },
+    { "RELEASE", rule_savepoint, PLAIN },
+    { "XA", rule_xa, PLAIN },
+    { "KILL", rule_kill, PLAIN },
+    { "SHUTDOWN", rule_stop, PLAIN },
+    { "RESTART", rule_stop, PLAIN },
 };
+
+/* How it stands in the server's transactions, and in ours. */
+static void decide_transaction(const struct rule *rule, struct statement *s)
+{
+    const bool repeatable = s->class == STEP_REPEATABLE;
+    const bool temporary = repeatable && s->touches_session;
+
+    if (s->class != STEP_SESSION && !temporary) {
+        s->commits = s->commits || rule->in_transaction == COMMITS ||
+                     (rule->in_transaction == COMMITS_REPEATABLE && repeatable);
+    }
+    s->grouped = s->grouped || temporary || s->class == STEP_TRANSACTIONAL ||
+                 rule->in_transaction == READS || (s->class == STEP_SESSION && !s->lasting);
+}
 
 static struct err *classify_words(struct classify *x, struct cursor *c, struct statement *s)
 {
     if (cursor_is_symbol(c, '(')) { /* (SELECT ...) UNION ... */
-        return rule_dml(x, c, s);
+        TRY(rule_dml(x, c, s));
+        s->grouped = s->class == STEP_TRANSACTIONAL;
+        return NULL;
     }
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
         if (cursor_take(c, rules[i].word)) {
-            return rules[i].apply(x, c, s);
+            TRY(rules[i].apply(x, c, s));
+            decide_transaction(&rules[i], s);
+            return NULL;
         }
     }
     return step(s, STEP_OTHER, VERB_OTHER);

@@ -5,10 +5,17 @@
 #include "reconcile/base/auto.h"
 #include "reconcile/base/mem.h"
 #include "reconcile/migration/placeholder.h"
+#include "reconcile/migration/script.h"
 
 static struct err *refuse(struct classify *x, const char *what, const char *why)
 {
     return REFUSE(x, REASON_TRANSACTION_CONTROL, "%s in a migration: %s", what, why);
+}
+
+/* Behind a COMMIT of whatever kind. */
+static void next_block(struct control *control)
+{
+    control->block = control->automatic ? 0 : ++control->blocks;
 }
 
 static bool is_pg(const struct classify *x)
@@ -58,7 +65,11 @@ struct err *control_begin(struct classify *x, struct cursor *c, const char *what
     if (control->open) {
         return refuse(x, what, "the one before it has no COMMIT: delete one of the two");
     }
-    *control = (struct control){ .open = true, .seen = true, .automatic = control->automatic };
+    control->open = true;
+    control->seen = true;
+    control->closed = false;
+    control->locked = false;
+    control->block = ++control->blocks;
     pass_over(x, what);
     return NULL;
 }
@@ -80,36 +91,39 @@ struct err *control_commit(struct classify *x, struct cursor *c, const char *wha
     }
     control->open = false;
     control->closed = true;
+    next_block(control);
     pass_over(x, what);
     return NULL;
 }
 
+/* Switching it on commits, switching it off goes on with a transaction that is open. */
 void control_automatic(struct classify *x, bool on)
 {
-    x->control->automatic = on;
+    struct control *control = x->control;
+    const bool goes_on = control->automatic || !on;
+
+    control->automatic = on;
+    if (!goes_on || control->block == 0) {
+        next_block(control);
+    }
     pass_over(x, "SET autocommit");
 }
 
-/* A statement that would be recorded apart from the block that it stands in. */
-static bool stands_alone(const struct statement *s)
+static void mark_block(struct control *control, struct statement *s)
 {
-    static const char *const ddl[] = { "create",   "alter", "drop",   "rename",
-                                       "truncate", "grant", "revoke", NULL };
+    const bool unlocks = s->verb == VERB_UNLOCK_TABLES && control->locked;
 
-    if (s->class != STEP_OTHER) {
-        return false;
+    if (s->commits || unlocks || s->verb == VERB_LOCK_TABLES) {
+        next_block(control);
+        control->locked = s->verb == VERB_LOCK_TABLES;
+    } else {
+        s->block = control->block;
     }
-    for (size_t i = 0; ddl[i]; i++) { /* those commit by themselves anyway */
-        if (strncasecmp(s->text, ddl[i], strlen(ddl[i])) == 0) {
-            return false;
-        }
-    }
-    return true;
 }
 
-struct err *control_check(struct classify *x, const struct statement *s)
+struct err *control_check(struct classify *x, struct statement *s)
 {
-    const struct control *control = x->control;
+    struct control *control = x->control;
 
     if (is_pg(x) && control->closed && s->class != STEP_SESSION) {
         return refuse(x, "a statement behind COMMIT",
@@ -117,11 +131,59 @@ struct err *control_check(struct classify *x, const struct statement *s)
                       "file of its own, or "
                       "delete BEGIN and COMMIT");
     }
-    if (!is_pg(x) && (control->open || !control->automatic) && stands_alone(s)) {
-        return refuse(x, "a statement that may commit by itself, inside of a transaction block",
-                      "it is recorded by itself: delete START TRANSACTION and COMMIT around it");
+    if (!is_pg(x)) {
+        mark_block(control, s);
     }
     return NULL;
+}
+
+struct division { /* of one block */
+    int block;
+    bool changed;                  /* data, by statements above */
+    bool grouped;                  /* and the group of those goes on */
+    const struct statement *alone; /* changed data and is recorded by itself */
+};
+
+static const struct statement *divide(struct division *d, const struct statement *s)
+{
+    if (s->block != d->block) {
+        *d = (struct division){ .block = s->block };
+    }
+    if (!s->grouped) {
+        d->grouped = false;
+        if (d->changed) {
+            return s;
+        }
+        d->changed = !s->lasting;
+        d->alone = s;
+    } else if (s->class == STEP_TRANSACTIONAL) {
+        if (d->changed && !d->grouped) {
+            return d->alone;
+        }
+        d->changed = true;
+        d->grouped = true;
+    }
+    return NULL;
+}
+
+const struct statement *script_divides(const struct script *script, const bool *complete,
+                                       size_t from, size_t to)
+{
+    struct division d = { 0 };
+    const struct statement *found = NULL;
+
+    for (size_t i = from; i < to && !found; i++) {
+        const struct statement *s = &script->statements[i];
+        found = s->block == 0 || (complete && complete[i]) ? NULL : divide(&d, s);
+    }
+    return found;
+}
+
+static struct err *check_blocks(const struct migration *m, const struct script *script)
+{
+    const struct statement *s = script_divides(script, NULL, 0, script->count);
+
+    return s ? ERR_AT(m, s->source_offset, REASON_TRANSACTION_CONTROL, SCRIPT_DIVIDES) : NULL;
 }
 
 struct err *control_end(enum engine engine, const struct migration *m, const struct script *script,
@@ -142,5 +204,5 @@ struct err *control_end(enum engine engine, const struct migration *m, const str
                 "delete BEGIN and COMMIT");
         }
     }
-    return NULL;
+    return pg ? NULL : check_blocks(m, script);
 }

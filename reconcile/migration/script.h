@@ -27,7 +27,7 @@
  *                                  transactional and not (offers transaction=none); RELEASE_LOCK, KILL,
  *                                  DISCARD ALL and friends; PREPARE TRANSACTION; XA
  *   TransactionControlInMigration  BEGIN/START TRANSACTION/COMMIT/END/ROLLBACK/ABORT at top level,
- *                                  SET autocommit */
+ *                                  SET autocommit, where what was one transaction would not stay one */
 struct err *script_parse(enum engine engine, int32_t server_version, const struct migration *m,
                          const struct placeholders *p, struct script *out) ERR_MUST_USE;
 
@@ -35,6 +35,17 @@ struct err *script_parse(enum engine engine, int32_t server_version, const struc
 struct identity;
 struct err *script_parse_on(const struct identity *server, const struct migration *m,
                             const struct placeholders *p, struct script *out) ERR_MUST_USE;
+
+#define SCRIPT_DIVIDES                                                                             \
+    "a statement that is recorded by itself, in one transaction with other changes: if one of "    \
+    "them failed, the others would stay; write COMMIT and START TRANSACTION where they may be "    \
+    "parted, or make it a file of its own"
+
+/* MariaDB/MySQL: what the server would take back together must not be recorded in parts. Looks at the blocks of the
+ * statements [from, to) that are not complete (NULL: none is); a block's changes must stand in one group, or in one
+ * statement, with nothing behind that is recorded by itself. NULL, or the statement that is. */
+const struct statement *script_divides(const struct script *script, const bool *complete,
+                                       size_t from, size_t to);
 
 /* A digest of the SETs and USEs that stand above statement `index` (from 0), line ends aside; "": there are none. */
 const char *script_session(const struct script *script, size_t index);

@@ -52,13 +52,20 @@ void migration_set_done(struct migration_set *set)
     *set = (struct migration_set){ 0 };
 }
 
+void object_ref_done(struct object_ref *ref)
+{
+    free(ref->type);
+    free(ref->schema);
+    free(ref->name);
+    *ref = (struct object_ref){ 0 };
+}
+
 static void statement_done(struct statement *s)
 {
     for (size_t i = 0; i < s->object_count; i++) {
-        free(s->objects[i].type);
-        free(s->objects[i].schema);
-        free(s->objects[i].name);
+        object_ref_done(&s->objects[i]);
     }
+    object_ref_done(&s->writes);
     free(s->objects);
     free(s->text);
     free(s->copy_data);

@@ -107,7 +107,14 @@ struct statement {
     bool in_transaction_ok; /* PostgreSQL: may run inside a transaction block */
     bool
         leaves_transaction; /* PostgreSQL: writes what a ROLLBACK does not take back (dblink, a program, a file) */
-    bool sets_config;     /* PostgreSQL: set_config() that is not written out as a SET would be */
+    bool sets_config; /* PostgreSQL: set_config() that is not written out as a SET would be */
+    /* MariaDB/MySQL */
+    int block;    /* the file's own transaction that it stands in, from 1; 0: none */
+    bool commits; /* the server commits before it begins, which ends such a transaction */
+    bool grouped; /* may share a transaction with its neighbours */
+    bool lasting; /* it does nothing that a ROLLBACK takes back */
+    struct object_ref writes; /* DML: the one table that it changes; name NULL: not known; owned */
+    bool calls;               /* it does, by functions, which may change others */
     bool touches_session; /* PREPARE DEALLOCATE DISCARD TEMP CURSOR LISTEN: extra reset needed */
     char *copy_data;      /* PostgreSQL COPY FROM STDIN: its lines; owned; NULL otherwise */
     size_t copy_length;
@@ -141,4 +148,5 @@ struct script {
 void directives_done(struct directives *d);
 void migration_done(struct migration *m);
 void migration_set_done(struct migration_set *set);
+void object_ref_done(struct object_ref *ref);
 void script_done(struct script *script);

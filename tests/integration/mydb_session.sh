@@ -121,8 +121,10 @@ half() {
     compound "create procedure parts() begin insert into t (id, n) values (1, 1); commit; insert into t (id, n) values (2, 2); signal sqlstate '45000' set message_text = 'no'; end"
     compound "create procedure plain() begin insert into t (id, n) values (1, 1); signal sqlstate '45000' set message_text = 'no'; end"
     compound "create trigger loose after insert on t for each row if new.id > 90 then insert into log (n) values (new.id); end if"
+    compound "create function hidden(x int) returns int begin insert into log (n) values (x); return x; end"
     db_create mariadb "other_$db"
     q "create table other_$db.rows (n int) engine=aria transactional=0"
+    q "create table bare (id int primary key)"
     q "create view other as select * from log"
     printf '%s\n' "${2//DB/$db}" >sql/V2__half.sql
     local code=0
@@ -143,9 +145,10 @@ half "a compound" "begin not atomic insert into t (id) values (1); insert into n
 half "a compound with a transaction of its own" \
     "begin not atomic start transaction; insert into t (id) values (1); commit; signal sqlstate '45000'; end;" 8 '1 0 0'
 half "an EXECUTE" "prepare s from 'insert into t (id) values (1), (7)'; execute s;" 3 '0 0 0'
-half "MyISAM by a trigger" 'insert into t (id) values (91); insert into t (id) values (7);' 8 '0 1 0'
-half "MyISAM by a view" 'insert into other (n) values (1); insert into t (id) values (7);' 8 '0 1 0'
-half "a table of another schema" 'insert into other_DB.rows values (1); insert into t (id) values (7);' 8 '0 0 1'
+half "MyISAM by a trigger" 'insert into t (id) values (91); insert into t (id) values (7);' 3 '1 1 0'
+half "MyISAM by a view" 'insert into other (n) values (1); insert into t (id) values (7);' 3 '0 1 0'
+half "a table of another schema" 'insert into other_DB.rows values (1); insert into t (id) values (7);' 3 '0 0 1'
+half "MyISAM by a function that this user may not read" 'insert into bare values (hidden(51)); insert into bare values (nope);' 8 '0 1 0'
 half "DML that ended before it wrote" 'insert into t (id, nope) values (1, 1);' 3 '0 0 0'
 
 fresh

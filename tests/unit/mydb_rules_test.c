@@ -2,7 +2,11 @@
 // Grants, normal forms of definitions, what a session carries from statement to statement.
 #include <criterion/criterion.h>
 #include "database/mydb_rules.h"
+#include "migration_support.h"
+#include "reconcile/base/auto.h"
 #include "reconcile/base/buf.h"
+#include "reconcile/base/mem.h"
+#include "reconcile/migration/script.h"
 
 TestSuite(mydb_rules, .timeout = 30);
 
@@ -101,6 +105,7 @@ static struct statement make(char class, char *text)
 {
     struct statement s = { .class = (enum step_class) class,
                            .verb = VERB_DML,
+                           .grouped = class == 'T' || class == 'S' || class == 'V' || class == 'P',
                            .text = text,
                            .text_length = strlen(text) };
     if (class == 'V') { // SET to a value that is computed
@@ -119,28 +124,90 @@ static struct statement make(char class, char *text)
     return s;
 }
 
+// One statement as a file of MariaDB has it.
+static struct statement read_as(const char *text, struct script *script)
+{
+    struct migration m = support_migration("V1__x.sql", text, strlen(text));
+    const struct placeholders none = { .replacement = false };
+    struct err *e = script_parse(ENGINE_MARIADB, 0, &m, &none, script);
+    cr_assert_null(e, "%s: %s", text, e ? e->message : "");
+    cr_assert_eq(script->count, 1, "%s", text);
+    return script->statements[0];
+}
+
 static const struct {
-    char class, text[64];
-    bool groups;
+    const char *text;
+    bool grouped, commits, lasting;
 } members[] = {
-    { 'T', "insert into t values (1)", true },
-    { 'S', "set @x = 1", true },
-    { 'S', "use other", true },
-    { 'S', "set session transaction read write", false },
-    { 'S', "set autocommit = 1", false },
-    { 'A', "alter table t add x int", false },
-    { 'R', "analyze table t", false },
-    { 'X', "call p()", false },
-    { 'P', "create temporary table tt (a int)", true },
+    { "insert into t values (1)", true, false, false },
+    { "set @x = 1", true, false, false },
+    { "use other", true, false, false },
+    { "set session transaction read write", true, false, false },
+    { "set transaction read write", false, false, true },
+    { "set global transaction isolation level serializable", false, false, true },
+    { "set global max_connections = 5", false, false, true },
+    { "set @@transaction_read_only = 0", false, false, true },
+    { "set transaction_read_only = 0", true, false, false },
+    { "set @old = @@autocommit", true, false, false },
+    { "set @x = f()", true, false, false },
+    { "alter table t add x int", false, true, false },
+    { "/*!40000 alter table t disable keys */", false, true, false },
+    { "analyze table t", false, true, false },
+    { "analyze update t set a = 1", false, false, false },
+    { "show create table t", true, false, false },
+    { "set statement lock_wait_timeout = 1 for show warnings", true, false, false },
+    { "set statement lock_wait_timeout = 1 for drop table t", false, true, false },
+    { "set password for a = 'x'", false, true, false },
+    { "call p()", false, false, false },
+    { "create temporary table tt (a int)", true, false, false },
+    { "drop temporary table tt", true, false, false },
+    { "(select 1)", true, false, false },
 };
 
 Test(mydb_rules, what_may_share_a_transaction)
 {
     for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
-        char text[64];
-        memcpy(text, members[i].text, sizeof text);
-        const struct statement s = make(members[i].class, text);
-        cr_expect_eq(mydb_groups(&s), members[i].groups, "%s", text);
+        struct script script = { 0 };
+        const struct statement s = read_as(members[i].text, &script);
+        cr_expect_eq(s.grouped, members[i].grouped, "%s: grouped", members[i].text);
+        cr_expect_eq(s.commits, members[i].commits, "%s: commits", members[i].text);
+        cr_expect_eq(s.lasting, members[i].lasting, "%s: lasting", members[i].text);
+        script_done(&script);
+    }
+}
+
+static const struct {
+    const char *text, *writes;
+    bool calls;
+} changes[] = {
+    { "insert into t values (1)", "t", false },
+    { "insert ignore `t` (a, b) select a, b from u", "t", false },
+    { "replace low_priority into s.t (a) values (1), (2)", "s.t", false },
+    { "update t set a = 1", "t", false },
+    { "update ignore t as x set a = (select 1)", "t", false },
+    { "update t, u set t.a = u.a", NULL, false },
+    { "update t a join u set a.a = 1", NULL, false },
+    { "delete quick from t where a in (1, 2)", "t", false },
+    { "delete from t, u using t join u", NULL, false },
+    { "delete a, b from t a, u b", NULL, false },
+    { "insert into t values (f())", "t", true },
+    { "insert into t select `f`(a) from u", "t", true },
+    { "select 1", NULL, false },
+};
+
+Test(mydb_rules, which_table_a_change_is_of)
+{
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        struct script script = { 0 };
+        const struct statement s = read_as(changes[i].text, &script);
+        AUTO(free_auto) char *got = s.writes.name
+                                        ? mem_printf("%s%s%s", s.writes.schema,
+                                                     s.writes.schema[0] ? "." : "", s.writes.name)
+                                        : NULL;
+        cr_expect(str_eq(got ? got : "-", changes[i].writes ? changes[i].writes : "-"), "%s: %s",
+                  changes[i].text, got ? got : "-");
+        cr_expect_eq(s.calls, changes[i].calls, "%s: calls", changes[i].text);
+        script_done(&script);
     }
 }
 
@@ -177,13 +244,15 @@ static const struct {
 Test(mydb_rules, what_touches_a_session)
 {
     for (size_t i = 0; i < sizeof sessions / sizeof *sessions; i++) {
-        char text[64];
-        memcpy(text, sessions[i].text, sizeof text);
-        struct statement s = make(sessions[i].class, text);
+        const char *text = sessions[i].text;
+        struct script read = { 0 };
+        struct statement s = read_as(text, &read);
+        s.class = sessions[i].class == 'X' ? STEP_OTHER : s.class; // as tables may make it
         cr_expect_eq(mydb_controls_itself(&s), sessions[i].controls, "%s: itself", text);
         cr_expect_eq(mydb_touches_session(&s), sessions[i].touches, "%s: touches", text);
         const struct script script = { .statements = &s, .count = 1 };
         cr_expect_eq(mydb_uses_session(&script), sessions[i].touches, "%s: the file", text);
+        script_done(&read);
     }
 }
 
