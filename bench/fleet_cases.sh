@@ -61,6 +61,17 @@ by_method() {
         awk '{ n[$1] += $2 } END { for (m in n) print m, n[m] }' | sort
 }
 cpu_ms() { awk -v tick="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); print int(($12 + $13) * 1000 / tick) }' "/proc/$controller/stat"; }
+# "PROGRAM MILLISECONDS" of all that runs as this user, with the children that have ended.
+cpu_by_program() {
+    local stat
+    for stat in /proc/[0-9]*/stat; do
+        [ -O "$stat" ] && cat "$stat" 2>/dev/null || true
+    done | awk -v tick="$(getconf CLK_TCK)" '{
+            name = $0; sub(/^[0-9]+ \(/, "", name); sub(/\) .*/, "", name); gsub(/ .*/, "", name)
+            rest = $0; sub(/.*\) /, "", rest); split(rest, field, " ")
+            ms[name] += (field[12] + field[13] + field[14] + field[15]) * 1000 / tick
+        } END { for (name in ms) printf "%s %d\n", name, ms[name] }'
+}
 memory() { awk '/^VmRSS/ { printf "%.0f MiB", $2 / 1024 }' "/proc/$controller/status"; }
 jobs_created() { grep -c '"job created"' "$log" || true; }
 
@@ -75,8 +86,13 @@ methods() { # of the requests since begin
     awk 'NR == FNR { before[$1] = $2; next } { n = $2 - before[$1]; if (n) printf "%s%s %d", (seen++ ? ", " : ""), $1, n }' \
         "$SERVERS_DIR/methods" <(by_method)
 }
+programs() { # the same since begin, largest first
+    awk 'NR == FNR { before[$1] = $2; next } { n = $2 - before[$1]; if (n >= 500) printf "%s %.1f s\n", $1, n / 1000 }' \
+        "$SERVERS_DIR/programs" <(cpu_by_program) | sort -k2 -rn | paste -sd, | sed 's/,/, /g'
+}
 begin() {
     by_method >"$SERVERS_DIR/methods"
+    cpu_by_program >"$SERVERS_DIR/programs"
     began=$(now) jobs_before=$(jobs_created) requests_before=$(requests) cpu_before=$(cpu_ms)
 }
 another_job() { [ "$(jobs_created)" -gt "$jobs_before" ]; }
@@ -89,6 +105,7 @@ done_with() { # WHAT COUNT
     figure "$1: API requests" "$(awk -v n=$(($(requests) - requests_before)) -v c="$2" 'BEGIN { printf "%d, %.1f each", n, n / c }')"
     figure "$1: of these" "$(methods)"
     figure "$1: CPU of the controller" "$(awk -v ms=$(($(cpu_ms) - cpu_before)) -v all=$(($(now) - began)) 'BEGIN { printf "%.1f s, %.0f %% of a core", ms / 1000, 100 * ms / all }')"
+    figure "$1: CPU by program" "$(programs)"
     figure "$1: memory of the controller" "$(memory)"
 }
 
