@@ -240,6 +240,12 @@ static struct err *resolve_tls(const struct target_overrides *o, struct target *
 {
     enum tls_mode plan = o && o->tls ? o->tls : TLS_VERIFY_FULL;
     if (t->socket) {
+        if (o && o->host && *o->host && t->tls != TLS_UNSET && t->tls != TLS_DISABLE) {
+            return err_new(ERR_TERMINAL, REASON_SECRET_INVALID,
+                           "connection.host is a socket, which has no TLS, and key uri says "
+                           "sslmode=%s: change one",
+                           tls_mode_text(t->tls));
+        }
         t->tls = TLS_DISABLE;
         return NULL;
     }
@@ -267,6 +273,10 @@ static struct err *check_complete(const struct target *t)
     if (!t->database) {
         return invalid("the database is not known: add key uri, database or dbname, or set "
                        "connection.database");
+    }
+    if (t->socket &&
+        strchr(t->socket, ',')) { /* libpq takes a comma for the next of several hosts */
+        return invalid("the socket's path has a comma: a list of hosts is not supported");
     }
     if (t->host && t->host[strcspn(t->host, " /?#@,\\\"'<>")]) {
         return invalid("the host is not a host name or address");

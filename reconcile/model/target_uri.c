@@ -98,12 +98,12 @@ static struct err *read_port(const char *text, size_t length, struct target *out
 /* A decoded host: a name, an address, or a folder for PostgreSQL's socket. */
 static struct err *set_host(struct target *out, char *host)
 {
-    if (host[0] == '/') {
+    bool list = strchr(host, ',') != NULL; /* as libpq reads it, of a socket's folder too */
+    if (host[0] == '/' && !list) {
         free(out->socket);
         out->socket = host;
         return NULL;
     }
-    bool list = strchr(host, ',') != NULL;
     bool odd = host[strcspn(host, " /?#@\\\"'<>")] != '\0';
     if (list || odd || *host == '\0') {
         free(host);
