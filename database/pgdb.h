@@ -28,6 +28,7 @@ struct pgdb {
     const struct run
         *run;            /* whose deadline and cancel stop a wait; NULL: base.options.cancel only */
     bool uncancellable;  /* while cleaning up after a cancel */
+    bool copies;         /* a file's statement is running, which may be a COPY */
     const char *stopped; /* reason for which we cancelled the running command; NULL */
 
     int64_t watch_after_ms;   /* ask who blocks us when nothing came for so long; 0: never */

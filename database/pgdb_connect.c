@@ -15,29 +15,6 @@
 #define MAX_OPTIONS 24
 #define TCP_USER_TIMEOUT_MS "60000" // unanswered data for so long: the connection is lost
 
-// PGSSLMODE, PGHOSTADDR, PGOPTIONS, PGSERVICE ... would change where and how we connect.
-static void forget_environment(void)
-{
-    for (char **p = environ; p && *p;) {
-        const size_t length = strcspn(*p, "=");
-        if (str_starts(*p, "PG") && length < 64) {
-            char name[64];
-            snprintf(name, sizeof name, "%.*s", (int)length, *p);
-            unsetenv(name);
-            p = environ;
-        } else {
-            p++;
-        }
-    }
-}
-
-static pthread_once_t environment_once = PTHREAD_ONCE_INIT;
-
-void db_init(void)
-{
-    pthread_once(&environment_once, forget_environment);
-}
-
 // libpq 15 does not know sslrootcert=system; these are where distributions keep the store.
 static const char *system_ca_file(void)
 {

@@ -9,6 +9,7 @@
 #include "reconcile/base/mem.h"
 #include "reconcile/model/reason.h"
 
+#define RESULTS_MAX 16         // of one command of ours, which is one statement
 #define CANCEL_AGAIN_MS 500    // the first request may have met the gap between two statements
 #define CANCEL_GRACE_MS 15000  // a server that does not answer a cancel by then is given up
 #define CANCEL_CONNECT_MS 5000 // for the cancel request's own connection
@@ -191,6 +192,12 @@ static void set_lost(struct pgdb_fault *fault, const char *text)
     fault->message = mem_strndup(text, strcspn(text, "\n"));
 }
 
+static bool begins_copy(const struct pg_result *result)
+{
+    const ExecStatusType status = PQresultStatus(result);
+    return status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH;
+}
+
 bool pgdb_take(struct pgdb *pg, int64_t deadline_ms, struct pg_result **out,
                struct pgdb_fault *fault)
 {
@@ -212,6 +219,12 @@ bool pgdb_take(struct pgdb *pg, int64_t deadline_ms, struct pg_result **out,
         }
         fault->lost = true;
         PQclear(result);
+        return false;
+    }
+    if (!pg->copies && begins_copy(result)) {
+        PQclear(result);
+        PQfinish(TAKE(pg->conn)); // the only way out of it that needs nobody's consent
+        set_lost(fault, "a COPY is no query: nothing here takes or sends its data");
         return false;
     }
     *out = result;
@@ -273,6 +286,11 @@ static bool take_all(struct pgdb *pg, struct pg_result **out, struct pgdb_fault 
         }
         if (!result && seen == 0) {
             set_lost(fault, "the server gave no result");
+            return false;
+        }
+        if (seen > RESULTS_MAX) {
+            PQfinish(TAKE(pg->conn));
+            set_lost(fault, "the server's answer does not end");
             return false;
         }
         if (!result) {

@@ -77,8 +77,8 @@ static void copy_out(struct pgdb *pg)
 // ---- one statement ------------------------------------------------------------------------------
 
 // Takes results to the end of the command. A COPY must have its data before the next one comes.
-static bool take_statement(struct pgdb *pg, const struct statement *statement,
-                           struct pgdb_fault *fault)
+static bool take_results(struct pgdb *pg, const struct statement *statement,
+                         struct pgdb_fault *fault)
 {
     bool ok = true;
     PQsetSingleRowMode(pg->conn);
@@ -101,6 +101,15 @@ static bool take_statement(struct pgdb *pg, const struct statement *statement,
             ok = false;
         }
     }
+}
+
+static bool take_statement(struct pgdb *pg, const struct statement *statement,
+                           struct pgdb_fault *fault)
+{
+    pg->copies = true;
+    const bool ok = take_results(pg, statement, fault);
+    pg->copies = false;
+    return ok;
 }
 
 bool pgdb_run_statement(struct pgdb *pg, const struct statement *statement,

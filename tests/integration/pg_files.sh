@@ -38,11 +38,11 @@ is "each try leaves its row" "$(ask "select count(*) from sluice_journal where s
 echo 'insert into t values (2);' >sql/V2__typo.sql
 run_expect "the fixed file goes through, and what follows" 0 '' migrate
 is "all of it is in" "$(versions)|$(ask 'select count(*) from t')" '1 2 3|1'
-ok "the journal's chain is whole" "$SLUICE" info --url "$url" --dir sql
+ok "the journal's chain is whole" "$SLUICE" validate --url "$url" --journal
 ask "update sluice_journal set error_code = '00000' where seq = 2"
-ok "what the server wrote is not in the chain" "$SLUICE" info --url "$url" --dir sql
+ok "what the server wrote is not in the chain" "$SLUICE" validate --url "$url" --journal
 ask "update sluice_journal set file_sha256 = md5('x') where seq = 2"
-run_expect "a changed row is" 6 'HistoryTampered|row 2 of' "$SLUICE" info --url "$url" --dir sql
+run_expect "a changed row is" 6 'row 2 of' "$SLUICE" validate --url "$url" --journal
 
 fresh values
 echo 'create table t (id int primary key); insert into t values (4711), (4711);' >sql/V1__secret.sql
@@ -74,6 +74,12 @@ ask 'drop trigger nothing on flyway_schema_history' >/dev/null
 ok "it is settled when the trigger is gone" migrate
 is "with nothing done twice" "$(versions)" '1 2'
 
+fresh not_copied
+printf -- '-- sluice: verify=copy (select true) to stdout\ncreate table t (id int);\n' >sql/V1__t.sql
+run_expect "a verify= that is a COPY does not hang" 9 'a COPY is no query' timeout 20 "$SLUICE" migrate --url "$url" --dir sql
+is "nothing of the file stays" "$(ask "select to_regclass('t') is null")" t
+printf -- '-- sluice: transaction=none\n-- sluice: verify=copy t from stdin\ncreate table t (id int);\n' >sql/V1__t.sql
+run_expect "nor outside a transaction" 9 'a COPY is no query' timeout 20 "$SLUICE" migrate --url "$url" --dir sql
 fresh verified
 printf -- "-- sluice: verify=select count(*) = 2 from t\ncreate table t (id int); insert into t values (1), (2);" >sql/V1__two.sql
 printf -- "-- sluice: verify=select count(*) = 2 from t\ninsert into t values (3);" >sql/V2__three.sql
