@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The port's entry points: choose the adapter, check what it read.
 #include <inttypes.h>
+#include <pthread.h>
+#include <unistd.h>
 #include "database/engine.h"
 #include "reconcile/base/auto.h"
 #include "reconcile/base/limits.h"
@@ -8,6 +10,41 @@
 #include "reconcile/model/reason.h"
 
 #define VERIFY_ROWS 10000 // read at a time
+
+// PGSSLMODE, PGHOSTADDR, PGSERVICE, MYSQL_TCP_PORT, MARIADB_PLUGIN_DIR, LIBMYSQL_PLUGINS ... would change where and how we
+// connect.
+static bool changes_connections(const char *variable)
+{
+    static const char *const prefixes[] = { "PG", "MYSQL_", "MARIADB_", "LIBMYSQL_" };
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
+        if (str_starts(variable, prefixes[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void forget_environment(void)
+{
+    for (char **p = environ; p && *p;) {
+        const size_t length = strcspn(*p, "=");
+        if (changes_connections(*p) && length < 64) {
+            char name[64];
+            snprintf(name, sizeof name, "%.*s", (int)length, *p);
+            unsetenv(name);
+            p = environ;
+        } else {
+            p++;
+        }
+    }
+}
+
+static pthread_once_t environment_once = PTHREAD_ONCE_INIT;
+
+void db_init(void)
+{
+    pthread_once(&environment_once, forget_environment);
+}
 
 struct err *db_format_too_new(const char *table, int64_t version, int known)
 {

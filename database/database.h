@@ -14,7 +14,7 @@
 
 struct db;
 
-/* Once, before there are threads: forgets PG* variables, which libpq would obey. db_open() does it too. */
+/* Once, before there are threads: forgets the variables that libpq and Connector/C would obey. db_open() does it too. */
 void db_init(void);
 
 struct cancel { /* level-triggered: once set it stays */

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "database/mydb_peer.h"
 #include "database/mydb_run.h"
 #include "reconcile/base/mem.h"
 #include "reconcile/base/str.h"
@@ -19,11 +20,23 @@
 
 static pthread_once_t library_once = PTHREAD_ONCE_INIT;
 
+#define AUTHENTICATION_PLUGIN                                                                      \
+    2 // of mysql/client_plugin.h, which Debian's package cannot be included from
+
+// What never shows the password to whoever answers. All others have a file of their own, which is not looked for:
+// mysql_clear_password and dialog would send it as it is, sha256_password asks the server for the key to hide it with.
+static const char *const plugins[] = { "caching_sha2_password", "client_ed25519", "parsec" };
+
 static void library_start(void)
 {
-    if (mysql_library_init(0, NULL, NULL)) {
+    MYSQL *conn = mysql_library_init(0, NULL, NULL) ? NULL : mysql_init(NULL);
+    if (!conn) {
         abort(); // only out of memory
     }
+    for (size_t i = 0; i < sizeof plugins / sizeof *plugins; i++) {
+        (void)mysql_load_plugin(conn, plugins[i], AUTHENTICATION_PLUGIN, 0);
+    }
+    mysql_close(conn);
 }
 
 static unsigned whole_seconds(int64_t ms)
@@ -63,33 +76,49 @@ static void set_flag(MYSQL *conn, enum mysql_option option, bool on)
 }
 
 #ifdef MARIADB_PACKAGE_VERSION_ID
-static void set_tls_mode(MYSQL *conn, enum tls_mode mode)
+// MYSQL_OPT_SSL_ENFORCE alone does not keep a password from a server without TLS: see mydb_peer.h. In the other two modes
+// the fingerprint does, and stands for the check of the chain, which 3.4 leaves out together with that of the name.
+static struct err *set_tls_mode(MYSQL *conn, const struct target *target, const char *ca,
+                                const struct db_options *options)
 {
-    // verify-ca means no host name check; Connector/C has that only before 3.4, where the CA alone
-    // makes it check the chain. Later ones then check nothing, so with those it is verify-full.
-    const bool chain_only = mode == TLS_VERIFY_CA && mysql_get_client_version() < 30400;
+    const enum tls_mode mode = target->socket ? TLS_DISABLE : target->tls;
+    const bool peer = mode == TLS_REQUIRE || mode == TLS_VERIFY_CA;
     set_flag(conn, MYSQL_OPT_SSL_ENFORCE, mode != TLS_DISABLE);
-    set_flag(conn, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, verifies(mode) && !chain_only);
+    set_flag(conn, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, mode != TLS_DISABLE && !peer);
+    if (!peer) {
+        return NULL;
+    }
+    const char *digest =
+        mysql_get_client_version() < 30400 ? "SHA1" : "SHA256"; // all that it knows
+    char fingerprint[MYDB_FINGERPRINT_LEN];
+    TRY(mydb_peer_fingerprint(target, ca, options, digest, fingerprint));
+    mysql_optionsv(conn, MARIADB_OPT_SSL_FP, fingerprint);
+    return NULL;
 }
 #else
-static void set_tls_mode(MYSQL *conn, enum tls_mode mode)
+static struct err *set_tls_mode(MYSQL *conn, const struct target *target, const char *ca,
+                                const struct db_options *options)
 {
+    (void)ca;
+    (void)options;
+    const enum tls_mode mode = target->socket ? TLS_DISABLE : target->tls;
     unsigned value = SSL_MODE_VERIFY_IDENTITY;
     value = mode == TLS_VERIFY_CA ? SSL_MODE_VERIFY_CA : value;
     value = mode == TLS_REQUIRE ? SSL_MODE_REQUIRED : value;
     value = mode == TLS_DISABLE ? SSL_MODE_DISABLED : value;
     mysql_options(conn, MYSQL_OPT_SSL_MODE, &value);
+    return NULL;
 }
 #endif
 
-static struct err *set_tls(MYSQL *conn, const struct target *target)
+static struct err *set_tls(MYSQL *conn, const struct target *target,
+                           const struct db_options *options)
 {
-    set_tls_mode(conn, target->socket ? TLS_DISABLE : target->tls);
     if (target->socket || target->tls == TLS_DISABLE) {
-        return NULL;
+        return set_tls_mode(conn, target, NULL, options);
     }
+    const char *ca = target->ca_file ? target->ca_file : system_ca();
     if (verifies(target->tls)) {
-        const char *ca = target->ca_file ? target->ca_file : system_ca();
         if (!ca || access(ca, R_OK) != 0) {
             return err_new(
                 ERR_TERMINAL, REASON_TLS_VERIFICATION_FAILED,
@@ -104,7 +133,7 @@ static struct err *set_tls(MYSQL *conn, const struct target *target)
         mysql_options(conn, MYSQL_OPT_SSL_KEY,
                       target->key_file ? target->key_file : target->cert_file);
     }
-    return NULL;
+    return set_tls_mode(conn, target, ca, options);
 }
 
 // ---- the login ----------------------------------------------------------------------------------
@@ -139,8 +168,17 @@ static void set_options(MYSQL *conn, const struct target *target, const struct d
     mysql_options(conn, MYSQL_OPT_LOCAL_INFILE, &infile);
     mysql_options(conn, MYSQL_SET_CHARSET_NAME, "utf8mb4");
     const unsigned protocol = target->socket ? MYSQL_PROTOCOL_SOCKET : MYSQL_PROTOCOL_TCP;
-    mysql_options(conn, MYSQL_OPT_PROTOCOL, &protocol); // else "localhost" means the socket
+    mysql_options(conn, MYSQL_OPT_PROTOCOL, &protocol);    // else "localhost" means the socket
+    mysql_options(conn, MYSQL_PLUGIN_DIR, "/nonexistent"); // those that we want are loaded
     mysql_options4(conn, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", options->application);
+}
+
+// "Plugin NAME could not be loaded: ...": of a plugin that is not among ours, or is not installed.
+static const char *refused_plugin(const char *message)
+{
+    return str_starts(message, "Plugin ") && strstr(message, " could not be loaded")
+               ? message + strlen("Plugin ")
+               : NULL;
 }
 
 static struct err *login_error(MYSQL *conn, const struct target *target)
@@ -148,6 +186,14 @@ static struct err *login_error(MYSQL *conn, const struct target *target)
     const unsigned code = mysql_errno(conn);
     const struct mydb_error_class class = mydb_error_of_ours(code, mysql_error(conn));
     AUTO(free_auto) char *label = target_label(target);
+    const char *plugin = refused_plugin(mysql_error(conn));
+    if (plugin) {
+        return err_new(ERR_TERMINAL, REASON_ACCESS_DENIED,
+                       "%s asks for the password by authentication plugin '%.*s', which is not "
+                       "used because the server could read the password: give the user one of "
+                       "mysql_native_password, ed25519, parsec and caching_sha2_password",
+                       label, (int)strcspn(plugin, " "), plugin);
+    }
     if (str_eq(class.reason, REASON_TLS_VERIFICATION_FAILED)) {
         return err_new(class.kind, class.reason,
                        "no verified TLS connection to %s (give the server's CA, or another TLS "
@@ -162,7 +208,7 @@ static struct err *login(MYSQL *conn, const struct target *target, const struct 
 {
     const char *database = target->schema ? target->schema : target->database;
     set_options(conn, target, options);
-    TRY(set_tls(conn, target));
+    TRY(set_tls(conn, target, options));
     if (!mysql_real_connect(conn,
                             target->socket ? NULL
                             : target->host ? target->host
@@ -183,13 +229,9 @@ static struct err *login(MYSQL *conn, const struct target *target, const struct 
     return NULL;
 }
 
-struct err *mydb_dial(const struct target *target, const struct db_options *options, void **out)
+static struct err *dial_once(const struct target *target, const struct db_options *options,
+                             void **out)
 {
-    pthread_once(&library_once, library_start);
-    if (!target->schema && !target->database) {
-        return err_new(ERR_TERMINAL, REASON_INVALID_SPEC,
-                       "no database named: write mysql://host/DATABASE");
-    }
     MYSQL *conn = mysql_init(NULL);
     if (!conn) {
         abort(); // only out of memory
@@ -201,6 +243,21 @@ struct err *mydb_dial(const struct target *target, const struct db_options *opti
     }
     *out = conn;
     return NULL;
+}
+
+struct err *mydb_dial(const struct target *target, const struct db_options *options, void **out)
+{
+    pthread_once(&library_once, library_start);
+    if (!target->schema && !target->database) {
+        return err_new(ERR_TERMINAL, REASON_INVALID_SPEC,
+                       "no database named: write mysql://host/DATABASE");
+    }
+    struct err *e = dial_once(target, options, out);
+    if (e && str_eq(e->reason, REASON_TLS_VERIFICATION_FAILED) && mydb_peer_forget(target)) {
+        err_free(e); // the certificate that was kept may have been replaced since
+        e = dial_once(target, options, out);
+    }
+    return e;
 }
 
 // ---- the session --------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ openssl/        reconcile/base/hash.c reconcile/base/secret.c
 zlib.h          reconcile/base/hash.c reconcile/base/gzip.c
 libpq-fe.h      database/pg*.c
 mysql.h         database/my*.c
+openssl/        database/mydb_peer.c
 mysql/          database/my*.c
 git2.h          git/*.c
 git2/           git/*.c
