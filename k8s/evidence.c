@@ -19,11 +19,11 @@ static struct err *ask(struct k8s *k, const struct job_ref *job)
     return NULL;
 }
 
-struct err *evidence_seek(struct k8s *k, const char *plan_uid)
+struct err *evidence_seek(struct k8s *k, const char *plan_key)
 {
     AUTO(job_refs_done) struct job_refs refs = { 0 };
 
-    job_index_wordless(k->index, plan_uid, &refs);
+    job_index_wordless(k->index, plan_key, &refs);
     for (size_t i = 0; i < refs.count; i++) {
         TRY(ask(k, &refs.items[i]));
     }

@@ -22,6 +22,7 @@
 struct entry {
     struct entry *next; /* of the bucket */
     char *uid;
+    char *namespace_;       /* what wears the same labels or UIDs elsewhere is somebody else's */
     struct plan_jobs *plan; /* NULL: only pods of it are known, or it only wears our labels */
     char *database;
     int64_t attempt;
@@ -37,7 +38,7 @@ struct entry {
 
 struct plan_jobs {
     struct plan_jobs *next;
-    char *uid;
+    char *uid; /* "namespace/uid" */
     struct entry **items;
     size_t count, cap;
 };
@@ -90,7 +91,7 @@ static struct entry *find(const struct job_index *index, const char *uid)
     return e;
 }
 
-static struct entry *get(struct job_index *index, const char *uid)
+static struct entry *get(struct job_index *index, const char *uid, const char *namespace_)
 {
     struct entry *e = find(index, uid);
 
@@ -98,6 +99,7 @@ static struct entry *get(struct job_index *index, const char *uid)
         struct entry **bucket = &index->jobs[hash(uid) % JOB_BUCKETS];
         e = mem_alloc(sizeof *e);
         e->uid = mem_strdup(uid);
+        e->namespace_ = mem_strdup(namespace_);
         e->pods = json_array();
         e->next = *bucket;
         *bucket = e;
@@ -186,6 +188,7 @@ static void leave(struct job_index *index, struct entry *e)
 static void entry_free(struct entry *e)
 {
     free(e->uid);
+    free(e->namespace_);
     free(e->database);
     json_free(e->job);
     json_free(e->pods);
@@ -299,16 +302,23 @@ void job_index_put_job(struct job_index *index, struct json *job)
         return;
     }
     pthread_mutex_lock(&index->lock);
-    struct entry *e = get(index, uid);
+    struct entry *e = get(index, uid, meta(job, "namespace"));
     index->orphans -= e->orphan;
     e->orphan = false;
+    if (!str_eq(e->namespace_,
+                meta(job, "namespace"))) { /* pods that came first and only claim to be of it */
+        mem_strset(&e->namespace_, meta(job, "namespace"));
+        json_free(e->pods);
+        e->pods = json_array();
+    }
     if (e->settled) {
         json_free(job);
     } else {
         json_free(e->job);
         e->job = job;
         if (!e->plan && job_read(job, NULL, 0, &seen)) {
-            join(index, e, label(job, LABEL_PLAN_UID), &seen);
+            AUTO(free_auto) char *plan = job_index_plan(e->namespace_, label(job, LABEL_PLAN_UID));
+            join(index, e, plan, &seen);
         }
         settle(e);
     }
@@ -331,11 +341,13 @@ void job_index_put_pod(struct job_index *index, struct json *pod)
         return;
     }
     if (!e) {
-        e = get(index, uid);
+        e = get(index, uid, meta(pod, "namespace"));
         e->orphan = true;
         index->orphans++;
     }
-    if (e->settled) {
+    if (!str_eq(e->namespace_, meta(pod, "namespace"))) {
+        json_free(pod);
+    } else if (e->settled) {
         job_read_words(pod, &e->over);
         json_free(pod);
     } else {
@@ -359,9 +371,9 @@ void job_index_drop_pod(struct job_index *index, const struct json *last)
 {
     pthread_mutex_lock(&index->lock);
     struct entry *e = find(index, job_of(last));
-    if (e && e->orphan) {
+    if (e && e->orphan && str_eq(e->namespace_, meta(last, "namespace"))) {
         forget(index, e); /* its Job went before it, or never was */
-    } else if (e && !e->settled) {
+    } else if (e && !e->settled && str_eq(e->namespace_, meta(last, "namespace"))) {
         if (e->job && job_read_terminated(last)) {
             put_pod(e, json_copy(last));
             settle(e);
@@ -413,11 +425,16 @@ static void list_database(struct entry *const *items, size_t count, int64_t now_
     }
 }
 
-void job_index_list(struct job_index *index, const char *plan_uid, int64_t now_ms,
+char *job_index_plan(const char *namespace_, const char *uid)
+{
+    return mem_printf("%s/%s", namespace_ ? namespace_ : "", uid ? uid : "");
+}
+
+void job_index_list(struct job_index *index, const char *plan_key, int64_t now_ms,
                     struct job_list *out)
 {
     pthread_mutex_lock(&index->lock);
-    const struct plan_jobs *plan = find_plan(index, plan_uid);
+    const struct plan_jobs *plan = find_plan(index, plan_key);
     for (size_t from = 0; plan && from < plan->count;) {
         size_t to = from + 1;
         while (to < plan->count && str_eq(plan->items[to]->database, plan->items[from]->database)) {
@@ -481,10 +498,10 @@ static void add_ref(const struct entry *e, struct job_refs *out)
                           .pod = mem_strdup(meta(json_first(e->pods), "uid")) };
 }
 
-void job_index_wordless(struct job_index *index, const char *plan_uid, struct job_refs *out)
+void job_index_wordless(struct job_index *index, const char *plan_key, struct job_refs *out)
 {
     pthread_mutex_lock(&index->lock);
-    const struct plan_jobs *plan = find_plan(index, plan_uid);
+    const struct plan_jobs *plan = find_plan(index, plan_key);
     for (size_t i = 0; plan && i < plan->count; i++) {
         const struct entry *e = plan->items[i];
         if (!e->settled && e->job && job_read_terminal(e->job)) {

@@ -23,9 +23,12 @@ void job_index_put_pod(struct job_index *index, struct json *pod);
 void job_index_drop_job(struct job_index *index, const struct json *last);
 void job_index_drop_pod(struct job_index *index, const struct json *last);
 
+/* The key of a plan: its namespace, and its UID as the label has it. Whoever may create Jobs in another namespace can
+ * give them our labels and the plan's UID. Owned. */
+char *job_index_plan(const char *namespace_, const char *uid);
 /* Adds the Jobs of a plan that count for a decision: those that are not over, and of each database the
  * newest attempt and the ended ones for the same commit and retry token. */
-void job_index_list(struct job_index *index, const char *plan_uid, int64_t now_ms,
+void job_index_list(struct job_index *index, const char *plan_key, int64_t now_ms,
                     struct job_list *out);
 /* Copies of Jobs whose end has not been seen, of one namespace or (NULL) all. An array, owned. */
 struct json *job_index_live(struct job_index *index, const char *namespace_);
@@ -42,7 +45,7 @@ struct job_refs {
 };
 void job_refs_done(struct job_refs *refs);
 /* Jobs of the plan that are over and whose runner was not seen to end: their pods are worth a question. */
-void job_index_wordless(struct job_index *index, const char *plan_uid, struct job_refs *out);
+void job_index_wordless(struct job_index *index, const char *plan_key, struct job_refs *out);
 /* The answer: pods of that Job, copied; whatever they say, it is not asked again. */
 void job_index_words(struct job_index *index, const char *job_uid, const struct json *pods);
 /* Jobs made before `since_ms` (UTC) that wait without anybody saying why, and that were not handed out

@@ -73,13 +73,15 @@ static void add_job(const struct json *object, const struct json *pods, struct j
     }
 }
 
-static struct err *list_watched(struct k8s *k, const char *plan_uid, struct job_list *out)
+static struct err *list_watched(struct k8s *k, const char *namespace_, const char *plan_uid,
+                                struct job_list *out)
 {
     AUTO(free_auto) char *value = k8s_label_value(plan_uid);
+    AUTO(free_auto) char *plan = job_index_plan(namespace_, value);
 
     TRY(catch_up(k));
-    TRY(evidence_seek(k, value));
-    job_index_list(k->index, value, clock_utc_ms(), out);
+    TRY(evidence_seek(k, plan));
+    job_index_list(k->index, plan, clock_utc_ms(), out);
     return NULL;
 }
 
@@ -107,7 +109,8 @@ struct err *k8s_jobs_list(void *self, const char *namespace_, const char *plan_u
 {
     struct k8s *k = self;
 
-    return k->owner ? list_watched(k, plan_uid, out) : list_asked(k, namespace_, plan_uid, out);
+    return k->owner ? list_watched(k, namespace_, plan_uid, out)
+                    : list_asked(k, namespace_, plan_uid, out);
 }
 
 /* ---- create ----------------------------------------------------------------------------------- */

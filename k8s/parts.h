@@ -95,7 +95,7 @@ struct err *k8s_jobs_live(struct k8s *k, const char *namespace_, struct json **o
 void k8s_jobs_written(struct k8s *k, const char *resource_version); /* NULL is fine */
 
 /* evidence.c: the last words of runners whose pods went before we saw their end. Asks once a Job. */
-struct err *evidence_seek(struct k8s *k, const char *plan_uid) ERR_MUST_USE;
+struct err *evidence_seek(struct k8s *k, const char *plan_key) ERR_MUST_USE;
 
 /* watched.c: what is kept of an object that a watch saw. Payload: the platform. */
 struct json *watched_plan(void *payload, struct json *object);

@@ -79,7 +79,7 @@ static char *listed(struct job_index *index)
     AUTO(job_list_done) struct job_list list = { 0 };
     struct buf text = BUF(65536);
 
-    job_index_list(index, PLAN, clock_utc_ms(), &list);
+    job_index_list(index, "ns/" PLAN, clock_utc_ms(), &list);
     for (size_t i = 0; i < list.count; i++) {
         const struct job *j = &list.items[i];
         buf_addf(&text, "%s%s-%d %s%s", i ? ", " : "", j->database, (int)j->attempt,
@@ -93,6 +93,33 @@ static char *listed(struct job_index *index)
         AUTO(free_auto) char *got_ = listed(index);                                                \
         cr_expect_str_eq(got_, want, "got \"%s\", want \"%s\"", got_, want);                       \
     } while (0)
+
+/* The same object as somebody else's: in another namespace. */
+static struct json *elsewhere(struct json *object)
+{
+    struct json *metadata = json_get_mut(object, "metadata");
+
+    json_set_string(metadata, "namespace", "other");
+    return object;
+}
+
+Test(job_index, what_wears_our_labels_in_another_namespace_is_not_ours)
+{
+    AUTO(free_index) struct job_index *index = job_index_new();
+
+    job_index_put_job(index, elsewhere(job("a", 7, "c1", "\"active\":1")));
+    EXPECT(index, "");
+    job_index_put_pod(index, elsewhere(ended_pod("b", 1)));
+    job_index_put_job(index, job("b", 1, "c1", "\"active\":1"));
+    EXPECT(index, "b-1 waiting");
+    job_index_put_pod(index, elsewhere(ended_pod("b", 1)));
+    EXPECT(index, "b-1 waiting");
+    job_index_put_pod(index, running_pod("b", 1));
+    job_index_drop_pod(index, elsewhere(ended_pod("b", 1)));
+    EXPECT(index, "b-1 running");
+    job_index_put_pod(index, ended_pod("b", 1));
+    EXPECT(index, "b-1 ended result");
+}
 
 Test(job_index, events_come_in_any_order)
 {
@@ -161,14 +188,14 @@ Test(job_index, words_are_asked_for_once)
     job_index_put_job(index, job("b", 1, "c1", COMPLETE));
     job_index_put_job(index, job("c", 1, "c1", ""));
     job_index_put_pod(index, ended_pod("b", 1));
-    job_index_wordless(index, PLAN, &refs);
+    job_index_wordless(index, "ns/" PLAN, &refs);
     cr_assert_eq(refs.count, 1);
     cr_expect_str_eq(refs.items[0].uid, "a-1");
     cr_expect_str_eq(refs.items[0].namespace_, "ns");
     AUTO(json_free_auto) struct json *pods = json_array();
     json_push(pods, ended_pod("a", 1));
     job_index_words(index, "a-1", pods);
-    job_index_wordless(index, PLAN, &again);
+    job_index_wordless(index, "ns/" PLAN, &again);
     cr_expect_eq(again.count, 0);
     EXPECT(index, "a-1 ended result, b-1 ended result, c-1 waiting");
 }
@@ -244,7 +271,7 @@ Test(job_index, why_a_job_does_not_start)
     cr_expect_eq(soon.count, 0, "asked just now");
     cr_expect(job_index_explain(index, "a-1", "FailedCreate: exceeded quota"));
     cr_expect_not(job_index_explain(index, "a-1", "FailedCreate: exceeded quota"), "no news");
-    job_index_list(index, PLAN, now_ms, &list);
+    job_index_list(index, "ns/" PLAN, now_ms, &list);
     cr_expect_str_eq(list.items[0].waiting, "FailedCreate: exceeded quota");
     cr_expect_str_eq(list.items[1].waiting, "Unschedulable: no node");
     cr_expect_null(list.items[2].waiting);
