@@ -427,6 +427,29 @@ static const struct platform_ops local_ops = {
     .cancel_job = local_cancel_job,
 };
 
+/* Who else could write there would tell us what to run, and read the credentials of Jobs. */
+static struct err *check_private(const char *folder)
+{
+    struct stat st;
+
+    if (lstat(folder, &st) || !S_ISDIR(st.st_mode)) {
+        return err_new(ERR_TERMINAL, REASON_INVALID_SPEC, "%s is not a folder: remove it", folder);
+    }
+    if (st.st_uid != geteuid()) {
+        return err_new(ERR_TERMINAL, REASON_INVALID_SPEC,
+                       "%s belongs to user %ld and the controller runs as user %ld: run it as that "
+                       "user, or chown -R the folder",
+                       folder, (long)st.st_uid, (long)geteuid());
+    }
+    if (st.st_mode & 077) {
+        return err_new(
+            ERR_TERMINAL, REASON_INVALID_SPEC,
+            "%s may be used by others (mode %04o), and it holds credentials: chmod 700 %s", folder,
+            (unsigned)(st.st_mode & 07777), folder);
+    }
+    return NULL;
+}
+
 static struct err *lock_dir(struct local *l)
 {
     AUTO(free_auto) char *folder = mem_printf("%s/.sluice", l->dir);
@@ -434,6 +457,7 @@ static struct err *lock_dir(struct local *l)
     char pid[32] = "";
 
     TRY(file_mkdirs(folder, 0700));
+    TRY(check_private(folder));
     l->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (l->lock_fd < 0) {
         return err_new(ERR_TERMINAL, REASON_INVALID_SPEC, "could not open %s: %s", path,

@@ -54,6 +54,14 @@ run_expect "a second controller is refused with the first one's pid" 1 "pid $con
     "$SLUICE" controller --standalone "$PLANS" --metrics-addr=off --health-addr=off --hook-addr=off
 like "the state is nobody else's" "$(stat -c '%a %n' "$PLANS/.sluice" "$PLANS/.sluice/plans/default.one.json" | sed "s|$PLANS/||" | tr '\n' ' ')" \
     '^700 \.sluice 600 \.sluice/plans/default\.one\.json'
+mkdir -p foreign/.sluice
+chmod 755 foreign/.sluice
+standalone() { timeout 20 "$SLUICE" controller --standalone "$1" --metrics-addr=off --health-addr=off --hook-addr=off; }
+run_expect "a state that others may read is refused" 1 'foreign/.sluice may be used by others .mode 0755.*chmod 700' standalone foreign
+mv foreign/.sluice elsewhere
+chmod 700 elsewhere
+ln -s ../elsewhere foreign/.sluice
+run_expect "so is one that lies elsewhere" 1 'foreign/.sluice is not a folder' standalone foreign
 is "git ignores it" "$(cat "$PLANS/.sluice/.gitignore")" '*'
 
 plan two
