@@ -91,10 +91,56 @@ static struct json *copy_of(const struct json *object, const char *key)
     return member ? json_copy(member) : NULL;
 }
 
+/* Service meshes and injectors change a pod by its annotations: another image beside the runner, volumes of their choice. The
+ * Job has a login, so that whoever may edit plans may only ask to be left out. */
+static bool injects(const char *key)
+{
+    static const char *const domains[] = { "istio.io",
+                                           "linkerd.io",
+                                           "kuma.io",
+                                           "dapr.io",
+                                           "consul.hashicorp.com",
+                                           "vault.hashicorp.com",
+                                           "openservicemesh.io",
+                                           "appmesh.k8s.aws",
+                                           "opentelemetry.io",
+                                           "admission.datadoghq.com",
+                                           "k8s.v1.cni.cncf.io" };
+    size_t length = strcspn(key, "/");
+    for (size_t i = 0; key[length] && i < sizeof domains / sizeof *domains; i++) {
+        size_t n = strlen(domains[i]);
+        if (length >= n && memcmp(key + length - n, domains[i], n) == 0 &&
+            (length == n || key[length - n - 1] == '.')) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *check_additions(const struct json *o)
+{
+    const char *priority = json_get_string(o, "priorityClassName");
+    const struct json *annotations = json_get(o, "annotations");
+    for (const struct json *a = json_first(annotations); a; a = json_next(a)) {
+        const char *value = json_string(a);
+        if (injects(json_key(a)) && !str_eq(value, "false") && !str_eq(value, "disabled")) {
+            return "an annotation would change the pod by a service mesh or an injector: only "
+                   "\"false\" and \"disabled\" may be said to one";
+        }
+    }
+    return priority && str_starts(priority, "system-")
+               ? "priorityClassName: classes that begin with system- are the cluster's own"
+               : NULL;
+}
+
 /* Checked by now; kept as they stand. */
 static const char *keep_job(const struct json *o, void *base)
 {
     struct mplan_job *job = base;
+    const char *problem = check_additions(o);
+    if (problem) {
+        return problem;
+    }
     job->resources = copy_of(o, "resources");
     job->node_selector = copy_of(o, "nodeSelector");
     job->tolerations = copy_of(o, "tolerations");
