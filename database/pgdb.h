@@ -206,8 +206,14 @@ enum pgdb_part {
     PART_CONSTRAINTS,
     PART_VERIFY,
     PART_RESET,
+    PART_CLOSE,
     PART_ROWS,
     PART_COMMIT,
+};
+
+struct pgdb_outside {    /* intents of the statements that write outside of the transaction */
+    int64_t first, last; /* seq; 0: none */
+    size_t index;        /* of the first such statement */
 };
 
 struct pgdb_group { /* one file on its way */
@@ -223,6 +229,10 @@ struct pgdb_group { /* one file on its way */
     const char *after[PGDB_AFTER_VALUES];
     char *guard_sql, *rows_sql, *after_sql; /* texts, or names of prepared ones; owned */
     char *verify;                           /* the query of verify=, replaced; NULL: none; owned */
+    bool *skip; /* per statement: it wrote outside in an earlier attempt; owned */
+    struct pgdb_outside outside;
+    char *close_sql; /* NULL: no intents; owned */
+    const char *close[3];
 };
 
 struct pgdb_failure { /* the first error of a group */
@@ -236,6 +246,8 @@ void pgdb_failure_done(struct pgdb_failure *failure);
 /* Parses the file and fills everything behind the journal's head, which moves on. */
 struct err *pgdb_group_make(struct run *run, const struct apply_item *item, int32_t rank,
                             struct pgdb_group *out) ERR_MUST_USE;
+/* Before it is sent alone: intents of what it writes outside of its transaction. */
+struct err *pgdb_group_open(struct run *run, struct pgdb_group *group) ERR_MUST_USE;
 void pgdb_group_done(struct pgdb_group *group);
 /* The journal's head is again where it was before this group: it did not commit. */
 void pgdb_group_unwind(struct run *run, const struct pgdb_group *group);
@@ -274,6 +286,31 @@ struct err *pgdb_apply(struct run *run, const struct apply_list *list) ERR_MUST_
 struct pgdb_retry { /* of one file */
     int64_t since_ms, pause_ms;
 };
+/* ---- pgdb_outside.c: what a rollback does not take back (dblink, a program, a file) ---------- */
+
+/* skip[i]: statement i wrote outside in an earlier attempt, and is passed over. ChecksumMismatch: it was changed. */
+struct err *pgdb_outside_skip(const struct run *run, const struct migration *file,
+                              const struct script *script, bool *skip) ERR_MUST_USE;
+/* The row of such a statement, behind the journal's head. */
+void pgdb_outside_row(struct run *run, const struct migration *file, int32_t rank,
+                      const struct script *script, size_t index, enum journal_state state,
+                      struct journal_row *out);
+/* Commits an intent of each of them that is not skipped. */
+struct err *pgdb_outside_begin(struct run *run, const struct migration *file, int32_t rank,
+                               const struct script *script, const bool *skip,
+                               struct pgdb_outside *out) ERR_MUST_USE;
+/* Closes them; its values: history table, error code, message. Owned. */
+char *pgdb_outside_close_sql(const struct pgdb *pg, const struct pgdb_outside *o,
+                             enum journal_state state);
+/* The server has refused something: `e` says what is done about it, and the intents are closed. Returns e. */
+struct err *pgdb_outside_failed(struct run *run, const struct migration *file, int32_t rank,
+                                const struct script *script, const struct pgdb_outside *o,
+                                const char *sqlstate, struct err *e) ERR_MUST_USE;
+/* The connection is gone and nothing was committed: OutcomeUnknown, unless the next run can settle it. Takes e. */
+struct err *pgdb_outside_lost(struct run *run, const struct migration *file,
+                              const struct script *script, const struct pgdb_outside *o,
+                              struct err *e) ERR_MUST_USE;
+
 /* Does the file write what a rollback does not take back (dblink, a program)? */
 bool pgdb_script_leaves(const struct script *script);
 /* Such a file is not tried again by itself, unless its statement `statement` (from 1; 0: unknown) failed before it
@@ -291,6 +328,9 @@ struct err *pgdb_retry_wait(struct run *run, const struct migration *file, struc
 struct err *pgdb_steps_run(struct run *run, const struct apply_item *item,
                            const struct script *script) ERR_MUST_USE;
 struct err *pgdb_settle(struct run *run) ERR_MUST_USE;
+/* "path:line: statement STEP WHY; look at the database, then say `sluice resolve ...`" */
+struct err *pgdb_unknown(const struct run *run, const struct migration *file, int line, int step,
+                         const char *why) ERR_MUST_USE __attribute__((returns_nonnull));
 /* The row that counts for a step of the present attempt at this file; NULL: none. */
 const struct journal_row *pgdb_step_row(const struct journal *journal, const struct migration *file,
                                         int32_t step);

@@ -86,6 +86,7 @@ static const char *part_text(enum pgdb_part part)
         return "verify=";
     case PART_RESET:
         return "could not reset the session after the file";
+    case PART_CLOSE:
     case PART_ROWS:
         return "could not write the history row";
     case PART_COMMIT:

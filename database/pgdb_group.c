@@ -68,6 +68,10 @@ struct err *pgdb_group_make(struct run *run, const struct apply_item *item, int3
     if (file && file->directives.verify) {
         TRY(placeholders_verify(file, &run->placeholders, &out->verify));
     }
+    out->skip = mem_array(out->script.count + 1, sizeof *out->skip);
+    if (file) {
+        TRY(pgdb_outside_skip(run, file, &out->script, out->skip));
+    }
     out->unnamed = pg->prepared == 0 || pgdb_script_touches(&out->script);
     run->script = file ? &out->script : NULL;
     journal_row_prepare(run, file, rank, 0, NULL, JOURNAL_DONE, NULL, &out->row);
@@ -86,6 +90,27 @@ struct err *pgdb_group_make(struct run *run, const struct apply_item *item, int3
     return NULL;
 }
 
+struct err *pgdb_group_open(struct run *run, struct pgdb_group *group)
+{
+    const struct apply_item *item = group->item;
+    const int32_t rank = group->rank;
+    struct pgdb_outside outside = { 0 };
+    if (item->baseline_marker || !pgdb_script_leaves(&group->script)) {
+        return NULL;
+    }
+    pgdb_group_unwind(run, group);
+    TRY(pgdb_outside_begin(run, item->file, rank, &group->script, group->skip, &outside));
+    pgdb_group_done(group); // its rows come behind the intents now
+    TRY(pgdb_group_make(run, item, rank, group));
+    if (outside.first > 0) {
+        const struct pgdb *pg = pgdb_of(run->db);
+        group->outside = outside;
+        group->close_sql = pgdb_outside_close_sql(pg, &outside, JOURNAL_DONE);
+        group->close[0] = pg->base.table;
+    }
+    return NULL;
+}
+
 void pgdb_group_unwind(struct run *run, const struct pgdb_group *group)
 {
     run->seen.journal.head_seq = group->head_seq;
@@ -100,13 +125,15 @@ void pgdb_group_done(struct pgdb_group *group)
     free(group->rows_sql);
     free(group->after_sql);
     free(group->verify);
+    free(group->skip);
+    free(group->close_sql);
     *group = (struct pgdb_group){ 0 };
 }
 
 // ---- the commands -------------------------------------------------------------------------------
 
 struct layout { // numbers of commands
-    int statements, constraints, verify, resets, more;
+    int statements, constraints, verify, resets, more, close;
 };
 
 static struct layout layout_of(const struct pgdb_group *g)
@@ -120,13 +147,14 @@ static struct layout layout_of(const struct pgdb_group *g)
         .verify = g->item->file->directives.verify ? 1 : 0,
         .resets = COUNT(resets) + 1,
         .more = pgdb_script_touches(&g->script) ? COUNT(more_resets) : 0,
+        .close = g->close_sql ? 1 : 0,
     };
 }
 
 int pgdb_group_count(const struct pgdb_group *group)
 {
     const struct layout l = layout_of(group);
-    return 2 + l.statements + l.constraints + l.verify + l.resets + l.more + 2;
+    return 2 + l.statements + l.constraints + l.verify + l.resets + l.more + l.close + 2;
 }
 
 static enum pgdb_part our_own(const struct pgdb_group *g, enum pgdb_part part,
@@ -153,6 +181,9 @@ static enum pgdb_part our_own(const struct pgdb_group *g, enum pgdb_part part,
         break;
     case PART_VERIFY:
         *out = (struct pgdb_command){ .sql = g->verify };
+        break;
+    case PART_CLOSE:
+        *out = (struct pgdb_command){ g->close_sql, false, 3, g->close };
         break;
     case PART_COMMIT:
     case PART_STATEMENT:
@@ -198,7 +229,10 @@ enum pgdb_part pgdb_group_command(const struct pgdb_group *group, int index,
     if (i < l.resets) {
         return our_own(group, PART_RESET, out);
     }
-    return our_own(group, i == l.resets ? PART_ROWS : PART_COMMIT, out);
+    if (i < l.resets + l.close) {
+        return our_own(group, PART_CLOSE, out);
+    }
+    return our_own(group, i == l.resets + l.close ? PART_ROWS : PART_COMMIT, out);
 }
 
 bool pgdb_group_is_single(const struct pgdb_group *group)
@@ -207,8 +241,9 @@ bool pgdb_group_is_single(const struct pgdb_group *group)
         return false;
     }
     for (size_t i = 0; i < group->script.count; i++) {
-        if (group->script.statements[i].verb == VERB_COPY) {
-            return true; // COPY does not work in a pipeline
+        const struct statement *s = &group->script.statements[i];
+        if (s->verb == VERB_COPY || s->leaves_transaction) {
+            return true; // COPY does not work in a pipeline; an intent must be there before
         }
     }
     return group->item->file->directives.verify != NULL; // its value decides

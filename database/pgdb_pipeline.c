@@ -278,8 +278,11 @@ static struct err *after_failure(struct pipe *p, struct pgdb_group *group,
     const struct migration *file = file_at(p, p->done);
     struct err *e = pgdb_failure_err(p->run, group, failure);
     if (failure->fault.lost) {
+        const struct err *lost = e;
         e = resolve(p, e);
-        e = e && file ? pgdb_no_repeat(file, &group->script, 0, e) : e;
+        if (e && e == lost && file) { // nothing was committed
+            e = pgdb_outside_lost(p->run, file, &group->script, &group->outside, e);
+        }
         if (e) {
             tell_end(p, e);
         }
@@ -287,7 +290,12 @@ static struct err *after_failure(struct pipe *p, struct pgdb_group *group,
         return e;
     }
     pgdb_group_unwind(p->run, group);
-    e = file ? pgdb_no_repeat(file, &group->script, p->run->result->failed.statement, e) : e;
+    if (file) {
+        const bool begun = failure->part != PART_BEGIN && failure->part != PART_GUARD;
+        e = begun ? pgdb_no_repeat(file, &group->script, p->run->result->failed.statement, e) : e;
+        e = pgdb_outside_failed(p->run, file, group->rank, &group->script, &group->outside,
+                                failure->fault.sqlstate, e);
+    }
     e = pgdb_record_failed(p->run, file, group->rank, &group->script, &failure->fault, e);
     drop_flying(p);
     e = pgdb_retry_wait(p->run, file, &p->retry, e);
@@ -324,6 +332,11 @@ static struct err *run_single(struct pipe *p)
 {
     struct pgdb_group *group = group_at(p, 0);
     AUTO(pgdb_failure_done) struct pgdb_failure failure = { 0 };
+    struct err *unopened = pgdb_group_open(p->run, group);
+    if (unopened) {
+        pgdb_group_done(group);
+        return unopened;
+    }
     p->flying = 1; // for resolve() and drop_flying()
     p->pg->prepared = group->unnamed ? 0 : p->pg->prepared;
     tell_begin(p, &group->script);

@@ -6,17 +6,47 @@
 #include "reconcile/migration/script.h"
 #include "reconcile/model/reason.h"
 
-static struct err *unknown(struct run *run, const struct migration *file,
-                           const struct journal_row *row, const char *why)
+struct err *pgdb_unknown(const struct run *run, const struct migration *file, int line, int step,
+                         const char *why)
 {
     AUTO(free_auto) char *label = target_label(run->db->target);
     const bool versioned = version_set(&file->version);
     return err_new(ERR_TERMINAL, REASON_OUTCOME_UNKNOWN,
                    "%s:%d: statement %d %s; look at the database, then say `sluice resolve --url "
                    "'%s' %s '%s' --step %d --verdict applied|not-applied --reason TEXT`",
-                   file->path, row->line, row->step, why, label,
-                   versioned ? "--version" : "--description",
-                   versioned ? file->version.text : file->description, row->step);
+                   file->path, line, step, why, label, versioned ? "--version" : "--description",
+                   versioned ? file->version.text : file->description, step);
+}
+
+static struct err *unknown(const struct run *run, const struct migration *file,
+                           const struct journal_row *row, const char *why)
+{
+    return pgdb_unknown(run, file, row->line, row->step, why);
+}
+
+// Its transaction has not committed, so verify= is false of all that the file does inside; the file may do nothing else.
+static bool is_alone(const struct script *script)
+{
+    size_t steps = 0;
+    for (size_t i = 0; i < script->count; i++) {
+        steps += script->statements[i].class != STEP_SESSION;
+    }
+    return steps == 1;
+}
+
+static bool is_decided_by_false(const struct script *script, const struct journal_row *row)
+{
+    const bool last = (size_t)row->step == script->count;
+    const bool outside = script->statements[row->step - 1].leaves_transaction;
+    return script->transactional && outside ? is_alone(script) : last;
+}
+
+static const char *what_happened(const struct script *script, const struct journal_row *row)
+{
+    return script->statements[row->step - 1].leaves_transaction
+               ? "of an interrupted attempt writes outside of its transaction and may have done so "
+                 "(the transaction itself was rolled back)"
+               : "of an interrupted attempt may or may not have run";
 }
 
 static bool is_same_statement(const struct journal_row *row, const struct statement *s)
@@ -34,9 +64,8 @@ static struct err *judge_other(struct run *run, const struct migration *file,
     bool pass = false;
     if (!file->directives.verify) {
         *out = PROBE_AGAIN;
-        return file->directives.idempotent
-                   ? NULL
-                   : unknown(run, file, row, "of an interrupted attempt may or may not have run");
+        return file->directives.idempotent ? NULL
+                                           : unknown(run, file, row, what_happened(script, row));
     }
     TRY(pgdb_session_enter(run, file, script, script->count));
     struct err *e = pgdb_verify(run, file, &pass);
@@ -46,11 +75,13 @@ static struct err *judge_other(struct run *run, const struct migration *file,
         return e;
     }
     TRY(after);
-    if (!pass && (size_t)row->step < script->count) {
-        return unknown(
-            run, file, row,
-            "of an interrupted attempt may have run: its verify= is false, which statements behind "
-            "it may change");
+    if (!pass && !is_decided_by_false(script, row)) {
+        const bool outside = script->statements[row->step - 1].leaves_transaction;
+        return unknown(run, file, row,
+                       outside ? "of an interrupted attempt may have written outside: its verify= "
+                                 "is false, which other statements of the file may change"
+                               : "of an interrupted attempt may have run: its verify= is false, "
+                                 "which statements behind it may change");
     }
     *out = pass ? PROBE_DONE : PROBE_AGAIN;
     return NULL;

@@ -183,7 +183,8 @@ bool pgdb_single_run(struct run *run, const struct pgdb_group *group, struct pgd
         bool ok;
         if (failure->part == PART_STATEMENT) {
             failure->statement = statement;
-            ok = pgdb_run_statement(pg, &group->script.statements[statement], &failure->fault);
+            ok = group->skip[statement] ||
+                 pgdb_run_statement(pg, &group->script.statements[statement], &failure->fault);
         } else {
             ok = run_own(pg, &command, failure);
         }

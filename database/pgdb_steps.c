@@ -189,7 +189,7 @@ static struct err *begin(struct steps *p, size_t index)
 }
 
 // Constraints, reset, the step's row, COMMIT.
-static struct err *commit(struct steps *p, size_t index)
+static struct err *commit(struct steps *p, size_t index, const struct pgdb_outside *outside)
 {
     char lock_timeout[24];
     snprintf(lock_timeout, sizeof lock_timeout, "%lld",
@@ -201,44 +201,82 @@ static struct err *commit(struct steps *p, size_t index)
     AUTO(free_auto) char *after_sql = pgdb_after_sql(p->pg);
     AUTO(free_auto) char *journal_sql = pgdb_journal_sql(p->pg);
     const char *after[] = { lock_timeout, p->pg->name };
+    const bool open = outside->first > 0;
+    AUTO(free_auto) char *close_sql = pgdb_outside_close_sql(p->pg, outside, JOURNAL_DONE);
+    const char *close[] = { p->pg->base.table, NULL, NULL };
+    const struct pgdb_command closing = { close_sql, false, 3, close };
+    const struct pgdb_command insert = { journal_sql, false, PGDB_JOURNAL_VALUES, rows.values };
     const struct pgdb_command commands[] = {
         { .sql = "SET CONSTRAINTS ALL IMMEDIATE" },
         { .sql = "RESET SESSION AUTHORIZATION" },
         { .sql = "RESET ROLE" },
         { .sql = "RESET ALL" },
         { after_sql, false, PGDB_AFTER_VALUES, after },
-        { journal_sql, false, PGDB_JOURNAL_VALUES, rows.values },
+        open ? closing : insert,
         { .sql = "COMMIT" },
     };
     AUTO(pgdb_fault_done) struct pgdb_fault fault = { 0 };
     int failed = 0;
     if (pgdb_batch(p->pg, commands, 7, NULL, &fault, &failed)) {
-        journal_advance(p->run, &row);
+        if (!open) {
+            journal_advance(p->run, &row);
+        }
         return NULL;
     }
     return pgdb_statement_err(p->run, p->file, p->script, (int)index + 1, "", &fault);
+}
+
+// An intent goes before what a rollback does not take back.
+static struct err *open_outside(struct steps *p, size_t index, struct pgdb_outside *out)
+{
+    AUTO(journal_row_done) struct journal_row row = { 0 };
+    if (!p->script->statements[index].leaves_transaction) {
+        return NULL;
+    }
+    pgdb_outside_row(p->run, p->file, p->rank, p->script, index, JOURNAL_INTENT, &row);
+    TRY(pgdb_append(p->run, &row));
+    *out = (struct pgdb_outside){ row.seq, row.seq, index };
+    return NULL;
+}
+
+// One that leaves its transaction has failed: not again by itself if it was sent. A lost one is asked about next time.
+static struct err *outside_failed(struct steps *p, const struct pgdb_outside *outside, bool sent,
+                                  const struct pgdb_fault *fault, struct err *e)
+{
+    if (fault->lost || !p->pg->conn || PQstatus(p->pg->conn) == CONNECTION_BAD) {
+        return e;
+    }
+    e = sent ? pgdb_no_repeat(p->file, p->script, (int)outside->index + 1, e) : e;
+    return pgdb_outside_failed(p->run, p->file, p->rank, p->script, outside, fault->sqlstate, e);
+}
+
+// One try. *sent: the statement reached the server.
+static struct err *try_inside(struct steps *p, size_t index, const struct pgdb_outside *outside,
+                              bool *sent, struct pgdb_fault *fault)
+{
+    TRY(run_check(p->run));
+    TRY(begin(p, index));
+    *sent = true;
+    return pgdb_run_statement(p->pg, &p->script->statements[index], fault)
+               ? commit(p, index, outside)
+               : pgdb_statement_err(p->run, p->file, p->script, (int)index + 1, "", fault);
 }
 
 static struct err *run_inside(struct steps *p, size_t index)
 {
     struct pgdb_retry retry = { 0 };
     for (;;) {
-        TRY(run_check(p->run));
-        struct err *e = begin(p, index);
+        struct pgdb_outside outside = { 0 };
         AUTO(pgdb_fault_done) struct pgdb_fault fault = { 0 };
-        if (!e) {
-            e = pgdb_run_statement(p->pg, &p->script->statements[index], &fault)
-                    ? commit(p, index)
-                    : pgdb_statement_err(p->run, p->file, p->script, (int)index + 1, "", &fault);
-        }
+        bool sent = false;
+        TRY(open_outside(p, index, &outside));
+        struct err *e = try_inside(p, index, &outside, &sent, &fault);
         if (!e) {
             return NULL;
         }
         pgdb_rollback(p->pg);
-        e = p->script->statements[index].leaves_transaction
-                ? pgdb_no_repeat(p->file, p->script, fault.lost ? 0 : (int)index + 1, e)
-                : e;
-        e = pgdb_record_failed(p->run, p->file, p->rank, p->script, &fault, e);
+        e = outside.first > 0 ? outside_failed(p, &outside, sent, &fault, e)
+                              : pgdb_record_failed(p->run, p->file, p->rank, p->script, &fault, e);
         TRY(pgdb_retry_wait(p->run, p->file, &retry, e));
     }
 }

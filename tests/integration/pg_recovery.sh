@@ -176,6 +176,16 @@ recovers "one that nothing names any more" request 'insert into other' 'create t
 
 # ---- what a rollback does not take back --------------------------------------------------------------------------------
 
+# The connection is lost behind it: the run itself asks, unless the next one can settle it.
+outside="select pg_logical_emit_message(false, 'sluice', 'outside');"
+lost request 'alter table m' 'create table m (v int)' "$outside"$'\nalter table m add column z int;'
+like "a connection that is lost behind what was written outside" "$(<err)" \
+    'statement 1 writes outside of the transaction, and may have done so before the connection was lost.*--step 1 --verdict applied.not-applied.*\(OutcomeUnknown\)'
+run_expect "the next run asks, too" 8 'OutcomeUnknown' migrate
+lost request 'alter table m' 'create table m (v int)' $'-- sluice: idempotent=true\n'"$outside"$'\nalter table m add column z int;'
+like "idempotent=true: it is tried again" "$(<err)" 'DatabaseUnavailable'
+run_expect "and ends well" 0 '' migrate
+
 if [ "$(database=postgres q "select count(*) from pg_available_extensions where name = 'dblink'")" = 1 ]; then
     dblink() { # FILE
         fresh 'create table log (i int); create table m (v int); insert into m values (1)' "$1"
@@ -210,6 +220,82 @@ select dblink_disconnect('c');"
     run_expect "before it writes it may be tried again" 0 '' migrate
     is "once" "$(q 'select count(*) from log')" 1
     wait $holder
+    dblink ''
+    printf 'alter table m add column z int;\n%s\n' "${write//THIS/$database}" >sql/V2__file.sql
+    q 'begin; lock table m; select pg_sleep(6)' >/dev/null &
+    holder=$!
+    wait_for "and again" 10 m_locked
+    run_expect "if that ends before it writes" 2 'LockTimeout' migrate --lock-retry-for 0s
+    run_expect "the next run simply tries again" 0 '' migrate --lock-retry-for 20s
+    is "once, too" "$(q 'select count(*) from log')" 1
+    wait $holder
+
+    # killed HEAD TAIL: kill -9 while the file waits for a table behind what it wrote
+    killed() {
+        dblink ''
+        printf '%s%s\nalter table m add column z int;\n%s' "$1" "${write//THIS/$database}" "${2:-}" >sql/V2__file.sql
+        q 'begin; lock table m; select pg_sleep(60)' >/dev/null 2>&1 &
+        holder=$!
+        within 10 m_locked
+        "$SLUICE" migrate --url "$(db_uri pg "$database")" --dir sql --baseline-on-migrate >/dev/null 2>&1 </dev/null &
+        runner=$!
+        within 10 eval '[ "$(q "select count(*) from pg_locks where relation = '"'m'"'::regclass and not granted")" = 1 ]'
+        kill -9 $runner
+        wait $runner 2>/dev/null || true
+        q "select pg_terminate_backend(pid) from pg_stat_activity where query like '%pg_sleep(60)%' and datname = current_database() and pid <> pg_backend_pid()" >/dev/null
+        wait $holder 2>/dev/null || true
+        within 20 eval '[ "$(q "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and application_name like '"'sluice%'"'")" = 0 ]'
+    }
+    here() { q "select (select count(*) from log) || ' ' || (select count(*) from information_schema.columns where table_name = 'm' and column_name = 'z')"; }
+    resolve() { "$SLUICE" resolve --url "$(db_uri pg "$database")" --version 2 --step 2 --verdict "$1" --reason looked; }
+    for how in '' $'-- sluice: transaction=none\n'; do
+        name=${how:+outside of a transaction}
+        name=${name:-in a transaction}
+        killed "$how"
+        if [ -n "$how" ]; then # there the writing statement is a step of its own, and done
+            run_expect "$name: killed behind it, the file goes on" 0 '' migrate
+            is "$name: it is there once" "$(here)" '1 1'
+            continue
+        fi
+        is "$name: killed behind it" "$(here)" '1 0'
+        like "$name: info says so" "$("$SLUICE" info --url "$(db_uri pg "$database")" --dir sql)" 'V2__file.sql.*[Oo]utcome [Uu]nknown|[Oo]utcome [Uu]nknown.*'
+        for i in 1 2; do
+            run_expect "$name: a person is asked ($i)" 8 'V2__file.sql:2: statement 2 of an interrupted attempt writes outside of its transaction and may have done so.*sluice resolve.*--step 2 --verdict applied.not-applied.*\(OutcomeUnknown\)' migrate
+        done
+        is "$name: and nothing runs" "$(here)" '1 0'
+        run_expect "$name: it is there" 0 '' resolve applied
+        run_expect "$name: then the rest runs without it" 0 '' migrate
+        is "$name: once" "$(here)" '1 1'
+        run_expect "$name: no step is open" 0 '' "$SLUICE" validate --url "$(db_uri pg "$database")" --dir sql
+        killed "$how"
+        q 'delete from log'
+        run_expect "$name: it was taken back" 0 '' resolve not-applied
+        run_expect "$name: then it runs again" 0 '' migrate
+        is "$name: as a whole" "$(here)" '1 1'
+        killed "$how"
+        run_expect "$name: it is there, and was changed since" 0 '' resolve applied
+        sed -i 's/values (1)/values (2)/' sql/V2__file.sql
+        run_expect "$name: that is said" 6 'V2__file.sql:2:1: statement 2 was changed after an earlier attempt had applied it' migrate
+    done
+    killed $'-- sluice: idempotent=true\n'
+    run_expect "idempotent=true may run again" 0 '' migrate
+    is "and does" "$(here)" '2 1'
+    killed $'-- sluice: verify=SELECT exists (select from log)\n'
+    run_expect "verify= that is true settles it" 0 '' migrate
+    is "without a second time" "$(here)" '1 1'
+    killed $'-- sluice: verify=SELECT exists (select from information_schema.columns where table_name = \'m\' and column_name = \'z\')\n'
+    run_expect "verify= of what was rolled back does not" 8 'its verify= is false, which other statements of the file may change' migrate
+    is "nothing ran" "$(here)" '1 0'
+
+    # In a step of its own the answer is lost, or it is killed inside.
+    dblink $'-- sluice: transaction=none\nselect dblink_connect_u(\'c\', \'x\');'
+    printf '%s\n%s\n' '-- sluice: transaction=none' "do \$\$ begin perform dblink_connect_u('c', 'host=$SLUICE_TEST_PG_SOCKET dbname=$database user=app'); perform dblink_exec('c', 'insert into log values (1)'); end \$\$;" >sql/V2__file.sql
+    run_expect "DO outside of a transaction" 0 '' migrate
+    is "writes once" "$(q 'select count(*) from log')" 1
+    dblink ''
+    printf '%s\n' '-- sluice: transaction=none' "select count(dblink_exec(dblink_connect_u('c', 'host=$SLUICE_TEST_PG_SOCKET dbname=$database user=app')::text || '', 'x')) from m where false;" >sql/V2__file.sql
+    run_expect "a step that leaves its transaction" 0 '' migrate
+    is "is done, by its own row" "$(q "select step || step_class || state from sluice_journal where version = '2' and step > 0")" 1Xdone
 else
     skip "files that write outside of their transaction" "no dblink on this server"
 fi
