@@ -7,19 +7,13 @@
 #include "reconcile/migration/script.h"
 #include "reconcile/model/reason.h"
 
-static struct err *parse(const struct run *run, const struct migration *file, struct script *out)
-{
-    const struct identity *id = &run->db->identity;
-    return script_parse_on(id, file, &run->placeholders, out);
-}
-
 // Nothing begins before every file is known to be readable.
 static struct err *parse_all(const struct run *run, const struct apply_list *list)
 {
     for (size_t i = 0; i < list->count; i++) {
         AUTO(script_done) struct script script = { 0 };
         if (!list->items[i].baseline_marker) {
-            TRY(parse(run, list->items[i].file, &script));
+            TRY(mydb_parse(run, list->items[i].file, &script));
         }
     }
     return NULL;
@@ -139,7 +133,7 @@ static struct err *apply_file(struct run *run, const struct apply_item *item, in
                                            .item = item,
                                            .file = item->file,
                                            .started_ms = clock_mono_ms() };
-    TRY(parse(run, item->file, &f.script));
+    TRY(mydb_parse(run, item->file, &f.script));
     run->script = &f.script;
     if (progress && progress->file_begin) {
         progress->file_begin(progress->payload, f.file, index, count, (int)f.script.count);

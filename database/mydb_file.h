@@ -24,6 +24,9 @@ struct mydb_file {
 
 /* ---- mydb_progress.c ---------------------------------------------------------------------- */
 
+/* The file as its rows count its steps: those of an earlier version had one for each object of a DROP of several. */
+struct err *mydb_parse(const struct run *run, const struct migration *file, struct script *out)
+    ERR_MUST_USE;
 /* The newest row of each step that still counts for the file: after its last completion. `steps` has
  * room for count + 1 rows, [0] for the file's own. True: some row counts. Rows of steps beyond count:
  * *beyond is the first (ChecksumMismatch). */

@@ -5,6 +5,7 @@
 #include "reconcile/base/hash.h"
 #include "reconcile/base/mem.h"
 #include "reconcile/migration/parse.h"
+#include "reconcile/migration/script.h"
 #include "reconcile/model/reason.h"
 
 static bool history_is_of(const struct history_row *row, const struct migration *file)
@@ -68,6 +69,64 @@ bool mydb_progress_rows(const struct inspection *seen, const struct migration *f
     }
     return any;
 }
+
+// ---- steps as an earlier version has counted them -----------------------------------------------
+
+static bool has_list(const struct script *script)
+{
+    bool found = false;
+    for (size_t i = 0; i < script->count; i++) {
+        const struct statement *s = &script->statements[i];
+        found = found || (s->verb == VERB_DROP && s->class == STEP_ATOMIC && s->object_count > 1);
+    }
+    return found;
+}
+
+static bool is_part(const struct script *script, size_t index)
+{
+    const struct statement *s = &script->statements[index];
+    const bool before = index > 0 && s[-1].source_offset == s->source_offset;
+    const bool after = index + 1 < script->count && s[1].source_offset == s->source_offset;
+    return s->verb == VERB_DROP && (before || after);
+}
+
+// A row of one object, where the statement as a whole has several?
+static bool is_row_of_part(const struct journal_row *row, const struct statement *s)
+{
+    char hex[SHA256_HEX_LEN + 1];
+    hex_format(s->sha256, SHA256_LEN, hex);
+    AUTO(mydb_states_done) struct mydb_states states = { 0 };
+    return row && row->pre_state && str_eq(row->statement_sha256, hex) &&
+           mydb_states_parse(row->pre_state, &states) && states.count == 1;
+}
+
+struct err *mydb_parse(const struct run *run, const struct migration *file, struct script *out)
+{
+    const struct identity *id = &run->db->identity;
+    AUTO(script_done) struct script whole = { 0 }, split = { 0 };
+    TRY(script_parse_on(id, file, &run->placeholders, &whole));
+    bool parted = false;
+    if (has_list(&whole)) {
+        TRY(script_parse_split(id, file, &run->placeholders, &split));
+        AUTO(free_auto)
+        const struct journal_row **steps = mem_array(split.count + 1, sizeof *steps);
+        const struct journal_row *beyond = NULL;
+        mydb_progress_rows(&run->seen, file, split.count, steps, &beyond);
+        for (size_t i = 0; i < split.count; i++) {
+            parted = parted ||
+                     (is_part(&split, i) && is_row_of_part(steps[i + 1], &split.statements[i]));
+        }
+    }
+    *out = parted ? split : whole;
+    if (parted) {
+        split = (struct script){ 0 };
+    } else {
+        whole = (struct script){ 0 };
+    }
+    return NULL;
+}
+
+// ---- what is applied ----------------------------------------------------------------------------
 
 static bool is_complete(const struct journal_row *row)
 {

@@ -29,9 +29,7 @@ static void open_step_done(struct open_step *o)
 
 static void find_statement(struct open_step *o)
 {
-    const struct identity *id = &o->run->db->identity;
-    AUTO(err_free_auto) struct err *unreadable =
-        script_parse_on(id, o->file, &o->run->placeholders, &o->script);
+    AUTO(err_free_auto) struct err *unreadable = mydb_parse(o->run, o->file, &o->script);
     const size_t step = (size_t)o->row->step;
     if (unreadable || o->row->step < 1 || step > o->script.count) {
         return; // the file was changed since; apply() will say so if that matters

@@ -166,7 +166,7 @@ struct err *my_create(struct classify *x, struct cursor *c, struct statement *s)
     return head.or_replace ? unknown(s, verb) : NULL;
 }
 
-/* Every name of the list is dropped by itself: only one at a time is all or nothing. */
+/* Where every name of the list is dropped by itself only one at a time is all or nothing: script.c parts the list. */
 static struct err *drop_list(struct classify *x, struct cursor *c, const char *type,
                              struct statement *s)
 {

@@ -18,6 +18,7 @@ struct reading { /* one script_parse() */
     struct script *script;
     struct splitter splitter;
     struct control control;
+    bool split_drops;   /* a DROP of several objects is a step for each */
     struct position at; /* in the raw file; moves forward with the statements */
 };
 
@@ -174,7 +175,7 @@ static struct err *read_piece(struct reading *r, const struct piece *piece)
     if (s.verb == VERB_SET && s.class == STEP_SESSION) {
         add_mark(r->script, &s);
     }
-    if (x.span_count > 1) {
+    if (x.span_count > 1 && r->split_drops) {
         add_each_object(r, &s, &x);
     } else {
         (void)statement_add(r->script, s);
@@ -313,8 +314,15 @@ struct err *script_parse(enum engine engine, int32_t server_version, const struc
     return script_parse_on(&server, m, p, out);
 }
 
-struct err *script_parse_on(const struct identity *server, const struct migration *m,
-                            const struct placeholders *p, struct script *out)
+/* MySQL 8 drops all objects of a list or none. */
+static bool drops_one_by_one(const struct identity *server)
+{
+    return server->engine == ENGINE_MARIADB ||
+           (server->server_version > 0 && server->server_version < 80000);
+}
+
+static struct err *parse(const struct identity *server, const struct migration *m,
+                         const struct placeholders *p, bool split_drops, struct script *out)
 {
     struct script script = { 0 };
     TRY(placeholders_apply(m, p, &script));
@@ -324,6 +332,7 @@ struct err *script_parse_on(const struct identity *server, const struct migratio
         .script = &script,
         .splitter = splitter_make(server->engine, server->server_version, m, &script),
         .control = { .automatic = true },
+        .split_drops = split_drops,
         .at = POSITION_START,
     };
     struct lexer *lexer = &r.splitter.c.lx;
@@ -337,6 +346,18 @@ struct err *script_parse_on(const struct identity *server, const struct migratio
     }
     *out = script;
     return NULL;
+}
+
+struct err *script_parse_on(const struct identity *server, const struct migration *m,
+                            const struct placeholders *p, struct script *out)
+{
+    return parse(server, m, p, drops_one_by_one(server), out);
+}
+
+struct err *script_parse_split(const struct identity *server, const struct migration *m,
+                               const struct placeholders *p, struct script *out)
+{
+    return parse(server, m, p, true, out);
 }
 
 void script_locate(const struct script *script, const struct migration *m,

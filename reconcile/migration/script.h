@@ -13,7 +13,8 @@
  * MySQL/MariaDB. S SET USE PREPARE, LOCK/UNLOCK TABLES (to be skipped: a notice says so) · T DML · A DDL of
  * one object, judged by the fingerprints of `objects` · R ANALYZE, OPTIMIZE, GRANT, CREATE OR REPLACE
  * of a view or program, temporary tables, rebuilding ALTERs · X everything else. DROP TABLE, VIEW or
- * SEQUENCE of several objects becomes a statement for each, with the same sha256 and source range.
+ * SEQUENCE of several objects becomes a statement for each, with the same sha256 and source range, where the server drops
+ * them one by one: MariaDB, and MySQL before 8.
  * script->transactional is true when all are T or S. */
 #pragma once
 #include "reconcile/base/err.h"
@@ -40,6 +41,10 @@ struct err *script_parse_on(const struct identity *server, const struct migratio
     "a statement that is recorded by itself, in one transaction with other changes: if one of "    \
     "them failed, the others would stay; write COMMIT and START TRANSACTION where they may be "    \
     "parted, or make it a file of its own"
+
+/* The same with a statement for each object of such a DROP on every server, as earlier versions have counted steps. */
+struct err *script_parse_split(const struct identity *server, const struct migration *m,
+                               const struct placeholders *p, struct script *out) ERR_MUST_USE;
 
 /* MariaDB/MySQL: what the server would take back together must not be recorded in parts. Looks at the blocks of the
  * statements [from, to) that are not complete (NULL: none is); a block's changes must stand in one group, or in one

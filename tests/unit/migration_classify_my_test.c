@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* MySQL and MariaDB statements: class, direction and the objects that decide after a crash. */
 #include "migration_classify_support.h"
+#include "reconcile/model/history.h"
 
 #define S_ STEP_SESSION
 #define T_ STEP_TRANSACTIONAL
@@ -329,6 +330,41 @@ Test(classify_my, a_drop_of_several_is_a_step_for_each)
             free(objects);
         }
         script_done(&script);
+    }
+}
+
+Test(classify_my, where_the_server_drops_all_or_nothing_it_is_one_step)
+{
+    static const struct {
+        enum engine engine;
+        int32_t version;
+        bool whole;
+    } servers[] = {
+        { ENGINE_MYSQL, 90704, true },     { ENGINE_MYSQL, 80000, true },
+        { ENGINE_MYSQL, 0, true },         { ENGINE_MYSQL, 50744, false },
+        { ENGINE_MARIADB, 101119, false }, { ENGINE_MARIADB, 0, false },
+    };
+    const struct placeholders none = { .replacement = false };
+
+    for (size_t i = 0; i < COUNT_OF(drop_lists); i++) {
+        const char *text = drop_lists[i].text;
+        const struct migration m = support_migration("V1__x.sql", text, strlen(text));
+        for (size_t k = 0; k < COUNT_OF(servers); k++) {
+            struct script script = { 0 }, split = { 0 };
+            const struct identity server = { .engine = servers[k].engine,
+                                             .server_version = servers[k].version };
+            support_expect_ok(script_parse_on(&server, &m, &none, &script), text);
+            support_expect_ok(script_parse_split(&server, &m, &none, &split), text);
+            cr_expect_eq(script.count == 1, servers[k].whole, "%s: %zu", text, script.count);
+            cr_expect_gt(split.count, 1, "%s", text);
+            if (servers[k].whole) {
+                cr_expect_str_eq(script.statements[0].text, text);
+                cr_expect_eq(script.statements[0].class, STEP_ATOMIC);
+                cr_expect_eq(script.statements[0].object_count, split.count, "%s", text);
+            }
+            script_done(&script);
+            script_done(&split);
+        }
     }
 }
 
