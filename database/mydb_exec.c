@@ -87,15 +87,21 @@ static struct err *set_limits(struct mydb_file *f, int64_t lock_ms)
                                own >= 0 ? own : f->run->request->execution->statement_timeout_ms);
 }
 
-struct err *mydb_wait_often(struct mydb_file *f)
+static int64_t one_try(const struct mydb_file *f)
 {
     const int64_t own = f->file->directives.lock_timeout_ms;
-    return set_limits(f, own >= 0 ? own : f->run->request->execution->lock_timeout_ms);
+    return own >= 0 ? own : f->run->request->execution->lock_timeout_ms;
+}
+
+struct err *mydb_wait_often(struct mydb_file *f)
+{
+    return set_limits(f, one_try(f));
 }
 
 struct err *mydb_wait_once(struct mydb_file *f)
 {
-    return set_limits(f, f->run->request->execution->lock_retry_for_ms);
+    const int64_t one = one_try(f), all = f->run->request->execution->lock_retry_for_ms;
+    return set_limits(f, all > one ? all : one);
 }
 
 // ---- what the server takes ----------------------------------------------------------------------

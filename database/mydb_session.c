@@ -9,6 +9,7 @@
 #define NO_LIMIT "18446744073709551615"
 #define IDLE_TRANSACTION_S 60 // a stopped runner must not hold row locks for longer
 #define IDLE_SESSION_S 600
+#define LOCK_WAIT_MAX_S 31536000 // a year: more is not taken by the server
 
 static const char *isolation(const struct mydb *m)
 {
@@ -192,7 +193,7 @@ const char *mydb_session_schema(const struct mydb *m)
 struct err *mydb_session_limits(struct mydb *m, int64_t lock_ms, int64_t statement_ms)
 {
     int64_t lock_s = (lock_ms + 999) / 1000;
-    lock_s = lock_s < 1 ? 1 : lock_s > 3600 ? 3600 : lock_s;
+    lock_s = lock_s < 1 ? 1 : lock_s > LOCK_WAIT_MAX_S ? LOCK_WAIT_MAX_S : lock_s;
     const bool same_limit = m->session.statement_ms == statement_ms || !m->mariadb;
     m->session.statement_ms = statement_ms; // on MySQL the watchdog's
     if (m->session.lock_s == lock_s && same_limit) {

@@ -334,13 +334,6 @@ static struct err *write_intent(struct mydb_file *f, size_t index, int64_t *seq)
     return NULL;
 }
 
-// A lock wait that ends in 1205 or 1213 has done nothing if the statement takes its locks first.
-static bool locks_first(const struct statement *s)
-{
-    return s->class == STEP_ATOMIC || s->class == STEP_REPEATABLE ||
-           (s->verb != VERB_OTHER && s->verb != VERB_DML) || mydb_starts_with(s, "truncate");
-}
-
 struct err *mydb_give_up(struct mydb_file *f, size_t index, struct err *e)
 {
     if (f->script.statements[index].class == STEP_OTHER) {
@@ -349,9 +342,10 @@ struct err *mydb_give_up(struct mydb_file *f, size_t index, struct err *e)
     return e;
 }
 
+// What does not control itself commits before it begins and is all or nothing, or may be repeated: after a lock wait
+// that ends in 1205 or 1213 nothing of it has happened.
 static struct err *execute(struct mydb_file *f, size_t index, int64_t seq)
 {
-    const struct statement *s = &f->script.statements[index];
     struct mydb_patience patience;
     mydb_patience_init(f, &patience);
     for (;;) {
@@ -360,7 +354,7 @@ static struct err *execute(struct mydb_file *f, size_t index, int64_t seq)
         if (!code) {
             return NULL;
         }
-        if (!mydb_error_is_lock(code) || killed || !locks_first(s)) {
+        if (!mydb_error_is_lock(code) || killed) {
             struct err *e = mydb_statement_error(f, index, killed);
             return mydb_record_failure(f, index, seq, e);
         }

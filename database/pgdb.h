@@ -221,6 +221,7 @@ struct pgdb_group { /* one file on its way */
     struct script script; /* empty for the baseline marker */
     int32_t rank;
     bool unnamed; /* the file may drop our prepared statements */
+    bool once;    /* it waits once for its locks, as long as lockRetryFor */
     struct journal_row row;
     int64_t head_seq; /* the journal's head before `row` */
     char head_hash[SHA256_HEX_LEN + 1];
@@ -279,12 +280,14 @@ struct err *pgdb_statement_err(struct run *run, const struct migration *file,
 struct err *pgdb_record_failed(struct run *run, const struct migration *file, int32_t rank,
                                const struct script *script, const struct pgdb_fault *fault,
                                struct err *e) ERR_MUST_USE;
-int64_t pgdb_lock_timeout(const struct run *run, const struct migration *file);
+/* lock_timeout: lockTimeout of a try. once: what cannot be tried again waits once, as long as all tries together may. */
+int64_t pgdb_lock_limit(const struct run *run, const struct migration *file, bool once);
 int64_t pgdb_statement_timeout(const struct run *run, const struct migration *file);
 
 struct err *pgdb_apply(struct run *run, const struct apply_list *list) ERR_MUST_USE;
-struct pgdb_retry { /* of one file */
-    int64_t since_ms, pause_ms;
+struct pgdb_retry {   /* of one file */
+    int64_t since_ms; /* 0: from the first failure on */
+    int64_t pause_ms;
 };
 /* ---- pgdb_outside.c: what a rollback does not take back (dblink, a program, a file) ---------- */
 

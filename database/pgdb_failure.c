@@ -223,10 +223,8 @@ struct err *pgdb_retry_wait(struct run *run, const struct migration *file, struc
     if (!is_retryable(e)) {
         return e;
     }
-    if (retry->since_ms == 0) {
-        retry->since_ms = now;
-        retry->pause_ms = RETRY_FIRST_MS;
-    }
+    retry->since_ms = retry->since_ms > 0 ? retry->since_ms : now;
+    retry->pause_ms = retry->pause_ms > 0 ? retry->pause_ms : RETRY_FIRST_MS;
     const int64_t pause = jitter_ms(retry->pause_ms);
     if (now + pause - retry->since_ms > run->request->execution->lock_retry_for_ms) {
         return e;

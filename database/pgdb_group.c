@@ -14,10 +14,17 @@ static const char *const more_resets[] = { "CLOSE ALL", "UNLISTEN *", "DISCARD T
                                            "DEALLOCATE ALL" };
 #define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
 
-int64_t pgdb_lock_timeout(const struct run *run, const struct migration *file)
+static int64_t one_try(const struct run *run, const struct migration *file)
 {
     const int64_t own = file ? file->directives.lock_timeout_ms : -1;
     return own >= 0 ? own : run->request->execution->lock_timeout_ms;
+}
+
+int64_t pgdb_lock_limit(const struct run *run, const struct migration *file, bool once)
+{
+    const int64_t one = one_try(run, file);
+    const int64_t all = run->request->execution->lock_retry_for_ms;
+    return once && all > one ? all : one;
 }
 
 int64_t pgdb_statement_timeout(const struct run *run, const struct migration *file)
@@ -76,12 +83,9 @@ struct err *pgdb_group_make(struct run *run, const struct apply_item *item, int3
     run->script = file ? &out->script : NULL;
     journal_row_prepare(run, file, rank, 0, NULL, JOURNAL_DONE, NULL, &out->row);
     run->script = NULL;
-    // What may not be tried again waits once, as long as all tries together.
-    const int64_t lock_ms = pgdb_lock_timeout(run, file);
-    const int64_t all_ms = run->request->execution->lock_retry_for_ms;
-    const bool once = pgdb_script_leaves(&out->script) && all_ms > lock_ms;
-    pgdb_guard_fill(run, rank - 1, once ? all_ms : lock_ms, pgdb_statement_timeout(run, file),
-                    &out->guard);
+    out->once = pgdb_script_leaves(&out->script);
+    pgdb_guard_fill(run, rank - 1, pgdb_lock_limit(run, file, out->once),
+                    pgdb_statement_timeout(run, file), &out->guard);
     pgdb_rows_fill(run, &out->row, item, -1, &out->rows);
     out->after[0] = out->guard.lock_timeout;
     out->after[1] = pg->name;

@@ -297,6 +297,9 @@ static struct err *after_failure(struct pipe *p, struct pgdb_group *group,
                                 failure->fault.sqlstate, e);
     }
     e = pgdb_record_failed(p->run, file, group->rank, &group->script, &failure->fault, e);
+    if (group->once && p->retry.since_ms == 0) { // it has waited all the time already
+        p->retry.since_ms = p->since_ms;
+    }
     drop_flying(p);
     e = pgdb_retry_wait(p->run, file, &p->retry, e);
     if (e) {

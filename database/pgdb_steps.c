@@ -38,6 +38,17 @@ const struct journal_row *pgdb_step_row(const struct journal *journal, const str
     return NULL;
 }
 
+static bool may_retry(const struct statement *s)
+{
+    return s->class == STEP_NONTX || s->class == STEP_REPEATABLE;
+}
+
+// A second try could do twice what the first has done, or is not allowed to: CALL that committed, dblink.
+static bool waits_once(const struct statement *s)
+{
+    return s->leaves_transaction || (s->class != STEP_TRANSACTIONAL && !may_retry(s));
+}
+
 // ---- the session --------------------------------------------------------------------------------
 
 static const char reset_settings_sql[] =
@@ -77,7 +88,9 @@ struct err *pgdb_session_enter(struct run *run, const struct migration *file,
 {
     struct pgdb *pg = pgdb_of(run->db);
     char lock_timeout[24], statement_timeout[24];
-    snprintf(lock_timeout, sizeof lock_timeout, "%lld", (long long)pgdb_lock_timeout(run, file));
+    const bool once = index < script->count && waits_once(&script->statements[index]);
+    snprintf(lock_timeout, sizeof lock_timeout, "%lld",
+             (long long)pgdb_lock_limit(run, file, once));
     snprintf(statement_timeout, sizeof statement_timeout, "%lld",
              (long long)pgdb_statement_timeout(run, file));
     const char *values[] = { pg->search_path, lock_timeout, statement_timeout,
@@ -164,7 +177,8 @@ static struct err *begin(struct steps *p, size_t index)
     AUTO(free_auto) char *guard_sql = pgdb_guard_sql(p->pg);
     AUTO(free_auto) struct pgdb_command *commands = mem_array(index + 2, sizeof *commands);
     AUTO(free_auto) size_t *from = mem_array(index + 2, sizeof *from);
-    pgdb_guard_fill(p->run, p->rank - 1, pgdb_lock_timeout(p->run, p->file),
+    const bool once = waits_once(&p->script->statements[index]);
+    pgdb_guard_fill(p->run, p->rank - 1, pgdb_lock_limit(p->run, p->file, once),
                     pgdb_statement_timeout(p->run, p->file), &guard);
     int count = 0;
     commands[count++] = (struct pgdb_command){ .sql = "BEGIN ISOLATION LEVEL READ COMMITTED" };
@@ -192,8 +206,9 @@ static struct err *begin(struct steps *p, size_t index)
 static struct err *commit(struct steps *p, size_t index, const struct pgdb_outside *outside)
 {
     char lock_timeout[24];
+    const bool once = waits_once(&p->script->statements[index]);
     snprintf(lock_timeout, sizeof lock_timeout, "%lld",
-             (long long)pgdb_lock_timeout(p->run, p->file));
+             (long long)pgdb_lock_limit(p->run, p->file, once));
     AUTO(journal_row_done) struct journal_row row = { 0 };
     struct pgdb_rows rows = { 0 };
     make_row(p, (int32_t)index + 1, &p->script->statements[index], JOURNAL_DONE, NULL, &row);
@@ -264,7 +279,8 @@ static struct err *try_inside(struct steps *p, size_t index, const struct pgdb_o
 
 static struct err *run_inside(struct steps *p, size_t index)
 {
-    struct pgdb_retry retry = { 0 };
+    const bool once = waits_once(&p->script->statements[index]);
+    struct pgdb_retry retry = { .since_ms = once ? clock_mono_ms() : 0 };
     for (;;) {
         struct pgdb_outside outside = { 0 };
         AUTO(pgdb_fault_done) struct pgdb_fault fault = { 0 };
@@ -366,11 +382,6 @@ static struct err *run_once(struct steps *p, size_t index, const char *pre_state
     return leave(p, e);
 }
 
-static bool may_retry(const struct statement *s)
-{
-    return s->class == STEP_NONTX || s->class == STEP_REPEATABLE;
-}
-
 static bool is_failure(const struct err *e, const struct pgdb_fault *fault)
 {
     return str_eq(e->reason, REASON_MIGRATION_FAILED) && !fault->lost;
@@ -380,7 +391,7 @@ static struct err *run_outside(struct steps *p, size_t index, bool last)
 {
     const struct statement *s = &p->script->statements[index];
     AUTO(free_auto) char *pre_state = NULL;
-    struct pgdb_retry retry = { 0 };
+    struct pgdb_retry retry = { .since_ms = waits_once(s) ? clock_mono_ms() : 0 };
     int64_t seq = 0;
     struct err *before = probe_before(p, index, &pre_state);
     if (before) { // a SET of the file, perhaps
@@ -388,7 +399,7 @@ static struct err *run_outside(struct steps *p, size_t index, bool last)
         return pgdb_record_failed(p->run, p->file, p->rank, p->script, &none, before);
     }
     TRY(write_intent(p, index, pre_state, &seq));
-    p->pg->block_limit_ms = p->run->request->execution->lock_retry_for_ms;
+    p->pg->block_limit_ms = pgdb_lock_limit(p->run, p->file, true);
     for (;;) {
         AUTO(pgdb_fault_done) struct pgdb_fault fault = { 0 };
         bool spent = false, nothing_stayed = false;
