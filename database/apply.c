@@ -223,6 +223,21 @@ static struct err *check_scripts(const struct run *run, const struct apply_list 
     return NULL;
 }
 
+// Both are in the order of the plan.
+static bool holds_all(const struct apply_list *checked, const struct apply_list *list)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        while (at < checked->count && checked->items[at].file != list->items[i].file) {
+            at++;
+        }
+        if (at == checked->count && !list->items[i].baseline_marker) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static struct journal_mark settled(const struct run *run)
 {
     const struct migration_set *files = run->request->files;
@@ -256,14 +271,15 @@ static struct err *mark_settled(struct run *run, bool all_over)
 static struct err *apply_locked(struct run *run)
 {
     const struct apply_request *request = run->request;
-    AUTO(apply_list_done) struct apply_list list = { 0 };
+    AUTO(apply_list_done) struct apply_list list = { 0 }, checked = { 0 };
     TRY(request->decide(request->payload, &run->seen, false, &list));
     if (list.count == 0 && lease_is_ours(&run->seen.lease, &request->owner) &&
         !has_open_steps(run)) {
         return NULL;
     }
     TRY(check_scripts(run, &list));
-    apply_list_done(&list);
+    checked = list;
+    list = (struct apply_list){ 0 };
     run->settled = settled(run);
     TRY(run_lease(run));
     TRY(run_refresh(run)); // after the bump nobody of an older epoch can add a row
@@ -271,6 +287,9 @@ static struct err *apply_locked(struct run *run)
     TRY(request->decide(request->payload, &run->seen, true, &list));
     if (list.count == 0) {
         return NULL;
+    }
+    if (!holds_all(&checked, &list)) { // what was settled brought a file that nobody has read
+        TRY(check_scripts(run, &list));
     }
     const bool all_over = settled(run).seq == run->seen.journal.head_seq;
     const int64_t start = clock_mono_ms();

@@ -7,18 +7,6 @@
 #include "reconcile/migration/script.h"
 #include "reconcile/model/reason.h"
 
-// Nothing begins before every file is known to be readable.
-static struct err *parse_all(const struct run *run, const struct apply_list *list)
-{
-    for (size_t i = 0; i < list->count; i++) {
-        AUTO(script_done) struct script script = { 0 };
-        if (!list->items[i].baseline_marker) {
-            TRY(mydb_parse(run, list->items[i].file, &script));
-        }
-    }
-    return NULL;
-}
-
 // ---- the baseline marker ------------------------------------------------------------------------
 
 static struct err *apply_marker(struct run *run)
@@ -165,7 +153,6 @@ struct err *mydb_apply(struct run *run, const struct apply_list *list)
 {
     struct mydb *m = mydb_of(run->db);
     mydb_start_writing(run);
-    TRY(parse_all(run, list));
     TRY(mydb_watch_start(m, run->request->cancel));
     struct err *e = apply_items(run, list);
     // The last file, and the one before a failure, have happened whatever comes of the rest.
