@@ -38,6 +38,7 @@ struct mydb {
         [80]; /* "sluice <target8>/<epoch>/<nonce8>" with comment signs, in front of a statement */
     struct mydb_failure failure;
     int64_t affected;
+    int results; /* that mydb_send() threw away, before an error too */
 
     bool plain_identity; /* an older MariaDB without server_uid */
     bool has_lease;      /* the table was there when last looked at */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Statements to the server, their results and errors, and literals that need no escaping rules.
 #include <mysql.h>
-#include <ctype.h>
 #include <stdarg.h>
 #include "database/mydb.h"
 #include "reconcile/base/auto.h"
@@ -59,6 +58,7 @@ static unsigned discard(struct mydb *m)
     for (;;) {
         MYSQL_RES *result = mysql_use_result(m->conn);
         if (result) {
+            m->results++;
             while (mysql_fetch_row(result)) {
             }
             mysql_free_result(result);
@@ -79,6 +79,7 @@ static unsigned discard(struct mydb *m)
 
 unsigned mydb_send(struct mydb *m, const char *sql, size_t length)
 {
+    m->results = 0;
     if (!m->conn) {
         return no_connection(m);
     }
@@ -170,7 +171,7 @@ int64_t mydb_int64(const char *text, int64_t fallback)
 static bool is_plain(const char *text)
 {
     for (; *text; text++) {
-        if (!isalnum((unsigned char)*text) && !strchr(" _.,:;/+=-@()[]{}<>", *text)) {
+        if (*text < ' ' || *text > '~' || *text == '\'' || *text == '\\') {
             return false;
         }
     }

@@ -14,17 +14,26 @@ static void add_comma_text(struct buf *sql, const char *text)
     mydb_add_text(sql, text);
 }
 
-char *mydb_sql_journal(const struct mydb *m, const struct journal_row *row, int64_t elapsed_ms)
+char *mydb_sql_journal_head(const struct mydb *m)
 {
-    const char class[2] = { row->step_class, '\0' };
-    AUTO(buf_done) struct buf sql = BUF(MYDB_SQL_MAX);
+    AUTO(buf_done) struct buf sql = BUF(4096);
     buf_adds(&sql, "INSERT INTO ");
     mydb_add_table(&sql, m, "sluice_journal");
     buf_adds(&sql,
              " (history_table, seq, format_version, installed_rank, kind, version, description, "
              "script, step, line, statement_sha256, step_class, pre_state, post_state, state, "
              "verdict, git_commit, file_sha256, placeholders_hmac, epoch, attempt, retry_token, "
-             "session_id, error_code, message, started, finished, row_hash) VALUES (");
+             "session_id, error_code, message, started, finished, row_hash) VALUES ");
+    return buf_take(&sql);
+}
+
+char *mydb_sql_journal(const struct mydb *m, const struct journal_row *row, int64_t elapsed_ms)
+{
+    const char class[2] = { row->step_class, '\0' };
+    AUTO(free_auto) char *head = mydb_sql_journal_head(m);
+    AUTO(buf_done) struct buf sql = BUF(MYDB_SQL_MAX);
+    buf_adds(&sql, head);
+    buf_addc(&sql, '(');
     mydb_add_text(&sql, m->base.table);
     buf_addf(&sql, ", %" PRId64 ", %d, %" PRId32 ", '%s'", row->seq, DB_FORMAT, row->installed_rank,
              migration_kind_text(row->kind));

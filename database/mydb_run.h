@@ -58,6 +58,9 @@ enum {
  * are in, *resolved is set (NULL: DatabaseUnavailable is returned) and the session is a new one. */
 struct err *mydb_write(struct run *run, const struct strlist *sql, int flags, bool *resolved)
     ERR_MUST_USE;
+/* The rows, if any, and those that wait in a transaction of their own; then a fenced transaction is open for
+ * what comes next. DatabaseUnavailable: the connection was lost; the rows are in, or the error says why not. */
+struct err *mydb_write_begin(struct run *run, const struct strlist *sql) ERR_MUST_USE;
 void mydb_rollback(struct mydb *m);
 /* Reconnect, lock, bump the epoch, read: is the row that was the head when the COMMIT went out there? */
 struct err *mydb_resolve_commit(struct run *run, bool *committed) ERR_MUST_USE;
@@ -74,6 +77,8 @@ char *mydb_how_to_resolve(const struct migration *file, int32_t step);
  * history must be as this run left them. ERR_CONFLICT: they are not. */
 struct err *mydb_renew(struct run *run) ERR_MUST_USE;
 
+char *
+mydb_sql_journal_head(const struct mydb *m); /* what the text of each such row begins with; owned */
 char *mydb_sql_journal(const struct mydb *m, const struct journal_row *row, int64_t elapsed_ms);
 void mydb_add_seq(struct buf *sql, const struct mydb *m, int64_t seq); /* WHERE: that journal row */
 char *mydb_sql_close(const struct mydb *m, int64_t seq, enum journal_state state,

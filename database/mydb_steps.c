@@ -207,12 +207,14 @@ static struct err *abandon(struct mydb_file *f, struct err *e, bool *stays)
     return e;
 }
 
-// One try. *again: a lock was in the way and nothing of the group remains.
+// One try. *again: a lock was in the way and nothing of the group remains. The step before ended well: that is
+// recorded first, in a transaction of its own, since the group's may roll back.
 static struct err *try_group(struct mydb_file *f, struct group *g, struct mydb_patience *patience,
                              bool *again)
 {
-    const struct strlist none = { 0 };
-    TRY(mydb_write(f->run, &none, MYDB_BEGIN, NULL));
+    AUTO(strlist_done) struct strlist before = { 0 };
+    add_close(f, &before);
+    TRY(mydb_write_begin(f->run, &before));
     size_t failed = SIZE_MAX;
     bool stays = false;
     enum mydb_kill killed = MYDB_KILL_NONE;
@@ -246,14 +248,6 @@ static struct err *run_group(struct mydb_file *f, size_t from, size_t *next)
 {
     struct group g = find_group(f, from);
     *next = g.to;
-    // The step before ended well: that is recorded first, this transaction may roll back.
-    AUTO(strlist_done) struct strlist sql = { 0 };
-    add_close(f, &sql);
-    if (sql.count > 0) {
-        TRY(mydb_write(f->run, &sql, MYDB_BEGIN | MYDB_COMMIT, NULL));
-    }
-    TRY(mydb_flush(f->run));
-    TRY(mydb_session_gone(f));
     struct mydb_patience patience;
     mydb_patience_init(f, &patience);
     TRY(g.stateful ? mydb_wait_once(f) : mydb_wait_often(f));

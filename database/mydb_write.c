@@ -13,6 +13,9 @@
 #define RESOLVE_MS 60000 // for a server to come back and the old session to end
 #define RESOLVE_PAUSE_MS 200
 
+#define THEN_BEGIN                                                                                 \
+    4 // a flag of ours: after the COMMIT another transaction, in the same trip. MariaDB only
+
 #define FENCED_CODE 1644 // SIGNAL
 #define DUPLICATE_CODE 1062
 #define STALE_READ_CODE 1020 // MariaDB: a row changed since the snapshot, try again
@@ -95,10 +98,25 @@ static struct err *fail(struct run *run, const char *what)
 
 // ---- one transaction ----------------------------------------------------------------------------
 
+// Adds the next statement. Journal rows that follow each other are one INSERT: half of what a row costs is to read
+// the names of its columns.
+static void add_statement(const struct strlist *sql, const char *head, size_t *next,
+                          struct buf *out)
+{
+    const char *text = sql->items[(*next)++];
+    buf_adds(out, text);
+    while (str_starts(text, head) && *next < sql->count && str_starts(sql->items[*next], head) &&
+           out->len < BLOCK_BYTES) {
+        buf_adds(out, ", ");
+        buf_adds(out, sql->items[(*next)++] + strlen(head));
+    }
+}
+
 // MariaDB takes several statements as one compound statement: one trip, and no multi-statements.
 static struct err *send_blocks(struct run *run, const struct strlist *sql, int flags)
 {
     struct mydb *m = mydb_of(run->db);
+    AUTO(free_auto) char *head = mydb_sql_journal_head(m);
     AUTO(buf_done) struct buf block = BUF(MYDB_SQL_MAX);
     size_t next = 0;
     bool first = true;
@@ -109,11 +127,17 @@ static struct err *send_blocks(struct run *run, const struct strlist *sql, int f
             add_block_begin(&block, run);
         }
         while (next < sql->count && block.len < BLOCK_BYTES) {
-            buf_adds(&block, sql->items[next++]);
+            add_statement(sql, head, &next, &block);
             buf_adds(&block, "; ");
         }
         if (next == sql->count && (flags & MYDB_COMMIT)) {
             buf_adds(&block, "COMMIT; ");
+        }
+        if (next == sql->count && (flags & THEN_BEGIN)) {
+            buf_adds(&block,
+                     "SELECT 1; BEGIN "); // its result tells us that the COMMIT is behind us
+            add_block_begin(&block, run);
+            buf_adds(&block, "END; ");
         }
         buf_adds(&block, "END");
         TRY(buf_check(&block, REASON_INTERNAL, "the record of a step"));
@@ -144,8 +168,13 @@ static struct err *send_singly(struct run *run, const struct strlist *sql, int f
         TRY(mydb_exec(m, "begin a transaction", "START TRANSACTION"));
         TRY(check_fence(run));
     }
-    for (size_t i = 0; i < sql->count; i++) {
-        if (mydb_send(m, sql->items[i], strlen(sql->items[i]))) {
+    AUTO(free_auto) char *head = mydb_sql_journal_head(m);
+    AUTO(buf_done) struct buf text = BUF(MYDB_SQL_MAX);
+    for (size_t next = 0; next < sql->count;) {
+        buf_reset(&text);
+        add_statement(sql, head, &next, &text);
+        TRY(buf_check(&text, REASON_INTERNAL, "the record of a step"));
+        if (mydb_send(m, text.data, text.len)) {
             return fail(run, "record a step");
         }
     }
@@ -164,11 +193,13 @@ static struct err *write_once(struct run *run, const struct strlist *sql, int fl
 static bool may_repeat(const struct mydb *m, int flags)
 {
     const unsigned code = m->failure.code;
-    return flags == (MYDB_BEGIN | MYDB_COMMIT) &&
+    return (flags & (MYDB_BEGIN | MYDB_COMMIT)) == (MYDB_BEGIN | MYDB_COMMIT) &&
            (mydb_error_is_lock(code) || code == STALE_READ_CODE || code == INTERRUPTED_CODE);
 }
 
-static struct err *write_patiently(struct run *run, const struct strlist *sql, int flags)
+// *committed: the rows are in, even if a transaction behind them could not begin.
+static struct err *write_patiently(struct run *run, const struct strlist *sql, int flags,
+                                   bool *committed)
 {
     struct mydb *m = mydb_of(run->db);
     const int64_t end = clock_mono_ms() + run->request->execution->lock_retry_for_ms;
@@ -176,10 +207,12 @@ static struct err *write_patiently(struct run *run, const struct strlist *sql, i
     for (int64_t pause = RETRY_FIRST_MS;;
          pause = pause * 2 < RETRY_MAX_MS ? pause * 2 : RETRY_MAX_MS) {
         struct err *e = write_once(run, sql, flags);
+        *committed = (flags & MYDB_COMMIT) && (!e || ((flags & THEN_BEGIN) && m->results > 0));
         if (!e) {
             return NULL;
         }
-        const bool again = may_repeat(m, flags) && clock_mono_ms() < end && tries_left-- > 0;
+        const bool again =
+            !*committed && may_repeat(m, flags) && clock_mono_ms() < end && tries_left-- > 0;
         if (!mydb_lost(m)) {
             const struct mydb_failure kept = m->failure;
             mydb_rollback(m);
@@ -214,14 +247,14 @@ static void pending_applied(struct run *run)
     strlist_done(&m->pending.sql);
 }
 
-static struct err *send_all(struct run *run, const struct strlist *all, int flags)
+static struct err *send_all(struct run *run, const struct strlist *all, int flags, bool *committed)
 {
-    TRY(write_patiently(run, all, flags));
-    if (flags & MYDB_COMMIT) {
+    struct err *e = write_patiently(run, all, flags, committed);
+    if (*committed) {
         head_commit(run);
         pending_applied(run);
     }
-    return NULL;
+    return e;
 }
 
 // The connection went at a COMMIT. What did not arrive is sent again if it is ours alone: it records
@@ -240,7 +273,7 @@ static struct err *resolve(struct run *run, const struct strlist *all, int flags
     }
     if (!committed) {
         head_set(run, &sent);
-        e = send_all(run, all, flags);
+        e = send_all(run, all, flags, &committed);
     } else {
         pending_applied(run);
     }
@@ -252,16 +285,18 @@ struct err *mydb_write(struct run *run, const struct strlist *sql, int flags, bo
 {
     struct mydb *m = mydb_of(run->db);
     AUTO(strlist_done) struct strlist all = { 0 };
-    if (flags == (MYDB_BEGIN | MYDB_COMMIT)) {
+    const int whole = flags & (MYDB_BEGIN | MYDB_COMMIT);
+    bool committed = false;
+    if (whole == (MYDB_BEGIN | MYDB_COMMIT)) {
         pending_take(m, &all);
     }
     for (size_t i = 0; i < sql->count; i++) {
         strlist_add(&all, sql->items[i]);
     }
     const int generation = m->generation;
-    struct err *e = send_all(run, &all, flags);
-    if (e && mydb_lost(m) && (flags & MYDB_COMMIT)) {
-        e = resolve(run, &all, flags, e);
+    struct err *e = send_all(run, &all, flags, &committed);
+    if (e && mydb_lost(m) && (flags & MYDB_COMMIT) && !committed) {
+        e = resolve(run, &all, whole, e);
     }
     if (!e && m->generation != generation) {
         if (!resolved) {
@@ -273,6 +308,23 @@ struct err *mydb_write(struct run *run, const struct strlist *sql, int flags, bo
         *resolved = true;
     }
     return e;
+}
+
+struct err *mydb_write_begin(struct run *run, const struct strlist *sql)
+{
+    const struct mydb *m = mydb_of(run->db);
+    const struct strlist none = { 0 };
+    if (m->pending.set) {
+        head_set(run, &m->pending.head); // it may have been rewound after an error
+    }
+    if (sql->count == 0 && !m->pending.set) {
+        return mydb_write(run, &none, MYDB_BEGIN, NULL);
+    }
+    if (m->mariadb) {
+        return mydb_write(run, sql, MYDB_BEGIN | MYDB_COMMIT | THEN_BEGIN, NULL);
+    }
+    TRY(mydb_write(run, sql, MYDB_BEGIN | MYDB_COMMIT, NULL));
+    return mydb_write(run, &none, MYDB_BEGIN, NULL);
 }
 
 struct err *mydb_flush(struct run *run)
