@@ -54,6 +54,15 @@ rounds_of() { # WORK SETTING FILES
     printf '%s' "${SLUICE_BENCH_ROUNDS:-$rounds}"
 }
 
+# How many files there are at first: those that `one` adds must fit into sluice's limit of 10,000, too.
+start_of() { # FILES
+    local most=10000 setting
+    case " ${works[*]} " in
+    *' one '*) for setting in "${settings[@]}"; do most=$((most - $(rounds_of one "$setting" "$1"))); done ;;
+    esac
+    if [ "$1" -lt "$most" ]; then printf '%s' "$1"; else printf '%s' "$most"; fi
+}
+
 # ---- servers ----------------------------------------------------------------------------------
 
 # server_of ENGINE SETTING: its name for servers.sh.
@@ -258,7 +267,7 @@ printf '%-8s %-9s %-6s %6s  %-7s %6s %10s %7s %9s %7s %7s\n' '#engine' setting w
     ms ratio cpu_ms MiB trips
 for engine in "${engines[@]}"; do
     for size in "${sizes[@]}"; do
-        files_make "$size"
+        files_make "$(start_of "$size")"
         filled=()
         for work in "${works[@]}"; do
             if [ "$work" = instructions ]; then
