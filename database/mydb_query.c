@@ -201,11 +201,15 @@ void mydb_add_text(struct buf *sql, const char *text)
 void mydb_add_ident(struct buf *sql, const char *name)
 {
     buf_addc(sql, '`');
-    for (; *name; name++) {
-        if (*name == '`') {
-            buf_addc(sql, '`');
+    for (;;) {
+        const size_t plain = strcspn(name, "`");
+        buf_add(sql, name, plain);
+        name += plain;
+        if (*name == '\0') {
+            break;
         }
-        buf_addc(sql, *name);
+        buf_adds(sql, "``");
+        name++;
     }
     buf_addc(sql, '`');
 }

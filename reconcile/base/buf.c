@@ -57,10 +57,20 @@ void buf_addf(struct buf *b, const char *fmt, ...)
 {
     va_list args;
     va_list again;
+    /* Most texts fit into what is there, and are written in one go. */
+    const size_t room = b->data && !b->failed ? b->cap - b->len : 0;
     va_start(args, fmt);
     va_copy(again, args);
-    int length = vsnprintf(NULL, 0, fmt, args);
+    int length = vsnprintf(room ? b->data + b->len : NULL, room, fmt, args);
     va_end(args);
+    if (length >= 0 && (size_t)length < room && (size_t)length <= b->max - b->len) {
+        b->len += (size_t)length;
+        va_end(again);
+        return;
+    }
+    if (room) {
+        b->data[b->len] = '\0';
+    }
     if (length < 0) {
         b->failed = true;
     } else if (buf_room(b, (size_t)length)) {

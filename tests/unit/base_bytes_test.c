@@ -65,6 +65,7 @@ Test(bytes, a_buffer_refuses_what_passes_its_maximum)
     check_error("a reset buffer is whole again", buf_check(&b, "SourceTooLarge", "the file"), NULL);
     buf_addf(&b, "%s", "123456");
     cr_expect(b.failed && b.len == 0, "a formatted text is added whole or not at all");
+    check_text("nothing of it stays", buf_text(&b), "");
     buf_reset(&b);
     buf_adds(&b, "12345");
     AUTO(free_auto) char *taken = buf_take(&b);
@@ -72,6 +73,23 @@ Test(bytes, a_buffer_refuses_what_passes_its_maximum)
     cr_expect(b.len == 0 && b.max == 5);
     AUTO(free_auto) char *empty = buf_take(&b);
     check_text("empty", empty, "");
+}
+
+Test(bytes, a_formatted_text_goes_behind_what_is_there)
+{
+    AUTO(buf_done) struct buf b = BUF(1000);
+    size_t want = 0;
+    for (int width = 1; width < 60;
+         width++) { /* some fit into what is allocated, some do not, some just */
+        buf_addf(&b, "%*d", width, width % 10);
+        want += (size_t)width;
+        if (want > 1000) {
+            break;
+        }
+        cr_expect(!b.failed && b.len == want && strlen(b.data) == want, "width %d", width);
+        cr_expect_eq(b.data[want - 1], '0' + width % 10, "width %d", width);
+    }
+    cr_expect(b.failed && b.len == 990 && strlen(b.data) == 990);
 }
 
 Test(bytes, messages_are_one_printable_bounded_line)
