@@ -191,6 +191,10 @@ report() {
             for (i = 1; i <= rounds; i++) list[i] = value[i, program, column]
             return median(list, rounds)
         }
+        function least(program,    i, n) {
+            for (i = 1; i <= rounds; i++) if (i == 1 || value[i, program, 1] < n) n = value[i, program, 1]
+            return n
+        }
         function ratio(program,    i, list) {
             for (i = 1; i <= rounds; i++) list[i] = value[i, program, 1] / value[i, "loop", 1]
             return median(list, rounds)
@@ -204,9 +208,9 @@ report() {
             split(head, h, " ")
             for (p = 1; p <= programs; p++) {
                 trips = of(name[p], 4)
-                printf "%-8s %-9s %-6s %6d  %-7s %6d %10.1f %7.2f %9.1f %7.1f %7s\n", h[1], h[2], h[3], h[4],
-                    name[p], rounds, of(name[p], 1) / 1000, ratio(name[p]), of(name[p], 2) / 1000,
-                    of(name[p], 3) / 1024, trips ? trips : "-"
+                printf "%-8s %-9s %-6s %6d  %-7s %6d %10.1f %10.1f %7.2f %9.1f %7.1f %7s\n", h[1], h[2], h[3], h[4],
+                    name[p], rounds, of(name[p], 1) / 1000, least(name[p]) / 1000, ratio(name[p]),
+                    of(name[p], 2) / 1000, of(name[p], 3) / 1024, trips ? trips : "-"
             }
         }' "$SERVERS_DIR/rounds"
 }
@@ -263,8 +267,8 @@ servers_init
 files=$SERVERS_DIR/files
 say "$(date -u +%Y-%m-%d), $(nproc) cores, load $(cut -d' ' -f1 /proc/loadavg); programs: ${programs[*]}"
 say "$("$bin/sluice" version 2>/dev/null | head -n 1)"
-printf '%-8s %-9s %-6s %6s  %-7s %6s %10s %7s %9s %7s %7s\n' '#engine' setting work files program rounds \
-    ms ratio cpu_ms MiB trips
+printf '%-8s %-9s %-6s %6s  %-7s %6s %10s %10s %7s %9s %7s %7s\n' '#engine' setting work files program rounds \
+    ms min ratio cpu_ms MiB trips
 for engine in "${engines[@]}"; do
     for size in "${sizes[@]}"; do
         files_make "$(start_of "$size")"

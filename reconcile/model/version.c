@@ -102,6 +102,6 @@ bool version_same(const char *a, const char *b)
     /* 1 and 1.0, 7 and 07: only where a part begins or ends there are two forms of one. */
     bool inside = digit_count(a + i) > 0 && digit_count(b + i) > 0 && i > 0 && a[i - 1] >= '1' &&
                   a[i - 1] <= '9';
-    struct version x, y;
+    struct version x = { 0 }, y = { 0 };
     return !inside && version_parse(a, &x) && version_parse(b, &y) && version_compare(&x, &y) == 0;
 }
