@@ -95,6 +95,8 @@ void mydb_close(struct db *db);
 struct err *mydb_identify(struct db *db) ERR_MUST_USE;
 /* The expression that names the server: equal on every connection to the same one. */
 const char *mydb_server_expression(const struct mydb *m);
+const char *
+mydb_server_of(const struct identity *identity); /* its value on the session's server; borrowed */
 
 /* ---- mydb_query.c ------------------------------------------------------------------------- */
 

@@ -25,7 +25,7 @@ struct mydb_watch {
     const struct target *target;
     struct db_options options;
     char *server_sql; // "SELECT @@server_uid": must be the same server, ids mean nothing elsewhere
-    char *server;     // its answer on the session's own connection
+    char *server;     // its answer when the session was identified
     // under lock:
     bool stop, armed, cancelled, killing;
     int64_t id; // connection to kill
@@ -173,10 +173,7 @@ struct err *mydb_watch_start(struct mydb *m, const struct cancel *cancel)
     w->options = m->options;
     w->options.read_only = true; // with a read timeout: a KILL is answered at once
     w->server_sql = mem_printf("SELECT %s", mydb_server_expression(m));
-    AUTO(mydb_result_free_auto) struct mydb_result *result = NULL;
-    TRY(mydb_read(m, "identify the server", w->server_sql, &result));
-    char **row = mydb_next(result);
-    w->server = mem_strdup(row && row[0] ? row[0] : "");
+    w->server = mem_strdup(mydb_server_of(&m->base.identity));
     if (w->wake < 0 || pthread_create(&w->thread, NULL, watch_main, w) != 0) {
         return err_new(ERR_TRANSIENT, REASON_INTERNAL, "could not start the watchdog: %s",
                        strerror(errno));

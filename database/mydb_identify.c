@@ -16,6 +16,13 @@ const char *mydb_server_expression(const struct mydb *m)
     return m->mariadb ? "@@server_uid" : "@@server_uuid";
 }
 
+#define IDENTITY_HEAD "mysql:"
+
+const char *mydb_server_of(const struct identity *identity)
+{
+    return identity->server_identity + strlen(IDENTITY_HEAD);
+}
+
 // Columns of the one query.
 enum {
     C_VERSION,
@@ -130,7 +137,7 @@ struct err *mydb_identify(struct db *db)
         .engine = m->mariadb ? ENGINE_MARIADB : ENGINE_MYSQL,
         .server_version = m->version,
         .server_text = server_text(m, row[C_VERSION]),
-        .server_identity = mem_printf("mysql:%s", row[C_SERVER] ? row[C_SERVER] : ""),
+        .server_identity = mem_printf(IDENTITY_HEAD "%s", row[C_SERVER] ? row[C_SERVER] : ""),
         .user = mem_strdup(row[C_USER] ? row[C_USER] : ""),
         .database = mem_strdup(schema),
         .schema = mem_strdup(schema),

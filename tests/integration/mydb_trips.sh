@@ -61,6 +61,7 @@ costs "data after data: begin, statement, record" 'data data' data 3
 costs "data after DDL: the record of the DDL begins the transaction, too" 'ddl data' ddl 3
 costs "DDL and data in one file: likewise" both ddl 3
 trips ddl ddl
+is "the server is asked once who it is" "$(grep -c '@@server_uid' "$SLUICE_TEST_MARIADB_LOG")" 1
 is "the rows of a file's end and of the next one's begin are one INSERT" \
     "$(grep -c 'INSERT INTO.*sluice_journal.*INSERT INTO.*sluice_journal' "$SLUICE_TEST_MARIADB_LOG" || true)" 0
 is "and all of them are there" "$(q "select count(*) from sluice_journal where state = 'done' and step = 0")" $file
