@@ -236,8 +236,8 @@ static bool database_memory_equal(const struct database_status *x, const struct 
 {
     return str_eq(x->name, y->name) && str_eq(x->target, y->target) && x->head == y->head &&
            x->journal == y->journal && str_eq(x->tree, y->tree) &&
-           str_eq(x->verified, y->verified) && x->begun == y->begun && x->member == y->member &&
-           x->own == y->own && x->foreign == y->foreign &&
+           str_eq(x->verified, y->verified) && x->begun == y->begun && x->empty == y->empty &&
+           x->member == y->member && x->own == y->own && x->foreign == y->foreign &&
            counted_equal(x->outage_ms, y->outage_ms);
 }
 

@@ -61,7 +61,10 @@ struct database_status { /* strings owned */
                           as verified */
     char verified[17]; /* inputs that a finished roll-out found applied; "": none did */
     bool begun;        /* it got a Job, or took part in a wave with files run by hand, since then */
-    int32_t member;    /* frozen wave index while a roll-out is on; -1: none */
+    bool
+        empty; /* it was empty when this roll-out began, or when it came, and has got nothing since but
+                   from its Jobs: it proves nothing */
+    int32_t member; /* frozen wave index while a roll-out is on; -1: none */
     int32_t
         foreign; /* rank of the newest row that another tool wrote, as last seen; -1: not known */
     int32_t own; /* the wave that the spec selected it for, where it went first; -1: its own */

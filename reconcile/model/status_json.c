@@ -123,6 +123,9 @@ static struct json *format_database(const struct database_status *database, bool
     if (database->begun) {
         json_set_bool(object, "begun", true);
     }
+    if (database->empty) {
+        json_set_bool(object, "empty", true);
+    }
     if (database->member >= 0) {
         json_set_int64(object, "member", database->member);
     }
@@ -418,6 +421,7 @@ static void parse_database(const struct json *json, struct database_status *out)
     get_fixed(json, "tree", out->tree, sizeof out->tree);
     get_fixed(json, "verified", out->verified, sizeof out->verified);
     out->begun = json_bool(json_get(json, "begun"), false);
+    out->empty = json_bool(json_get(json, "empty"), false);
     out->member = get_int32(json, "member", -1);
     out->own = get_int32(json, "own", -1);
     out->foreign = get_int32(json, "foreign", -1);

@@ -44,29 +44,37 @@ static bool entry_due(const struct plan_entry *entry)
                            entry->state == STATE_OUTCOME_UNKNOWN || entry->state == STATE_FAILED);
 }
 
-size_t due_count(const struct plan *plan)
+/* Its actions are not all of it. */
+static bool by_entries(const struct rollout_standing *standing)
 {
-    size_t count = plan ? plan->action_count : 0;
-    if (!plan || !plan->waits_for) {
-        return count;
+    return standing->plan->waits_for || standing->refused;
+}
+
+size_t due_count(const struct rollout_standing *standing)
+{
+    const struct plan *plan = standing->plan;
+    size_t count = 0;
+    if (!plan || !by_entries(standing)) {
+        return plan ? plan->action_count : 0;
     }
-    count = 0;
     for (size_t i = 0; i < plan->entry_count; i++) {
         count += entry_due(&plan->entries[i]);
     }
-    return count > plan->action_count ? count : plan->action_count + 1;
+    bool one_more = plan->waits_for && count <= plan->action_count;
+    return one_more ? plan->action_count + 1 : count;
 }
 
 size_t due_ids(const struct rollout_standing *standing, uint64_t *out)
 {
     const struct plan *plan = standing->plan;
     size_t count = 0;
-    for (size_t i = 0; plan->waits_for && i < plan->entry_count; i++) {
+    bool all = by_entries(standing);
+    for (size_t i = 0; all && i < plan->entry_count; i++) {
         if (entry_due(&plan->entries[i])) {
             out[count++] = file_id(plan->entries[i].file);
         }
     }
-    for (size_t i = 0; !plan->waits_for && i < plan->action_count; i++) {
+    for (size_t i = 0; !all && i < plan->action_count; i++) {
         if (plan->actions[i].file) { /* the baseline marker is no file */
             out[count++] = file_id(plan->actions[i].file);
         }
@@ -80,7 +88,7 @@ int64_t rollout_left(const struct rollout_standing *standing)
     if (!standing->plan || standing->refused) {
         return INT64_MAX;
     }
-    return (int64_t)due_count(standing->plan);
+    return (int64_t)due_count(standing);
 }
 
 static int id_compare(const void *a, const void *b)
@@ -91,7 +99,7 @@ static int id_compare(const void *a, const void *b)
 
 static bool counts(const struct rollout_standing *standing)
 {
-    return !standing->empty && due_count(standing->plan) > 0;
+    return !standing->empty && due_count(standing) > 0;
 }
 
 void rollout_files_make(const struct rollout_standing *standings, size_t count,
@@ -99,7 +107,7 @@ void rollout_files_make(const struct rollout_standing *standings, size_t count,
 {
     size_t most = 0, found = 0;
     for (size_t i = 0; i < count; i++) {
-        most += counts(&standings[i]) ? due_count(standings[i].plan) + 1 : 0;
+        most += counts(&standings[i]) ? due_count(&standings[i]) + 1 : 0;
     }
     *out = (struct rollout_files){ .ids = mem_array(most + 1, sizeof *out->ids),
                                    .wants = mem_array(most + 1, sizeof *out->wants) };

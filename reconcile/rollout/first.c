@@ -9,9 +9,9 @@
 struct part {
     int32_t to;      /* its wave among the first ones; -1: none of them */
     int64_t left;    /* rollout_left() */
-    bool has_files;  /* to run */
+    bool has_files;  /* to run, and nothing is in their way */
     bool proves;     /* it has a file that others have pending */
-    bool marked;     /* it has begun, and answers */
+    bool marked;     /* it has begun, answers, and was not empty */
     bool got_some;   /* marked, and something of its set of trees */
     size_t *pending; /* what it is to get, its set of trees last; owned */
     size_t pending_count;
@@ -46,11 +46,12 @@ static size_t *indexes_of(const struct rollout_files *files, const uint64_t *ids
 static void part_make(const struct rollout_files *files, const struct rollout_standing *standing,
                       struct part *out)
 {
-    size_t due = due_count(standing->plan);
+    size_t due = due_count(standing);
     size_t entries = standing->plan ? standing->plan->entry_count : 0;
     AUTO(free_auto) uint64_t *ids = mem_array(due + entries + 1, sizeof *ids);
-    *out = (struct part){ .to = -1, .left = rollout_left(standing), .has_files = due > 0 };
-    out->marked = standing->begun && !standing->silent;
+    *out = (struct part){ .to = -1, .left = rollout_left(standing) };
+    out->has_files = due > 0 && !standing->refused;
+    out->marked = standing->begun && !standing->silent && !standing->empty;
     out->pending_count = due > 0 ? due_ids(standing, ids) : 0;
     out->pending = indexes_of(files, ids, &out->pending_count);
     for (size_t i = 0; i < entries; i++) {

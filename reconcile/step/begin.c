@@ -17,12 +17,12 @@ static void queue_commit(struct step *s, const char *commit)
 
 /* ---- memory of databases ----------------------------------------------------------------------- */
 
-/* Jobs of a catch-up carry nothing but what a finished roll-out has verified. */
+/* Jobs of a catch-up carry nothing but what a finished roll-out has verified, or go to an empty one: that
+ * it was empty is remembered by both marks. */
 void begin_mark(struct step *s, size_t index)
 {
-    if (!s->next->rollout.catch_up) {
-        s->next->databases[index].begun = true;
-    }
+    struct database_status *database = &s->next->databases[index];
+    database->begun = database->begun || database->empty || !s->next->rollout.catch_up;
 }
 
 void begin_note_end(struct step *s)
@@ -32,7 +32,7 @@ void begin_note_end(struct step *s)
         const char *inputs = s->seen->databases[i].inputs;
         (void)snprintf(database->verified, sizeof database->verified, "%s", inputs);
         (void)snprintf(database->tree, sizeof database->tree, "%s", inputs);
-        database->begun = false;
+        database->begun = database->empty = false;
         database->member = database->own = -1;
     }
 }
@@ -264,6 +264,18 @@ static char *why_anew(struct step *s, const char *newcomer)
 
 /* ---- coming to rest, beginning anew ------------------------------------------------------------ */
 
+/* The answer was an error, or none, but the platform may make that Job all the same. */
+static bool may_land(struct step *s, const struct database_view *view)
+{
+    const struct failure *create = &view->create;
+    int64_t left = STEP_CREATE_BOUND_MS - create->age_ms;
+    if (!create->reason || str_eq(create->reason, REASON_RUNNER_NOT_STARTED) || left <= 0) {
+        return false;
+    }
+    step_wake(s, left);
+    return true;
+}
+
 /* Nothing runs, and what ran has been looked at. */
 static bool at_rest(struct step *s)
 {
@@ -272,7 +284,8 @@ static bool at_rest(struct step *s)
         if (step_may_delete(&s->seen->databases[i].job)) {
             step_want(s, EFFECT_DELETE_JOB, i);
         }
-        rest = rest && !judged_live(&s->judged[i]) && s->judged[i].kind != J_STALE;
+        rest = rest && !judged_live(&s->judged[i]) && s->judged[i].kind != J_STALE &&
+               !may_land(s, &s->seen->databases[i]);
     }
     return rest && s->out->effect != EFFECT_RECORD_FAILURE;
 }
@@ -326,15 +339,23 @@ static void say_new_source(struct step *s)
     }
 }
 
-/* A newcomer is held to the files that it was compared with first. An empty one takes part in a catch-up,
- * and stays in it when it is empty no longer. */
+static bool is_silent(const struct step *s, size_t index)
+{
+    return s->judged[index].kind == J_UNREACHABLE;
+}
+
+/* A newcomer, and one that did not answer at the start, is held to the files that it was compared with
+ * first. An empty one takes part in a catch-up, and stays in it when it is empty no longer. */
 static void join_newcomers(struct step *s)
 {
     for (size_t i = 0; i < s->plan->database_count; i++) {
         struct database_status *database = &s->next->databases[i];
         const struct database_view *view = &s->seen->databases[i];
-        if (database->tree[0] == '\0' && view->plan) {
-            (void)snprintf(database->tree, sizeof database->tree, "%s", view->inputs);
+        if (view->plan && !is_silent(s, i)) {
+            if (database->tree[0] == '\0') {
+                (void)snprintf(database->tree, sizeof database->tree, "%s", view->inputs);
+            }
+            standing_note_empty(s, i);
         }
         if (database->member < 0 && s->next->rollout.catch_up && view->known && view->empty) {
             database->member = s->judged[i].member = s->waves.member[i] = 0;
@@ -418,21 +439,22 @@ static bool is_catch_up(const struct step *s)
     return !files || s->next->last_applied_commit[0] != '\0';
 }
 
-static bool is_silent(const struct step *s, size_t index)
+static bool has_begun(const struct rollout_standing *standing)
 {
-    return s->judged[index].kind == J_UNREACHABLE;
+    return standing->begun && !standing->empty;
 }
 
 /* Those who have begun, or else the first wave, must answer: who would prove the files? One that has been
  * silent for spec.timeout does not hold the others. True: nobody is waited for. */
-static bool first_answer(struct step *s, const struct tally *tally)
+static bool first_answer(struct step *s, const struct rollout_standing *standings,
+                         const struct tally *tally)
 {
     size_t begun = 0, answering = 0, awaited = 0;
     for (size_t i = 0; i < s->plan->database_count; i++) {
-        begun += s->next->databases[i].begun;
+        begun += has_begun(&standings[i]);
     }
     for (size_t i = 0; i < s->plan->database_count; i++) {
-        if (begun > 0 ? s->next->databases[i].begun : s->judged[i].member == 0) {
+        if (begun > 0 ? has_begun(&standings[i]) : s->judged[i].member == 0) {
             answering += !is_silent(s, i);
             awaited += is_silent(s, i) && !s->judged[i].timed_out;
         }
@@ -482,7 +504,7 @@ static void freeze_members(struct step *s, struct rollout_standing *standings)
         struct database_status *database = &s->next->databases[i];
         database->member = !rollout->catch_up ? s->waves.member[i] : takes_part(s, i) ? 0 : 1;
         s->judged[i].member = database->member;
-        bool unseen = standing_is_new(s, i) && !s->seen->databases[i].plan;
+        bool unseen = !s->seen->databases[i].plan || is_silent(s, i);
         (void)snprintf(database->tree, sizeof database->tree, "%s",
                        unseen ? "" : s->seen->databases[i].inputs);
     }
@@ -523,6 +545,7 @@ void begin_rollout(struct step *s, const struct tally *tally)
 {
     struct rollout_status *rollout = &s->next->rollout;
     step_waves(s);
+    standing_recall_empty(s);
     rollout->soak_since_ms = rollout->present ? rollout->soak_since_ms : 0;
     rollout->catch_up = is_catch_up(s);
     bool canary = !rollout->catch_up && s->plan->strategy == STRATEGY_CANARY;
@@ -534,7 +557,7 @@ void begin_rollout(struct step *s, const struct tally *tally)
     AUTO(free_auto) struct rollout_standing *standings = standing_make(s);
     if (canary) {
         standing_recall(s, standings);
-        if (!first_answer(s, tally)) {
+        if (!first_answer(s, standings, tally)) {
             return;
         }
     }

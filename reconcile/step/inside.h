@@ -54,8 +54,9 @@ struct step {
     struct judged *judged;      /* plan->database_count of them */
     char retry_token[65];       /* hex */
     char order[ROLLOUT_HASH_LEN + 1], source[ROLLOUT_HASH_LEN + 1]; /* of the spec; begin.c */
-    bool retry_new; /* the annotation differs from the last handled one */
-    bool spec_same; /* the last status described this spec */
+    bool retry_new;   /* the annotation differs from the last handled one */
+    bool retry_waits; /* as retry_new, but it counts only after looks that are under way */
+    bool spec_same;   /* the last status described this spec */
     bool suspended;
     const struct commit_view *commit; /* the one that databases are judged against; never NULL */
     int64_t delta_ms; /* monotonic time since the last decision of this process; 0: none */
@@ -144,6 +145,10 @@ void begin_note_end(struct step *s);           /* every database is up to date *
 
 /* ---- standing.c -------------------------------------------------------------------------------- */
 
+/* It was empty when the roll-out began, or when it came, and has got nothing since but from its Jobs. */
+bool standing_was_empty(const struct step *s, size_t index);
+void standing_recall_empty(struct step *s);             /* when one starts */
+void standing_note_empty(struct step *s, size_t index); /* while one is on; it has been looked at */
 /* One a database; owned. Where all are empty none proves less than another. */
 struct rollout_standing *standing_make(const struct step *s);
 /* An entry that nobody remembers (status lost, renamed, back again) has begun if its newest journal row
@@ -152,9 +157,10 @@ bool standing_has_begun(const struct step *s, size_t index, const struct rollout
                         const struct rollout_standing *standing);
 /* Nothing is remembered of what it got: no finished roll-out, and none of its own. */
 bool standing_is_new(const struct step *s, size_t index);
-/* Why the roll-out must begin anew for an entry that came since, or that did not answer at its start, and
- * that is compared for the first time: it has begun before, or it is to get, with others, what no first
- * wave proves. NULL: none such. Owned. */
+/* Why the roll-out must begin anew for an entry that came since, that did not answer at its start, or
+ * that was empty then, and that is compared for the first time as it is now: it, or one that has what it
+ * lacks, has begun before, or it is to get, with others, what no first wave proves. NULL: none such.
+ * Owned. */
 char *standing_newcomer(struct step *s);
 /* Marks those in standings and status. */
 void standing_recall(struct step *s, struct rollout_standing *standings);

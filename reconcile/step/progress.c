@@ -288,11 +288,13 @@ static void say_applying(struct step *s)
                         line ? line : ""));
 }
 
-/* Does one that went first serve this wave, or a later one, too? What it got by hand soaks there as well. */
-static bool serves_later(const struct step *s, int32_t wave)
+/* Does one that has its files already soak in this wave, or in a later one? It may have got them by hand:
+ * then that soak, too, counts from when they were found. */
+static bool soaks_later(const struct step *s, int32_t wave)
 {
     for (size_t i = 0; i < s->plan->database_count; i++) {
-        if (s->next->databases[i].own >= wave) {
+        bool there = s->judged[i].member >= wave && !judged_pending(&s->judged[i]);
+        if (there || s->next->databases[i].own >= wave) {
             return true;
         }
     }
@@ -305,7 +307,7 @@ static void pass_wave(struct step *s, const struct tally *tally)
     if ((size_t)rollout->wave_index + 1 < s->waves.count && !rollout->catch_up) {
         rollout->wave_index++;
         rollout->phase = PHASE_APPLYING;
-        if (!serves_later(s, rollout->wave_index)) {
+        if (!soaks_later(s, rollout->wave_index)) {
             rollout->soak_since_ms = 0;
         }
         gates_begin_wave(s);
@@ -339,7 +341,14 @@ static void decide_wave(struct step *s)
         say_applying(s);
         return;
     }
-    if (wave_verify(s)) {
+    if (!wave_verify(s)) {
+        return;
+    }
+    if (s->retry_waits) { /* it is for this wave, not for the next one */
+        step_say(s, SAY_PROGRESS, REASON_PROGRESSING,
+                 mem_printf("%.12s: wave %s is repeated once every database has been looked at",
+                            rollout->commit, s->waves.items[wave].name));
+    } else {
         pass_wave(s, &tally);
     }
 }

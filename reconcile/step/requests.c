@@ -66,6 +66,7 @@ static void handle_retry(struct step *s)
         return;
     }
     if (s->seen->retry_early) {
+        s->retry_waits = true;
         return; /* the end of a look is a change, so somebody comes back */
     }
     s->retry_new = true;

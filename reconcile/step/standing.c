@@ -16,6 +16,32 @@ static size_t waits_on(const struct step *s, const char *text)
     return SIZE_MAX;
 }
 
+bool standing_was_empty(const struct step *s, size_t index)
+{
+    const struct database_status *memory = &s->next->databases[index];
+    return memory->empty && memory->begun;
+}
+
+void standing_recall_empty(struct step *s)
+{
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        struct database_status *memory = &s->next->databases[i];
+        const struct database_view *view = &s->seen->databases[i];
+        bool now = view->known && view->empty && s->judged[i].kind != J_REFUSED;
+        bool same =
+            str_eq(memory->tree, view->inputs); /* of other files it is one like the others */
+        memory->empty = now || (memory->empty && same);
+    }
+}
+
+void standing_note_empty(struct step *s, size_t index)
+{
+    struct database_status *memory = &s->next->databases[index];
+    if (!memory->begun) {
+        memory->empty = s->seen->databases[index].empty;
+    }
+}
+
 struct rollout_standing *standing_make(const struct step *s)
 {
     size_t count = s->plan->database_count, full = 0;
@@ -29,7 +55,7 @@ struct rollout_standing *standing_make(const struct step *s)
             .waits_on = view->plan ? waits_on(s, view->plan->waits_for) : SIZE_MAX,
             .silent = silent,
             .refused = view->plan_error != NULL || s->judged[i].kind == J_REFUSED,
-            .empty = view->known && view->empty,
+            .empty = (view->known && view->empty) || standing_was_empty(s, i),
             .begun = s->next->databases[i].begun,
         };
         full += !standings[i].empty;
@@ -60,7 +86,8 @@ void standing_recall(struct step *s, struct rollout_standing *standings)
         const struct database_view *view = &s->seen->databases[i];
         standings[i].begun = standing_has_begun(s, i, &files, &standings[i]);
         bool found = standings[i].begun && !s->next->databases[i].begun;
-        if (found && !str_eq(view->newest_commit, s->commit->commit)) {
+        bool by_hand = view->head > 0 && view->foreign == view->head; /* the newest row */
+        if (found && (by_hand || !str_eq(view->newest_commit, s->commit->commit))) {
             step_soak_from_now(s, i); /* nobody knows when it got what it has */
         }
         s->next->databases[i].begun = standings[i].begun;
@@ -74,22 +101,26 @@ bool standing_is_new(const struct step *s, size_t index)
     return !memory->begun && memory->verified[0] == '\0';
 }
 
-/* Not compared since the roll-out that is on began. An empty one has nothing, and waits for its wave. */
+/* Not compared since the roll-out that is on began, or it was empty then, and a person has filled it. An
+ * empty one has nothing, and waits for its wave. */
 static bool came_late(const struct step *s, size_t index)
 {
     const struct database_view *view = &s->seen->databases[index];
-    return standing_is_new(s, index) && s->next->databases[index].tree[0] == '\0' && view->plan &&
-           !view->empty;
+    const struct database_status *memory = &s->next->databases[index];
+    bool late = memory->tree[0] == '\0' || memory->empty;
+    return late && !memory->begun && view->plan && !view->empty &&
+           s->judged[index].kind != J_UNREACHABLE;
 }
 
 static char *objection(struct step *s, const struct rollout_standing *standings, size_t index,
                        const struct rollout_files *files)
 {
     const char *name = s->plan->databases[index].name;
-    if (standing_has_begun(s, index, files, &standings[index])) {
+    if (standing_is_new(s, index) && standing_has_begun(s, index, files, &standings[index])) {
         return mem_printf("database %s has begun before", name);
     }
-    if (rollout_unproven(s->plan, standings, s->waves.member, s->next->rollout.lead, index)) {
+    if (came_late(s, index) &&
+        rollout_unproven(s->plan, standings, s->waves.member, s->next->rollout.lead, index)) {
         return mem_printf("database %s has come with files that no first wave has", name);
     }
     return NULL;
@@ -109,7 +140,7 @@ char *standing_newcomer(struct step *s)
     AUTO(free_auto) struct rollout_standing *standings = standing_make(s);
     rollout_files_make(standings, s->plan->database_count, &files);
     for (size_t i = 0; i < s->plan->database_count && !why; i++) {
-        why = came_late(s, i) ? objection(s, standings, i, &files) : NULL;
+        why = objection(s, standings, i, &files);
     }
     rollout_files_done(&files);
     return why;

@@ -252,4 +252,6 @@ bool step_resolved(const struct inspection *inspection, const struct resolve_ite
 #define ANNOTATION_FORCE_DELETE "sluice.dev/force-delete"
 
 #define STEP_DELETE_BOUND_MS (20 * 60 * 1000) /* grace period of a Job (5 min) + 15 min */
-#define STEP_FAILED_INSPECTIONS 3             /* after so many Ready is no longer kept */
+#define STEP_CREATE_BOUND_MS                                                                       \
+    (60 * 1000)                   /* after so long a request to make a Job has no effect any more */
+#define STEP_FAILED_INSPECTIONS 3 /* after so many Ready is no longer kept */

@@ -120,7 +120,8 @@ static bool judge_direction(const struct step *s, size_t index, struct judged *j
 {
     const struct database_view *view = &s->seen->databases[index];
     const struct database_status *before = &s->next->databases[index];
-    bool same = strncmp(before->target, view->target, 8) == 0; /* also one that is not ours yet */
+    /* One that was not ours yet had no id: nobody knows that it is another one. */
+    bool same = before->target[0] == '\0' || strncmp(before->target, view->target, 8) == 0;
     bool back = view->head < before->head || view->journal < before->journal;
     if (!same || !back || s->retry_new || accepted(s, index)) {
         return false;
@@ -141,6 +142,8 @@ bool judge_identity(struct step *s, size_t index, struct judged *judged)
     }
     const struct database_view *view = &s->seen->databases[index];
     struct database_status *memory = &s->next->databases[index];
+    bool other = memory->target[0] && strncmp(memory->target, view->target, 8) != 0;
+    memory->empty = memory->empty && !other; /* that was the one before */
     judged->by_hand = memory->foreign >= 0 && view->foreign > memory->foreign;
     (void)snprintf(memory->target, sizeof memory->target, "%.8s", view->target);
     memory->head = view->head;

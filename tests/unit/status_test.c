@@ -20,6 +20,7 @@ static void fill_database(struct database_status *d, const char *name)
         .tree = "0123456789abcdef",
         .verified = "1123456789abcdef",
         .begun = true,
+        .empty = true,
         .foreign = 3,
         .own = 2,
         .member = 1,
@@ -138,7 +139,7 @@ Test(status, format_is_pinned)
         "\"unreachable\":1,\"minVersion\":\"13\"},"
         "\"databases\":[{\"name\":\"orders\",\"state\":\"Failed\",\"version\":\"13\","
         "\"target\":\"1f0c2a9b\",\"head\":14,\"journal\":57,\"tree\":\"0123456789abcdef\","
-        "\"verified\":\"1123456789abcdef\",\"begun\":true,"
+        "\"verified\":\"1123456789abcdef\",\"begun\":true,\"empty\":true,"
         "\"member\":1,\"foreign\":3,\"own\":2,\"outage\":61,\"wave\":\"canary\",\"job\":\"shop-"
         "orders-0123456789-"
         "4\","
@@ -354,6 +355,7 @@ CHANGE(database_journal, s->databases[0].journal++)
 CHANGE(database_tree, s->databases[0].tree[0] = 'x')
 CHANGE(database_verified, s->databases[0].verified[0] = 'x')
 CHANGE(database_begun, s->databases[0].begun = false)
+CHANGE(database_empty, s->databases[0].empty = false)
 CHANGE(database_member, s->databases[0].member++)
 CHANGE(database_own, s->databases[0].own++)
 CHANGE(database_foreign, s->databases[0].foreign++)
@@ -440,6 +442,7 @@ static const struct change changes[] = {
     ROW(database_tree, true, false),
     ROW(database_verified, true, false),
     ROW(database_begun, true, false),
+    ROW(database_empty, true, false),
     ROW(database_member, true, false),
     ROW(database_own, true, false),
     ROW(database_foreign, true, false),

@@ -27,5 +27,8 @@ sluice_test(step_order_members_test
 sluice_test(step_order_catch_up_test
   SOURCES unit/step_order_catch_up_test.c unit/step_world.c unit/step_checks.c
   LINK sluice_step TIMEOUT 120)
+sluice_test(step_order_proof_test
+  SOURCES unit/step_order_proof_test.c unit/step_world.c unit/step_checks.c
+  LINK sluice_step TIMEOUT 120)
 sluice_test(step_order_walk_test
   SOURCES unit/step_order_walk_test.c unit/step_view.c unit/step_checks.c LINK sluice_step TIMEOUT 600)

@@ -554,6 +554,22 @@ static void owner_named(struct world *w, const char *rule)
     want_message(w, rule, CONDITION_STALLED, "belongs to plan shop/other, database orders");
 }
 
+/* It was not ours yet when it was looked at first, so it had no id. */
+static void regressed_without_id(struct world *w, const char *rule)
+{
+    settle_with(w, 3);
+    struct world_database *d = &w->databases[0];
+    w->status.databases[0].target[0] = '\0';
+    d->applied = d->head = 2;
+    d->effects[3] = 0;
+    d->next_look_ms = w->mono_ms;
+    world_settle(w, 10000);
+    world_push(w, 1, false);
+    world_settle(w, 60000);
+    want(w, rule, CONDITION_STALLED, "True HistoryRegressed");
+    want_applied(w, rule, "orders:2");
+}
+
 static void regressed(struct world *w, const char *rule)
 {
     settle_with(w, 3);
@@ -797,6 +813,7 @@ static const struct scene scenes[] = {
     { "a journal that went backwards is held, and can be accepted", 1, regressed_accepted },
     { "the owner of a database is named", 1, owner_named },
     { "a history that went backwards is held", 1, regressed },
+    { "also that of one without an id", 1, regressed_without_id },
     { "verdicts are recorded, then the token is handled", 1, verdict },
     { "a verdict that cannot be read is an event, not a hold", 1, bad_verdict },
     { "deletionPolicy Wait: the Job runs to its end, nothing starts", 2, deleted_wait },

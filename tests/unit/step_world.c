@@ -256,9 +256,12 @@ static void judge_plan(struct world *w, struct world_database *d, const struct w
         seen->failed_content == c->content[next] && strcmp(seen->failed_token, token) == 0) {
         d->plan_error = err_new(ERR_TERMINAL, REASON_MIGRATION_FAILED,
                                 "V%d__x.sql:3: 42P01 relation does not exist", next);
-        return;
     }
     list_files(d, c);
+    if (d->plan_error) { /* beside an error it has entries, and no actions */
+        d->plan.action_count = 0;
+        return;
+    }
     d->plan.waits_for = (char *)(uintptr_t)(d->plan.action_count > 0 ? d->waits_for : NULL);
     if (d->plan.waits_for) {
         d->plan.action_count = 0;
@@ -347,9 +350,9 @@ static void view_database(struct world *w, size_t index, int commit, int newest,
         tree_hash(w, &w->commits[commit], d->own_tree, view->inputs);
         if (view->known) {
             judge_plan(w, d, &w->commits[commit], token);
-            view->plan = d->plan_error ? NULL : &d->plan;
+            view->plan = &d->plan;
             view->plan_error = d->plan_error;
-            view->withdrawn = view->plan && newest != commit && newest >= 0 &&
+            view->withdrawn = !view->plan_error && newest != commit && newest >= 0 &&
                               w->fetched[newest] == FETCH_DONE && lacks_pending(w, d, commit);
         }
     }
