@@ -115,7 +115,8 @@ Test(job_index, what_wears_our_labels_in_another_namespace_is_not_ours)
     job_index_put_pod(index, elsewhere(ended_pod("b", 1)));
     EXPECT(index, "b-1 waiting");
     job_index_put_pod(index, running_pod("b", 1));
-    job_index_drop_pod(index, elsewhere(ended_pod("b", 1)));
+    AUTO(json_free_auto) struct json *gone = elsewhere(ended_pod("b", 1));
+    job_index_drop_pod(index, gone);
     EXPECT(index, "b-1 running");
     job_index_put_pod(index, ended_pod("b", 1));
     EXPECT(index, "b-1 ended result");
