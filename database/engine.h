@@ -135,6 +135,13 @@ bool journal_row_is_old_content(const struct journal_row *row, const struct migr
 struct journal_mark journal_settled(const struct inspection *seen,
                                     const struct migration_set *files);
 
+/* ---- egress.c ----------------------------------------------------------------------------- */
+
+/* Is the connected socket's other end one that is refused? ERR_TRANSIENT DatabaseUnavailable. */
+struct err *db_check_peer(const struct target *target, int fd) ERR_MUST_USE;
+/* The same of all addresses that the name has now: before a socket opens, and where a library logs in at once. */
+struct err *db_check_name(const struct target *target) ERR_MUST_USE;
+
 /* ---- prune.c -------------------------------------------------------------------------------- */
 
 /* One row: seq, row_hash, highest rank and number of the rows that may be deleted (docs/formats.md 1.4). `journal` is a

@@ -138,13 +138,17 @@ static struct err *set_tls(MYSQL *conn, const struct target *target,
 
 // ---- the login ----------------------------------------------------------------------------------
 
-static void set_socket_options(MYSQL *conn)
+static int socket_of(MYSQL *conn)
 {
 #ifdef MARIADB_PACKAGE_VERSION_ID
-    const int fd = (int)mysql_get_socket(conn);
+    return (int)mysql_get_socket(conn);
 #else
-    const int fd = (int)conn->net.fd;
+    return (int)conn->net.fd;
 #endif
+}
+
+static void set_socket_options(int fd)
+{
     // A long ALTER is silent for hours; a dead peer must still be noticed.
     const int on = 1, idle = KEEPALIVE_IDLE_S, interval = KEEPALIVE_INTERVAL_S;
     const int count = KEEPALIVE_COUNT, user = USER_TIMEOUT_MS;
@@ -207,6 +211,7 @@ static struct err *login_error(MYSQL *conn, const struct target *target)
 static struct err *login(MYSQL *conn, const struct target *target, const struct db_options *options)
 {
     const char *database = target->schema ? target->schema : target->database;
+    TRY(db_check_name(target));
     set_options(conn, target, options);
     TRY(set_tls(conn, target, options));
     if (!mysql_real_connect(conn,
@@ -224,7 +229,8 @@ static struct err *login(MYSQL *conn, const struct target *target, const struct 
                        tls_mode_text(target->tls == TLS_UNSET ? TLS_VERIFY_FULL : target->tls));
     }
     if (!target->socket) {
-        set_socket_options(conn);
+        TRY(db_check_peer(target, socket_of(conn)));
+        set_socket_options(socket_of(conn));
     }
     return NULL;
 }

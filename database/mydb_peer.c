@@ -259,6 +259,7 @@ static struct err *fetch(struct peer *p, const char *ca_file, const char *digest
                          char out[MYDB_FINGERPRINT_LEN])
 {
     TRY(connect_any(p));
+    TRY(db_check_peer(p->target, p->fd));
     TRY(read_greeting(p));
     TRY(ask_for_tls(p));
     TRY(start_tls(p, ca_file));

@@ -5,7 +5,7 @@
  * no TLS, or of who stands between and says so, it asks nothing more, and a password follows in clear. The one way that
  * makes it insist is a fingerprint to compare. So where the mode is not verify-full, the certificate is fetched first. */
 #pragma once
-#include "database/database.h"
+#include "database/engine.h"
 
 #define MYDB_FINGERPRINT_LEN 129 /* hex of up to 64 bytes, and the end */
 

@@ -116,6 +116,7 @@ static struct err *connect_start(const struct target *target, const struct db_op
                                  PGconn **out)
 {
     db_init();
+    TRY(db_check_name(target)); // before a packet goes there
     struct options o;
     fill_options(&o, target, options->application);
     const int64_t deadline = clock_mono_ms() + options->connect_timeout_ms;
@@ -137,6 +138,11 @@ static struct err *connect_start(const struct target *target, const struct db_op
                            cancelled ? REASON_INTERRUPTED : REASON_DATABASE_UNAVAILABLE,
                            "could not connect to %s: %s", label,
                            cancelled ? "interrupted" : "no answer in time");
+        }
+        struct err *refused = db_check_peer(target, PQsocket(conn)); // nothing has been sent yet
+        if (refused) {
+            PQfinish(conn);
+            return refused;
         }
         status = PQconnectPoll(conn);
     }

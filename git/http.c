@@ -6,6 +6,7 @@
 #include <git2/transport.h>
 #include <string.h>
 #include "git/remote.h"
+#include "reconcile/base/address.h"
 #include "reconcile/base/auto.h"
 #include "reconcile/base/buf.h"
 #include "reconcile/base/clock.h"
@@ -191,7 +192,7 @@ static curl_socket_t on_socket(void *payload, curlsocktype purpose, struct curl_
 {
     struct remote *remote = payload;
     (void)purpose;
-    if (remote_address_refused(&address->addr)) {
+    if (address_refused(&address->addr)) {
         (void)remote_fail(remote, remote_address_error(remote));
         return CURL_SOCKET_BAD;
     }

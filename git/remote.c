@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Callbacks, budgets and error texts of one contact with a git server. */
 #include "git/remote.h"
-#include <arpa/inet.h>
 #include <git2/errors.h>
 #include <git2/remote.h>
-#include <netinet/in.h>
 #include <string.h>
 #include "reconcile/base/auto.h"
 #include "reconcile/model/reason.h"
@@ -47,30 +45,11 @@ bool remote_count(struct remote *remote, int64_t bytes)
     return false;
 }
 
-/* Link-local addresses are where clouds keep machine credentials; no repository lives there. */
-bool remote_address_refused(const struct sockaddr *address)
-{
-    if (address->sa_family == AF_INET) {
-        struct sockaddr_in in;
-        memcpy(&in, address, sizeof in);
-        uint32_t ip = ntohl(in.sin_addr.s_addr);
-        return ip >> 16 == 0xa9feU || ip >> 28 == 0xeU || ip == 0;
-    }
-    if (address->sa_family == AF_INET6) {
-        struct sockaddr_in6 in;
-        memcpy(&in, address, sizeof in);
-        const uint8_t *b = in.sin6_addr.s6_addr;
-        bool mapped = IN6_IS_ADDR_V4MAPPED(&in.sin6_addr) && b[12] == 169 && b[13] == 254;
-        return mapped || IN6_IS_ADDR_LINKLOCAL(&in.sin6_addr) ||
-               IN6_IS_ADDR_MULTICAST(&in.sin6_addr) || IN6_IS_ADDR_UNSPECIFIED(&in.sin6_addr);
-    }
-    return true;
-}
-
 struct err *remote_address_error(const struct remote *remote)
 {
     return err_new(ERR_TRANSIENT, REASON_SOURCE_UNAVAILABLE,
-                   "host '%s' has a link-local, multicast or empty address, which is refused",
+                   "host '%s' has an address that is refused: link-local, of a cloud's "
+                   "metadata, multicast or empty",
                    remote->url.host);
 }
 

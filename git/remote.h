@@ -37,8 +37,7 @@ struct err *remote_error(struct remote *remote, int code) ERR_MUST_USE;
 /* Counts received bytes against limits.pack_bytes; false: remote->error is set. */
 bool remote_count(struct remote *remote, int64_t bytes);
 
-/* Link-local, multicast, unspecified: asked before a connection is made. */
-bool remote_address_refused(const struct sockaddr *address);
+/* Of an address that address_refused() told before a connection was made. */
 struct err *remote_address_error(const struct remote *remote) ERR_MUST_USE;
 
 /* http.c: the smart subtransport over libcurl. */

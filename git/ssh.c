@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include "git/known_hosts.h"
 #include "git/remote.h"
+#include "reconcile/base/address.h"
 #include "reconcile/base/auto.h"
 #include "reconcile/base/file.h"
 #include "reconcile/base/hash.h"
@@ -134,7 +135,7 @@ static struct err *check_addresses(const struct remote *remote)
     }
     bool refused = false;
     for (const struct addrinfo *at = list; at; at = at->ai_next) {
-        refused = refused || remote_address_refused(at->ai_addr);
+        refused = refused || address_refused(at->ai_addr);
     }
     freeaddrinfo(list);
     return refused ? remote_address_error(remote) : NULL;

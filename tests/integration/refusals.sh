@@ -131,6 +131,9 @@ for server in pg mariadb; do
         "$SLUICE" migrate --url "$(printf '%s' "$tcp" | sed 's#/shop#/nosuch#')" --dir sql
 done
 
+for url in 'postgresql://u:p@169.254.169.254/x' 'mariadb://u:p@169.254.169.254/x' 'mariadb://u:p@[::ffff:169.254.169.254]/x?ssl-mode=REQUIRED'; do
+    run_expect "${url%%:*}: nobody logs in where a cloud keeps its credentials" 9 'address that is refused.*DatabaseUnavailable' timeout 20 "$SLUICE" info --url "$url" --dir sql --connect-timeout 2s
+done
 run_expect "an unknown scheme in --url" 1 'must begin with postgresql' "$SLUICE" migrate --url oracle://x/y --dir sql
 run_expect "no --url" 1 '--url' "$SLUICE" migrate --dir sql
 run_expect "no files" 1 '--dir' "$SLUICE" migrate --url "$url"
