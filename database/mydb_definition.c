@@ -106,7 +106,7 @@ static const char *past_if(const char *p)
 }
 
 // "CONSTRAINT name", "DROP FOREIGN KEY name", "DROP CHECK name": where the name begins; NULL: no name stands here.
-static const char *constraint_name(const char *p)
+static const char *constraint_name(const char *p, struct my_quotes quotes)
 {
     static const char *const unnamed[] = { "foreign", "primary", "unique", "check", NULL };
     const char *at = past_word(p, "constraint");
@@ -118,25 +118,27 @@ static const char *constraint_name(const char *p)
     for (size_t i = 0; at && unnamed[i]; i++) {
         at = past_word(at, unnamed[i]) ? NULL : at;
     }
-    return at && (*at == '`' || is_word_char(*at)) ? at : NULL;
+    return at && (*at == '`' || (*at == '"' && quotes.ansi) || is_word_char(*at)) ? at : NULL;
 }
 
-char *mydb_prefix_constraints(const char *sql, const char *prefix)
+char *mydb_prefix_constraints(const char *sql, struct my_quotes quotes, const char *prefix)
 {
     AUTO(buf_done) struct buf out = BUF(SIZE_MAX / 2);
     for (const char *p = sql; *p;) {
         const char *start = p;
-        const char *name = p == sql || !is_word_char(p[-1]) ? constraint_name(p) : NULL;
+        const char *name = p == sql || !is_word_char(p[-1]) ? constraint_name(p, quotes) : NULL;
         if (name) {
-            const bool quoted = *name == '`';
+            const bool quoted = !is_word_char(*name);
             buf_add(&out, start, (size_t)(name - start));
-            buf_addf(&out, "%s%s", quoted ? "`" : "", prefix);
-            p = quoted ? skip_quoted(name) : name + 1;
+            buf_addf(&out, "%.*s%s", quoted ? 1 : 0, name, prefix);
+            p = quoted ? skip_quoted_as(name, quotes) : name + 1;
             buf_add(&out, name + quoted, (size_t)(p - name) - quoted);
             continue;
         }
         const char *blank = skip_space(p);
-        p = blank > p ? blank : *p == '\'' || *p == '"' || *p == '`' ? skip_quoted(p) : p + 1;
+        p = blank > p                              ? blank
+            : *p == '\'' || *p == '"' || *p == '`' ? skip_quoted_as(p, quotes)
+                                                   : p + 1;
         buf_add(&out, start, (size_t)(p - start));
     }
     return buf_take(&out);
@@ -168,7 +170,7 @@ static char *plain_head(const char *text, const char *end, const char *schema)
             p = blank;
             continue;
         }
-        if (*p != '`') {
+        if (*p != '`' && *p != '"') { // no string stands there
             buf_addc(&out, (char)tolower((unsigned char)*p));
         }
         p++;

@@ -136,7 +136,7 @@ static bool make_object(struct scratch *x, size_t i)
     if (!sql || !engine_is_plain(sql)) {
         return cannot(x, "the definition from before is not known");
     }
-    AUTO(free_auto) char *ours = mydb_prefix_constraints(sql, x->prefix);
+    AUTO(free_auto) char *ours = mydb_prefix_constraints(sql, (struct my_quotes){ 0 }, x->prefix);
     return run_on(x->ours, ours) || refused(x, x->ours, "the definition from before was refused");
 }
 
@@ -216,7 +216,7 @@ static bool apply_statement(struct scratch *x)
     if (copies_rows(x->s) && !strstr(x->now->items[0].definition, "ENGINE=InnoDB")) {
         return cannot(x, "a table without transactions may have a part of its rows");
     }
-    AUTO(free_auto) char *named = mydb_prefix_constraints(sql, x->prefix);
+    AUTO(free_auto) char *named = mydb_prefix_constraints(sql, x->s->quotes, x->prefix);
     AUTO(free_auto) char *ours = mem_printf("%s%s", named, copies_rows(x->s) ? "\nLIMIT 0" : "");
     return run_on(x->file, ours) || refused(x, x->file, "the statement was refused");
 }

@@ -44,14 +44,28 @@ bool mydb_grant_too_powerful(const char *grant)
 
 // ---- what a session carries from one statement to the next ---------------------------------------
 
+// The quoted name at p in lower case and back quotes.
+static const char *add_name(const char *p, struct my_quotes quotes, char *out, size_t *n)
+{
+    const char *end = skip_quoted_as(p, quotes);
+    for (const char *inside = p + 1; inside < end - 1; inside++) {
+        out[(*n)++] = (char)tolower((unsigned char)*inside);
+    }
+    out[(*n)++] = '`';
+    return end;
+}
+
 // The statement in lower case, without comments, with strings emptied. Owned.
 static char *skeleton(const struct statement *s)
 {
-    char *out = mem_alloc(s->text_length + 1);
+    char *out = mem_alloc(s->text_length + 3); // a name without its end gets one
     size_t n = 0;
     for (const char *p = s->text; *p;) {
-        if (*p == '\'' || *p == '"') {
-            p = skip_quoted(p);
+        if (*p == '`' || (*p == '"' && s->quotes.ansi)) {
+            out[n++] = '`';
+            p = add_name(p, s->quotes, out, &n);
+        } else if (*p == '\'' || *p == '"') {
+            p = skip_quoted_as(p, s->quotes);
             out[n++] = '\'';
         } else if (*p == '#' || (p[0] == '-' && p[1] == '-' && (uint8_t)p[2] <= ' ')) {
             p += strcspn(p, "\n");

@@ -68,7 +68,7 @@ char *mydb_name_parts(const char *quoted, char **schema);
  * names are quoted and qualified; the body must be the same text. */
 bool mydb_same_trigger(const char *a, const char *b, const char *schema);
 /* The statement with `prefix` in front of each constraint's name, which is the schema's and not the table's. */
-char *mydb_prefix_constraints(const char *sql, const char *prefix);
+char *mydb_prefix_constraints(const char *sql, struct my_quotes quotes, const char *prefix);
 
 /* ---- recovery ----------------------------------------------------------------------------- */
 

@@ -5,13 +5,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include "reconcile/model/migration.h"
 
 /* p is at an opening quote: past the closing one. Doubled quotes and backslashes stay inside. */
-static inline const char *skip_quoted(const char *p)
+static inline const char *skip_quoted_as(const char *p, struct my_quotes quotes)
 {
     const char quote = *p++;
+    const bool name = quote == '`' || (quote == '"' && quotes.ansi);
     for (; *p; p++) {
-        if (*p == '\\' && quote != '`' && p[1]) {
+        if (*p == '\\' && !name && !quotes.no_backslash && p[1]) {
             p++;
         } else if (*p == quote && p[1] == quote) {
             p++;
@@ -22,6 +24,12 @@ static inline const char *skip_quoted(const char *p)
     return p;
 }
 
+/* The same in what the server writes under our own settings. */
+static inline const char *skip_quoted(const char *p)
+{
+    return skip_quoted_as(p, (struct my_quotes){ 0 });
+}
+
 /* Behind blanks and comments. */
 static inline const char *skip_space(const char *p)
 {
@@ -30,7 +38,7 @@ static inline const char *skip_space(const char *p)
         if (p[0] == '/' && p[1] == '*' && p[2] != '!') {
             const char *end = strstr(p + 2, "*/");
             p = end ? end + 2 : p + strlen(p);
-        } else if (*p == '#' || (p[0] == '-' && p[1] == '-')) {
+        } else if (*p == '#' || (p[0] == '-' && p[1] == '-' && (uint8_t)p[2] <= ' ')) {
             p += strcspn(p, "\n");
         } else {
             return p;

@@ -56,6 +56,8 @@ static struct statement statement_make(struct reading *r, const struct piece *pi
         .text = mem_strndup(script->expanded + piece->code, piece->end - piece->code),
         .text_length = piece->end - piece->code,
         .expanded_offset = piece->code,
+        .quotes = { .no_backslash = !r->splitter.c.lx.backslash,
+                    .ansi = r->splitter.c.lx.ansi_quotes },
     };
     sha256(raw + start, end - start, s.sha256);
     if (piece->has_copy) {

@@ -109,6 +109,10 @@ struct statement {
         leaves_transaction; /* PostgreSQL: writes what a ROLLBACK does not take back (dblink, a program, a file) */
     bool sets_config; /* PostgreSQL: set_config() that is not written out as a SET would be */
     /* MariaDB/MySQL */
+    struct my_quotes {     /* how its text is read */
+        bool no_backslash; /* NO_BACKSLASH_ESCAPES */
+        bool ansi;         /* ANSI_QUOTES */
+    } quotes;
     int block;    /* the file's own transaction that it stands in, from 1; 0: none */
     bool commits; /* the server commits before it begins, which ends such a transaction */
     bool grouped; /* may share a transaction with its neighbours */

@@ -59,6 +59,8 @@ parts "by a function" 3:1 $'start transaction;\ninsert into t values (1, 1);\nin
 parts "by a trigger that calls" 3:1 $'start transaction;\ninsert into t values (1, 1);\ninsert into louder values (1);\ncommit;'
 parts "in another schema" 3:1 $'start transaction;\ninsert into t values (1, 1);\ninsert into other_DB.far values (1);\ncommit;'
 parts "a change of both kinds before another" 2:1 $'start transaction;\ninsert into loud values (1);\ninsert into t values (1, 1);\ncommit;'
+parts "in ANSI_QUOTES" 4:1 $'set sql_mode = \'ANSI_QUOTES\';\nstart transaction;\ninsert into "t" values (1, 1);\ninsert into "log" values (1);\ncommit;'
+parts "behind a backslash" 4:1 $'set sql_mode = \'NO_BACKSLASH_ESCAPES\';\nstart transaction;\ninsert into t values (1, length(\'c:\\\'));\ninsert into log select a from t where \'\\\' <> \'\';\ncommit;'
 parts "SET GLOBAL" 3:1 $'start transaction;\ninsert into t values (1, 1);\nset global max_statement_time = 0;\ncommit;'
 parts "SET TRANSACTION" 3:1 $'start transaction;\ninsert into t values (1, 1);\nset transaction isolation level serializable;\ncommit;'
 parts "CALL" 3:1 $'start transaction;\ninsert into t values (1, 1);\ncall p();\ncommit;'

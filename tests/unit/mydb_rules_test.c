@@ -266,6 +266,42 @@ Test(mydb_rules, names_are_words)
     cr_expect_not(mydb_mentions(&s, "notes"), "in a string and a comment");
 }
 
+// The last statement of a file, read as the settings above it say.
+Test(mydb_rules, words_are_read_as_the_server_reads_them)
+{
+    static const struct {
+        const char *file, *name;
+        bool named, touches;
+    } rows[] = {
+        { "insert into t values ('c:\\\\', 'log', @a)", "log", false, true },
+        { "insert into t values ('c:\\', log, @a')", "log", false, false },
+        { "set sql_mode = 'NO_BACKSLASH_ESCAPES'; insert into t values ('c:\\', log, @a)", "log",
+          true, true },
+        { "set sql_mode = 'NO_BACKSLASH_ESCAPES'; insert into t values ('c:\\', 'log @a')", "log",
+          false, false },
+        { "set sql_mode = 'NO_BACKSLASH_ESCAPES'; set sql_mode = ''; insert into t values ('\\', "
+          "log, @a')",
+          "log", false, false },
+        { "insert into t values (\"log\", \"@a\")", "log", false, false },
+        { "set sql_mode = 'ANSI_QUOTES'; insert into \"Log\" (\"@a\") values ('x')", "log", true,
+          false },
+        { "set sql_mode = 'ANSI_QUOTES'; insert into \"it's\" values (@a)", "it's", true, true },
+        { "insert into `it's` values (@a, 'log')", "it's", true, true },
+        { "insert into `a # b` values (log, @a)", "log", true, true },
+        { "insert into `a -- b` values ('log')", "log", false, false },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct script script = { 0 };
+        struct migration m = support_migration("V1__x.sql", rows[i].file, strlen(rows[i].file));
+        const struct placeholders none = { .replacement = false };
+        support_expect_ok(script_parse(ENGINE_MARIADB, 0, &m, &none, &script), rows[i].file);
+        const struct statement *s = &script.statements[script.count - 1];
+        cr_expect_eq(mydb_mentions(s, rows[i].name), rows[i].named, "%s: named", rows[i].file);
+        cr_expect_eq(mydb_touches_session(s), rows[i].touches, "%s: touches", rows[i].file);
+        script_done(&script);
+    }
+}
+
 // A file: one letter a statement as above, capital = complete. blocked: index, or -1.
 static const struct {
     const char *name;
@@ -423,26 +459,45 @@ Test(mydb_rules, constraints_get_a_prefix)
 {
     static const struct {
         const char *sql, *want;
+        struct my_quotes quotes;
     } rows[] = {
         { "alter table t add constraint c check (a)",
-          "alter table t add constraint x_c check (a)" },
-        { "ADD CONSTRAINT\n`c d` UNIQUE (a)", "ADD CONSTRAINT\n`x_c d` UNIQUE (a)" },
+          "alter table t add constraint x_c check (a)",
+          { 0 } },
+        { "ADD CONSTRAINT\n`c d` UNIQUE (a)", "ADD CONSTRAINT\n`x_c d` UNIQUE (a)", { 0 } },
         { "add constraint foreign key (a) references p (a)",
-          "add constraint foreign key (a) references p (a)" },
+          "add constraint foreign key (a) references p (a)",
+          { 0 } },
         { "add constraint if not exists c unique (a)",
-          "add constraint if not exists x_c unique (a)" },
+          "add constraint if not exists x_c unique (a)",
+          { 0 } },
         { "drop foreign key `fk``1`, drop constraint c",
-          "drop foreign key `x_fk``1`, drop constraint x_c" },
-        { "drop foreign key if exists f", "drop foreign key if exists x_f" },
-        { "drop check c", "drop check x_c" },
-        { "add foreign key f (a) references p (a)", "add foreign key f (a) references p (a)" },
-        { "comment 'constraint c', a_constraint b", "comment 'constraint c', a_constraint b" },
+          "drop foreign key `x_fk``1`, drop constraint x_c",
+          { 0 } },
+        { "drop foreign key if exists f", "drop foreign key if exists x_f", { 0 } },
+        { "drop check c", "drop check x_c", { 0 } },
+        { "add foreign key f (a) references p (a)",
+          "add foreign key f (a) references p (a)",
+          { 0 } },
+        { "comment 'constraint c', a_constraint b",
+          "comment 'constraint c', a_constraint b",
+          { 0 } },
         { "`constraint` c /* constraint c */ # constraint c\nconstraint/**/c",
-          "`constraint` c /* constraint c */ # constraint c\nconstraint/**/x_c" },
-        { "constraint", "constraint" },
+          "`constraint` c /* constraint c */ # constraint c\nconstraint/**/x_c",
+          { 0 } },
+        { "constraint", "constraint", { 0 } },
+        { "comment 'c:\\', add constraint c check (a <> '')",
+          "comment 'c:\\', add constraint x_c check (a <> '')",
+          { .no_backslash = true } },
+        { "comment 'c:\\', add constraint c check (a <> '')",
+          "comment 'c:\\', add constraint c check (a <> '')",
+          { 0 } },
+        { "add constraint \"c\" check (\"a\" <> 1)",
+          "add constraint \"x_c\" check (\"a\" <> 1)",
+          { .ansi = true } },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        char *got = mydb_prefix_constraints(rows[i].sql, "x_");
+        char *got = mydb_prefix_constraints(rows[i].sql, rows[i].quotes, "x_");
         cr_expect_str_eq(got, rows[i].want, "%s", rows[i].sql);
         free(got);
     }
