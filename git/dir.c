@@ -111,7 +111,8 @@ static enum tree_entry_kind kind_of(const struct stat *st)
                                   : TREE_OTHER;
 }
 
-static struct err *read_bytes(int fd, const char *path, uint8_t **out, size_t *size)
+/* stated: the size of the file as it was seen before. */
+static struct err *read_bytes(int fd, const char *path, off_t stated, uint8_t **out, size_t *size)
 {
     AUTO(buf_done) struct buf bytes = BUF(LIMIT_MIGRATION_FILE + 1);
     // To zero it for each file, as the build does with other variables, would cost more than to read the file.
@@ -132,18 +133,22 @@ static struct err *read_bytes(int fd, const char *path, uint8_t **out, size_t *s
             return err_new(ERR_TERMINAL, REASON_SOURCE_TOO_LARGE, "%s: larger than %d bytes", path,
                            LIMIT_MIGRATION_FILE);
         }
+        if ((size_t)n < sizeof chunk && (off_t)bytes.len == stated) {
+            break; /* as much as there was, and less than asked for: this is its end */
+        }
     }
     *size = bytes.len;
     *out = (uint8_t *)buf_take(&bytes);
     return NULL;
 }
 
-static struct err *add_file(struct reading *reading, int fd, const char *path, const char *script)
+static struct err *add_file(struct reading *reading, int fd, const char *path, const char *script,
+                            off_t stated)
 {
     AUTO(free_auto) uint8_t *bytes = NULL;
     size_t size = 0;
     if (paths_wants_content(script)) {
-        TRY(read_bytes(fd, path, &bytes, &size));
+        TRY(read_bytes(fd, path, stated, &bytes, &size));
     } else {
         bytes = mem_alloc(1);
     }
@@ -185,7 +190,7 @@ static struct err *read_entry(struct reading *reading, int folder_fd, const char
         return failed(path, errno);
     }
     return S_ISDIR(st.st_mode) ? read_folder(reading, fd, script, depth + 1)
-                               : add_file(reading, fd, path, script);
+                               : add_file(reading, fd, path, script, st.st_size);
 }
 
 static struct err *read_folder(struct reading *reading, int folder_fd, const char *script,

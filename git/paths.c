@@ -91,7 +91,7 @@ struct err *paths_check_siblings(const struct strlist *names, const char *folder
     for (size_t i = 0; i < names->count; i++) {
         sorted[i] = (struct folded){ .text = casefold(names->items[i]), .name = names->items[i] };
     }
-    qsort(sorted, names->count, sizeof *sorted, folded_compare);
+    mem_sort(sorted, names->count, sizeof *sorted, folded_compare);
     struct err *error = NULL;
     for (size_t i = 1; i < names->count && !error; i++) {
         const char *a = sorted[i - 1].name;

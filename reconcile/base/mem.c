@@ -47,6 +47,17 @@ void *mem_grow(void *array, size_t *cap, size_t count, size_t size)
     return grown;
 }
 
+void mem_sort(void *array, size_t count, size_t size, int (*compare)(const void *, const void *))
+{
+    const char *items = array;
+    for (size_t i = 1; i < count; i++) {
+        if (compare(items + (i - 1) * size, items + i * size) > 0) {
+            qsort(array, count, size, compare);
+            return;
+        }
+    }
+}
+
 char *mem_strdup(const char *text)
 {
     return text ? checked(strdup(text)) : NULL;

@@ -8,6 +8,8 @@ void *mem_array(size_t count, size_t size) __attribute__((malloc, returns_nonnul
 /* Grow an array to hold `count` elements; the new tail is zeroed. *cap is in elements. */
 void *mem_grow(void *array, size_t *cap, size_t count, size_t size)
     __attribute__((returns_nonnull));
+/* qsort() that looks first whether there is anything to do: names of files come in order. */
+void mem_sort(void *array, size_t count, size_t size, int (*compare)(const void *, const void *));
 char *mem_strdup(const char *text);                 /* NULL stays NULL */
 char *mem_strndup(const char *text, size_t length); /* copies exactly length bytes + NUL */
 /* *text becomes a copy of `with`, which may lie in what it was; that is freed. */

@@ -116,6 +116,10 @@ size_t str_utf8_valid(const char *text, size_t length)
     const unsigned char *p = (const unsigned char *)text;
     size_t done = 0;
     while (done < length) {
+        if (p[done] < 0x80) { /* most text is nothing else */
+            done++;
+            continue;
+        }
         uint32_t cp = 0;
         size_t n = utf8_decode(p + done, length - done, &cp);
         if (n == 0) {

@@ -192,7 +192,7 @@ static struct err *collect(const struct tree *tree, struct migration_set *set)
     if (set->count == 0) {
         return refuse_empty(tree);
     }
-    qsort(set->items, set->count, sizeof *set->items, migration_compare);
+    mem_sort(set->items, set->count, sizeof *set->items, migration_compare);
     return merge_duplicates(set);
 }
 

@@ -141,9 +141,7 @@ static struct err *check_case(const struct tree *tree)
     for (size_t i = 0; i < tree->count; i++) {
         names[i] = (struct folded){ casefold(tree->files[i].path), tree->files[i].path };
     }
-    if (tree->count > 1) {
-        qsort(names, tree->count, sizeof *names, folded_compare);
-    }
+    mem_sort(names, tree->count, sizeof *names, folded_compare);
     struct err *e = NULL;
     for (size_t i = 1; i < tree->count && !e; i++) {
         if (str_eq(names[i].text, names[i - 1].text)) {
@@ -193,9 +191,7 @@ static bool holds_file(const struct tree *tree, const char *location)
 
 struct err *tree_finish(struct tree *tree)
 {
-    if (tree->count > 1) {
-        qsort(tree->files, tree->count, sizeof *tree->files, file_compare);
-    }
+    mem_sort(tree->files, tree->count, sizeof *tree->files, file_compare);
     for (size_t i = 0; i < tree->locations.count; i++) {
         if (!holds_file(tree, tree->locations.items[i])) {
             return err_new(ERR_TERMINAL, REASON_INVALID_MIGRATION,

@@ -239,7 +239,7 @@ static struct err *fill(const struct plan_input *input, const struct states *s, 
     plan->current = s->current;
     add_rows(s, plan);
     add_files(s, plan);
-    qsort(plan->entries, plan->entry_count, sizeof *plan->entries, entry_order);
+    mem_sort(plan->entries, plan->entry_count, sizeof *plan->entries, entry_order);
     TRY(validate_entries(s, plan));
     if (input->validate_only) {
         return NULL;

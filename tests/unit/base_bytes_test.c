@@ -92,6 +92,43 @@ Test(bytes, a_formatted_text_goes_behind_what_is_there)
     cr_expect(b.failed && b.len == 990 && strlen(b.data) == 990);
 }
 
+static int compares;
+
+static int by_value(const void *a, const void *b)
+{
+    const int x = *(const int *)a, y = *(const int *)b;
+    compares++;
+    return (x > y) - (x < y);
+}
+
+Test(bytes, what_is_in_order_is_not_sorted_again)
+{
+    static const struct {
+        const char *name;
+        int items[4];
+        size_t count;
+        int want[4];
+        bool once; /* one look, and no sorting */
+    } rows[] = {
+        { "in order", { 1, 2, 2, 4 }, 4, { 1, 2, 2, 4 }, true },
+        { "the last out of order", { 1, 2, 4, 3 }, 4, { 1, 2, 3, 4 }, false },
+        { "the first out of order", { 2, 1, 3, 4 }, 4, { 1, 2, 3, 4 }, false },
+        { "backwards", { 4, 3, 2, 1 }, 4, { 1, 2, 3, 4 }, false },
+        { "one", { 9 }, 1, { 9 }, true },
+        { "none", { 0 }, 0, { 0 }, true },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int items[4];
+        memcpy(items, rows[i].items, sizeof items);
+        compares = 0;
+        mem_sort(items, rows[i].count, sizeof *items, by_value);
+        cr_expect(memcmp(items, rows[i].want, sizeof items) == 0, "%s", rows[i].name);
+        cr_expect(!rows[i].once || compares + 1 <= (int)rows[i].count + (rows[i].count == 0),
+                  "%s: %d", rows[i].name, compares);
+    }
+    mem_sort(NULL, 0, sizeof(int), by_value);
+}
+
 Test(bytes, messages_are_one_printable_bounded_line)
 {
     struct err *e = err_new(ERR_TRANSIENT, "X", "%s", "server says:\nboo\x1b[0m");
