@@ -150,8 +150,12 @@ static const char look_sql[] =
     "   FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'pruned_rank'"
     "   AND NOT a.attisdropped)), false),"
     " coalesce(bool_or(c.relname = 'sluice_lease'"
-    "   AND pg_catalog.pg_has_role(c.relowner, 'USAGE')), false),"
-    " NOT EXISTS (SELECT 1 FROM pg_catalog.pg_class x JOIN pg_catalog.pg_namespace n"
+    "   AND pg_catalog.pg_has_role(c.relowner, 'USAGE')), false)"
+    " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace"
+    " WHERE s.nspname = $1 AND c.relname IN ($2, 'sluice_lease', 'sluice_journal')";
+
+static const char empty_sql[] =
+    "SELECT NOT EXISTS (SELECT 1 FROM pg_catalog.pg_class x JOIN pg_catalog.pg_namespace n"
     "   ON n.oid = x.relnamespace LEFT JOIN pg_catalog.pg_depend d ON d.objid = x.oid"
     "   AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype = 'e'"
     "   WHERE n.nspname = $1 AND d.objid IS NULL AND x.relkind IN ('r','v','S','t')"
@@ -163,9 +167,7 @@ static const char look_sql[] =
     " AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_proc x JOIN pg_catalog.pg_namespace n"
     "   ON n.oid = x.pronamespace LEFT JOIN pg_catalog.pg_depend d ON d.objid = x.oid"
     "   AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.deptype = 'e'"
-    "   WHERE n.nspname = $1 AND d.objid IS NULL)"
-    " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace"
-    " WHERE s.nspname = $1 AND c.relname IN ($2, 'sluice_lease', 'sluice_journal')";
+    "   WHERE n.nspname = $1 AND d.objid IS NULL)";
 
 static struct err *read_history(const struct db *db, const struct pg_result *r, struct history *out)
 {
@@ -268,7 +270,20 @@ static struct err *look(struct pgdb *pg, struct inspection *out)
     out->journal.table_exists = is_true(r, 0, 2);
     pg->has_marks = is_true(r, 0, 3);
     pg->may_alter = is_true(r, 0, 4);
-    out->history.schema_empty = is_true(r, 0, 5);
+    return NULL;
+}
+
+// Asked only where it can matter: it looks through three catalogs.
+static struct err *look_whether_empty(struct pgdb *pg, struct history *out)
+{
+    AUTO(pgdb_clear_auto) PGresult *r = NULL;
+    const char *values[] = { pg->base.identity.schema, pg->base.table };
+    if (out->count > 0) {
+        return NULL;
+    }
+    TRY(pgdb_query(pg, &(struct pgdb_command){ empty_sql, false, 2, values },
+                   "could not look whether the schema is empty", &r));
+    out->schema_empty = is_true(r, 0, 0);
     return NULL;
 }
 
@@ -314,7 +329,7 @@ struct err *pgdb_inspect(struct db *db, enum journal_scope scope, struct inspect
     struct pgdb *pg = pgdb_of(db);
     TRY(look(pg, out));
     if (!out->history.table_exists && !out->journal.table_exists && !pg->has_lease) {
-        return NULL;
+        return look_whether_empty(pg, &out->history);
     }
     struct pg_result *results[READ_COUNT] = { NULL };
     struct err *e = read_tables(pg, scope, results, out);
@@ -330,7 +345,7 @@ struct err *pgdb_inspect(struct db *db, enum journal_scope scope, struct inspect
     for (int i = 0; i < READ_COUNT; i++) {
         PQclear(results[i]);
     }
-    return e;
+    return e ? e : look_whether_empty(pg, &out->history);
 }
 
 // ---- gates --------------------------------------------------------------------------------------

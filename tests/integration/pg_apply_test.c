@@ -293,7 +293,9 @@ Test(pg_apply, a_newer_format_is_refused)
     add_file(&w, "V1__t.sql", "create table t (id int);");
     parse(&w);
     expect_ok(&w, "the table");
-    run_sql(&w, "UPDATE sluice_lease SET format_version = 2");
+    run_sql(&w, "UPDATE sluice_lease SET format_version = 2"); /* its journal was pruned */
+    expect_ok(&w, "of which this program knows");
+    run_sql(&w, "UPDATE sluice_lease SET format_version = 3");
     expect_reason(apply(&w), REASON_FORMAT_TOO_NEW, "lease");
     run_sql(&w, "UPDATE sluice_lease SET format_version = 1");
     run_sql(&w, "UPDATE sluice_journal SET format_version = 2");
@@ -441,36 +443,42 @@ static struct db *open_db(struct world *w)
     return db;
 }
 
-Test(pg_apply, an_inspection_may_read_the_tail)
+static void expect_rows(struct db *db, enum journal_scope scope, size_t count, const char *rule)
+{
+    AUTO(inspection_done) struct inspection seen = { 0 };
+    cr_assert_null(db_inspect(db, scope, &seen), "%s", rule);
+    cr_expect_eq(seen.journal.count, count, "%s: %zu", rule, seen.journal.count);
+    cr_expect_eq(seen.journal.head_seq, 3, "%s", rule);
+    cr_expect_eq(seen.history.count, 3, "%s", rule);
+    const struct journal_row *last = &seen.journal.rows[seen.journal.count - 1];
+    cr_expect_eq(last->seq, 3, "%s", rule);
+    cr_expect_gt(last->finished_ms, clock_utc_ms() - 600000, "%s", rule);
+}
+
+Test(pg_apply, an_inspection_reads_what_its_scope_needs)
 {
     struct world w;
-    world_open(&w, "tail");
+    int64_t rows = 0;
+    world_open(&w, "scope");
     add_file(&w, "V1__a.sql", "create table a (id int);");
     add_file(&w, "V2__b.sql", "create table b (id int);");
     add_file(&w, "V3__c.sql", "create table c (id int);");
     parse(&w);
     expect_ok(&w, "three files");
     AUTO(db_close_auto) struct db *db = open_db(&w);
-    struct inspection seen = { 0 };
-    cr_assert_null(db_inspect(db, 2, &seen));
-    cr_expect_eq(seen.journal.count, 1);
-    cr_expect_eq(seen.journal.rows[0].seq, 3);
-    cr_expect_eq(seen.journal.head_seq, 3);
-    cr_expect_eq(seen.history.count, 3);
-    cr_expect_gt(seen.journal.rows[0].finished_ms, clock_utc_ms() - 600000);
-    inspection_done(&seen);
-    seen = (struct inspection){ 0 };
-    cr_assert_null(db_inspect(db, 3, &seen));
-    cr_expect_eq(seen.journal.count, 0);
-    cr_expect_eq(seen.journal.head_seq, 3);
-    inspection_done(&seen);
-    seen = (struct inspection){ 0 };
-    cr_assert_null(db_inspect(db, 99, &seen)); /* more than there is: all of it, to be judged */
-    cr_expect_eq(seen.journal.count, 3);
-    inspection_done(&seen);
+    expect_rows(db, JOURNAL_HEAD, 1, "the newest row");
+    expect_rows(db, JOURNAL_OPEN, 1, "the marked row");
+    expect_rows(db, JOURNAL_FILES, 3, "all files' rows");
+    AUTO(inspection_done) struct inspection seen = { 0 };
+    cr_assert_null(db_inspect(db, JOURNAL_OPEN, &seen));
+    cr_assert_null(db_verify_journal(db, &seen, &rows));
+    cr_expect_eq(rows, 3);
     run_sql(&w, "UPDATE sluice_journal SET row_hash = repeat('0', 64) WHERE seq = 2");
-    seen = (struct inspection){ 0 };
-    expect_reason(db_inspect(db, 2, &seen), REASON_HISTORY_TAMPERED, "the anchor was changed");
+    expect_rows(db, JOURNAL_OPEN, 1, "what is over is not verified");
+    expect_reason(db_verify_journal(db, &seen, &rows), REASON_HISTORY_TAMPERED, "but here");
+    run_sql(&w, "UPDATE sluice_journal SET row_hash = repeat('0', 64) WHERE seq = 3");
+    struct inspection none = { 0 };
+    expect_reason(db_inspect(db, JOURNAL_OPEN, &none), REASON_HISTORY_TAMPERED, "the mark");
     world_close(&w);
 }
 
@@ -499,7 +507,7 @@ Test(pg_apply, an_empty_schema_is_told_from_a_full_one)
         run_sql(&w, "DROP TABLE IF EXISTS sluice_lease, sluice_journal");
         AUTO(db_close_auto) struct db *db = open_db(&w);
         struct inspection seen = { 0 };
-        cr_assert_null(db_inspect(db, 0, &seen));
+        cr_assert_null(db_inspect(db, JOURNAL_FILES, &seen));
         cr_expect_not(seen.history.table_exists);
         cr_expect_eq(seen.history.schema_empty, rows[i].empty, "%s", rows[i].sql);
         inspection_done(&seen);
