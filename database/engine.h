@@ -3,6 +3,7 @@
  * SQL, fences and recovery are the adapters' (docs/engine.md 1-4 for pgdb, 6-8 for mydb). */
 #pragma once
 #include "database/database.h"
+#include "reconcile/migration/parse.h"
 #include "reconcile/migration/placeholder.h"
 
 struct engine_ops;
@@ -123,7 +124,6 @@ void journal_advance(struct run *run, const struct journal_row *row);
 /* Newest row of (rank, version or description, step), or NULL: what counts (docs/formats.md 1). */
 const struct journal_row *journal_find(const struct journal *journal, int32_t rank,
                                        const struct migration *file, int32_t step);
-bool journal_row_is_of(const struct journal_row *row, const struct migration *file);
 /* Of such a row: is it, and are all before it, about another content of a repeatable? What that did never keeps this one
  * from running as a whole. */
 bool journal_row_is_old_content(const struct journal_row *row, const struct migration *file);

@@ -192,18 +192,6 @@ void journal_advance(struct run *run, const struct journal_row *row)
     memcpy(run->seen.journal.head_hash, row->row_hash, sizeof row->row_hash);
 }
 
-bool journal_row_is_of(const struct journal_row *row, const struct migration *file)
-{
-    if (row->kind != file->kind) {
-        return false;
-    }
-    if (version_set(&file->version)) {
-        return version_same(row->version, file->version.text);
-    }
-    AUTO(free_auto) char *description = description_stored(file->description);
-    return !row->version && str_eq(row->description, description);
-}
-
 bool journal_row_is_old_content(const struct journal_row *row, const struct migration *file)
 {
     char hex[SHA256_HEX_LEN + 1];

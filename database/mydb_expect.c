@@ -4,6 +4,7 @@
 #include "database/mydb_run.h"
 #include "reconcile/base/hash.h"
 #include "reconcile/base/mem.h"
+#include "reconcile/migration/script.h"
 
 #define LIMIT_MS 10000 // of each statement here: on empty objects
 
@@ -180,26 +181,22 @@ static bool copies_rows(const struct statement *s)
 static char *renamed_statement(const struct scratch *x)
 {
     const struct statement *s = x->s;
-    AUTO(buf_done) struct buf sql = BUF(MYDB_SQL_MAX);
-    size_t at = 0, made = 0;
+    AUTO(free_auto)
+    struct text_edit *edits = mem_array(s->object_count + 1, sizeof *edits);
+    size_t made = 0;
     for (size_t i = 0; i < s->object_count; i++) {
         const struct object_ref *ref = &s->objects[i];
         if (str_eq(ref->type, "index")) {
             continue;
         }
-        if (made == x->made.count || ref->start < s->expanded_offset + at) {
+        if (made == x->made.count || ref->start < s->expanded_offset) {
             return NULL;
         }
-        const size_t start = ref->start - s->expanded_offset, end = ref->end - s->expanded_offset;
-        if (end > s->text_length || end <= start) {
-            return NULL;
-        }
-        buf_add(&sql, s->text + at, start - at);
-        buf_adds(&sql, x->made.items[made++].name);
-        at = end;
+        edits[made] = (struct text_edit){ ref->start - s->expanded_offset,
+                                          ref->end - s->expanded_offset, x->made.items[made].name };
+        made++;
     }
-    buf_add(&sql, s->text + at, s->text_length - at);
-    return made == x->made.count ? buf_take(&sql) : NULL;
+    return made == x->made.count ? script_edited(s, edits, made) : NULL;
 }
 
 static bool apply_statement(struct scratch *x)

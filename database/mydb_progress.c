@@ -29,19 +29,6 @@ static int32_t last_success(const struct history *history, const struct migratio
     return INT32_MIN;
 }
 
-// Is it the newest row about its step?
-static bool is_newest(const struct inspection *seen, const struct migration *file,
-                      const struct journal_row *row)
-{
-    const struct journal_row *end = seen->journal.rows + seen->journal.count;
-    for (const struct journal_row *later = row + 1; later < end; later++) {
-        if (later->step == row->step && journal_row_is_of(later, file)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 bool mydb_progress_rows(const struct inspection *seen, const struct migration *file, size_t count,
                         const struct journal_row **steps, const struct journal_row **beyond)
 {
@@ -61,7 +48,7 @@ bool mydb_progress_rows(const struct inspection *seen, const struct migration *f
         }
         any = true;
         if (row->step < 0 || (size_t)row->step > count) {
-            const bool stays = journal_row_applied(row) && is_newest(seen, file, row);
+            const bool stays = journal_row_applied(row) && journal_is_newest(&seen->journal, row);
             *beyond = stays && !*beyond ? row : *beyond;
         } else {
             steps[row->step] = row;

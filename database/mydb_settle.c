@@ -207,8 +207,8 @@ static bool is_open(const struct run *run, const struct journal_row *row,
 static bool is_same_file(const struct history_row *row, const char *version,
                          const char *description)
 {
-    return row->has_version ? version_same(row->version_text, version)
-                            : !version && str_eq(row->description, description);
+    return row_is_about(version, description, row->has_version ? row->version_text : NULL,
+                        row->description);
 }
 
 static bool is_ours(const struct run *run, const struct history_row *failed)

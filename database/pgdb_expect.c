@@ -6,6 +6,7 @@
 #include "database/pgdb.h"
 #include "reconcile/base/auto.h"
 #include "reconcile/base/mem.h"
+#include "reconcile/migration/script.h"
 
 #define COPY "pg_temp.sluice_copy"
 // All of an index but its name and its table's.
@@ -15,18 +16,13 @@
     " FROM pg_catalog.pg_index i, LATERAL (SELECT pg_catalog.pg_get_indexdef(i.indexrelid) AS "    \
     "def) d"
 
-struct edit { // a piece of the statement and what stands there instead
-    size_t start, end;
-    const char *text;
-};
-
 // The word stands between INDEX and the first name, where only comments can be, too.
-static bool find_concurrently(const struct statement *s, size_t limit, struct edit *out)
+static bool find_concurrently(const struct statement *s, size_t limit, struct text_edit *out)
 {
     static const char word[] = "CONCURRENTLY";
     for (size_t i = 0; i + sizeof word - 1 <= limit; i++) {
         if (strncasecmp(s->text + i, word, sizeof word - 1) == 0) {
-            *out = (struct edit){ i, i + sizeof word - 1, "" };
+            *out = (struct text_edit){ i, i + sizeof word - 1, "" };
             return true;
         }
     }
@@ -38,8 +34,8 @@ static char *copy_statement(const struct statement *s)
 {
     const struct object_ref *table = pgdb_object_of(s, "table"),
                             *index = pgdb_object_of(s, "index");
-    struct edit edits[3];
-    size_t count = 0, at = 0;
+    struct text_edit edits[3];
+    size_t count = 0;
     if (!table || table->start < s->expanded_offset) {
         return NULL;
     }
@@ -48,21 +44,12 @@ static char *copy_statement(const struct statement *s)
         return NULL;
     }
     if (index) {
-        edits[count++] = (struct edit){ first, index->end - s->expanded_offset, "sluice_index" };
+        edits[count++] =
+            (struct text_edit){ first, index->end - s->expanded_offset, "sluice_index" };
     }
-    edits[count++] =
-        (struct edit){ table->start - s->expanded_offset, table->end - s->expanded_offset, COPY };
-    AUTO(buf_done) struct buf sql = BUF(SIZE_MAX / 2);
-    for (size_t i = 0; i < count; i++) {
-        if (edits[i].start < at || edits[i].end > s->text_length) {
-            return NULL;
-        }
-        buf_add(&sql, s->text + at, edits[i].start - at);
-        buf_adds(&sql, edits[i].text);
-        at = edits[i].end;
-    }
-    buf_add(&sql, s->text + at, s->text_length - at);
-    return buf_take(&sql);
+    edits[count++] = (struct text_edit){ table->start - s->expanded_offset,
+                                         table->end - s->expanded_offset, COPY };
+    return script_edited(s, edits, count);
 }
 
 struct err *pgdb_index_wanted(struct pgdb *pg, const struct statement *s, char **out)

@@ -18,8 +18,7 @@ static void set_message(struct journal_row *row, const char *text)
 
 static bool is_named(const struct journal_row *row, const struct resolution *r)
 {
-    return r->version ? version_same(row->version, r->version)
-                      : !row->version && str_eq(row->description, r->description);
+    return row_is_about(row->version, row->description, r->version, r->description);
 }
 
 // Newest row of the named file, of the named step if one is given: the one that counts. A restart is about all.

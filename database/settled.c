@@ -26,8 +26,8 @@ static bool is_closed(struct search *s, const struct journal_row *row)
 
 static bool is_of(const struct history_row *history, const struct journal_row *row)
 {
-    return history->has_version ? version_same(row->version, history->version_text)
-                                : !row->version && str_eq(row->description, history->description);
+    return row_is_about(row->version, row->description,
+                        history->has_version ? history->version_text : NULL, history->description);
 }
 
 // A real Flyway's success ends what came before, too; a failed row is explained by the rows of its rank.
@@ -42,16 +42,6 @@ static bool in_history(const struct search *s, const struct journal_row *row, bo
         }
     }
     return false;
-}
-
-static bool is_newest(const struct search *s, const struct journal_row *row)
-{
-    for (const struct journal_row *later = row + 1; later < s->end; later++) {
-        if (later->step == row->step && journal_same_file(later, row)) {
-            return false;
-        }
-    }
-    return true;
 }
 
 static bool has_file(const struct search *s, const struct journal_row *row)
@@ -73,7 +63,7 @@ static bool is_over(struct search *s, const struct journal_row *row)
         return true;
     }
     const bool stays = row->step > 0 && (row->state == JOURNAL_INTENT || journal_row_applied(row));
-    return !(stays && is_newest(s, row)) && !has_file(s, row);
+    return !(stays && journal_is_newest(&s->seen->journal, row)) && !has_file(s, row);
 }
 
 struct journal_mark journal_settled(const struct inspection *seen,

@@ -9,6 +9,7 @@
 #include "reconcile/migration/directive.h"
 #include "reconcile/migration/name.h"
 #include "reconcile/migration/position.h"
+#include "reconcile/model/history.h"
 
 static struct err *check_bytes(struct migration *m)
 {
@@ -207,4 +208,16 @@ struct err *migration_set_parse(const struct tree *tree, struct migration_set *o
     }
     *out = set;
     return NULL;
+}
+
+bool journal_row_is_of(const struct journal_row *row, const struct migration *file)
+{
+    if (row->kind != file->kind) {
+        return false;
+    }
+    if (version_set(&file->version)) { /* asked for every row of every file */
+        return row_is_about(row->version, NULL, file->version.text, NULL);
+    }
+    AUTO(free_auto) char *description = description_stored(file->description);
+    return row_is_about(row->version, row->description, NULL, description);
 }

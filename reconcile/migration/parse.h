@@ -29,3 +29,6 @@ int32_t checksum_text(const char *text, size_t length);
  * 1000, as Flyway cuts them. Owned. */
 char *description_stored(const char *description);
 char *script_stored(const char *script);
+/* Is the row about the file: kind and version, compared as numbers, or stored description? */
+struct journal_row;
+bool journal_row_is_of(const struct journal_row *row, const struct migration *file);

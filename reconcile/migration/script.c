@@ -377,3 +377,21 @@ void script_locate(const struct script *script, const struct migration *m,
     *line = found.line;
     *column = found.column;
 }
+
+char *script_edited(const struct statement *s, const struct text_edit *edits, size_t count)
+{
+    AUTO(buf_done) struct buf out = BUF(SIZE_MAX / 2);
+    size_t at = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (edits[i].start < at || edits[i].end <= edits[i].start ||
+            edits[i].end > s->text_length) {
+            return NULL;
+        }
+        buf_add(&out, s->text + at, edits[i].start - at);
+        buf_adds(&out, edits[i].text);
+        at = edits[i].end;
+    }
+    buf_add(&out, s->text + at, s->text_length - at);
+    return buf_take(&out);
+}

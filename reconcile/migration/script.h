@@ -55,6 +55,14 @@ const struct statement *script_divides(const struct script *script, const bool *
 /* A digest of the SETs and USEs that stand above statement `index` (from 0), line ends aside; "": there are none. */
 const char *script_session(const struct script *script, size_t index);
 
+/* The statement's text with others in the place of pieces [start, end) of it, which follow each other. Owned; NULL: they
+ * do not, or reach beyond it. */
+struct text_edit {
+    size_t start, end;
+    const char *text;
+};
+char *script_edited(const struct statement *s, const struct text_edit *edits, size_t count);
+
 /* Where character `position` (from 1, characters not bytes, as PG_DIAG_STATEMENT_POSITION) of
  * statement s is in the source file; position 0: the statement's start. */
 void script_locate(const struct script *script, const struct migration *m,

@@ -50,10 +50,29 @@ bool journal_row_applied(const struct journal_row *row)
            (row->state == JOURNAL_RESOLVED && row->verdict == VERDICT_APPLIED);
 }
 
+bool row_is_about(const char *row_version, const char *row_description, const char *version,
+                  const char *description)
+{
+    return version ? version_same(row_version, version)
+                   : !row_version && str_eq(row_description, description);
+}
+
 bool journal_same_file(const struct journal_row *a, const struct journal_row *b)
 {
-    return a->kind == b->kind && version_same(a->version, b->version) &&
-           (a->version || str_eq(a->description, b->description));
+    return a->kind == b->kind &&
+           row_is_about(a->version, a->description, b->version, b->description);
+}
+
+bool journal_is_newest(const struct journal *journal, const struct journal_row *row)
+{
+    const struct journal_row *end = journal->rows + journal->count;
+    for (const struct journal_row *later = row + 1; later < end; later++) {
+        if ((later->step == row->step || journal_row_closes(later)) &&
+            journal_same_file(later, row)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 void history_done(struct history *h)

@@ -75,6 +75,10 @@ struct journal_row { /* sluice_journal (docs/formats.md 1), strings owned, NULL 
 bool journal_row_closes(const struct journal_row *row);
 /* Did the step take effect, as far as this row tells? */
 bool journal_row_applied(const struct journal_row *row);
+/* Is a row of that version and description about the file of `version` or, if that is NULL, of `description`? Versions
+ * compare as numbers. */
+bool row_is_about(const char *row_version, const char *row_description, const char *version,
+                  const char *description);
 /* Rows of one file: kind and version, compared as numbers, or description. */
 bool journal_same_file(const struct journal_row *a, const struct journal_row *b);
 
@@ -91,6 +95,9 @@ struct journal_mark { /* a row of the journal */
     int64_t seq;      /* 0: none */
     char hash[SHA256_HEX_LEN + 1];
 };
+
+/* Does no later row speak about this one's step or close its file? */
+bool journal_is_newest(const struct journal *journal, const struct journal_row *row);
 
 struct lease { /* sluice_lease row; strings owned, NULL where NULL */
     bool present;

@@ -6,27 +6,13 @@
 #include "reconcile/migration/parse.h"
 #include "reconcile/plan/states.h"
 
-static bool row_of_file(const struct journal_row *row, const struct migration *file)
-{
-    if (file->kind != row->kind) {
-        return false;
-    }
-    if (file->kind == MIGRATION_REPEATABLE) {
-        AUTO(free_auto) char *stored = description_stored(file->description);
-        return str_eq(stored, row->description);
-    }
-    struct version version;
-    return row->version && version_parse(row->version, &version) &&
-           version_compare(&version, &file->version) == 0;
-}
-
 const struct journal_row *journal_open_row(const struct journal *journal,
                                            const struct migration *file,
                                            const struct history_row *success)
 {
     for (size_t i = journal->count; i-- > 0;) {
         const struct journal_row *row = &journal->rows[i];
-        if (!row_of_file(row, file)) {
+        if (!journal_row_is_of(row, file)) {
             continue;
         }
         if (success && success->rank >= row->installed_rank) {
@@ -44,8 +30,8 @@ bool journal_explains(const struct journal *journal, const struct history_row *f
         if (row->installed_rank != failed->rank) {
             continue;
         }
-        if (failed->has_version ? version_same(row->version, failed->version_text)
-                                : !row->version && str_eq(row->description, failed->description)) {
+        if (row_is_about(row->version, row->description,
+                         failed->has_version ? failed->version_text : NULL, failed->description)) {
             return row->step > 0 || row->state != JOURNAL_DONE; /* done: its row would say so */
         }
     }
@@ -81,26 +67,11 @@ static bool is_recorded(const struct history *history, int32_t rank)
 static bool has_file(const struct migration_set *files, const struct journal_row *row)
 {
     for (size_t i = 0; i < files->count; i++) {
-        if (row_of_file(row, &files->items[i])) {
+        if (journal_row_is_of(row, &files->items[i])) {
             return true;
         }
     }
     return false;
-}
-
-/* Does no later row speak about this step or about the whole file? */
-static bool is_newest(const struct journal *journal, size_t index)
-{
-    const struct journal_row *row = &journal->rows[index];
-
-    for (size_t i = journal->count; --i > index;) {
-        const struct journal_row *later = &journal->rows[i];
-        if (journal_same_file(later, row) &&
-            (later->step == row->step || journal_row_closes(later))) {
-            return false;
-        }
-    }
-    return true;
 }
 
 static bool succeeded_since(const struct history *history, const struct journal_row *row)
@@ -108,8 +79,8 @@ static bool succeeded_since(const struct history *history, const struct journal_
     for (size_t i = history->count; i-- > 0 && history->rows[i].rank >= row->installed_rank;) {
         const struct history_row *later = &history->rows[i];
         if (later->success &&
-            (later->has_version ? version_same(later->version_text, row->version)
-                                : !row->version && str_eq(later->description, row->description))) {
+            row_is_about(row->version, row->description,
+                         later->has_version ? later->version_text : NULL, later->description)) {
             return true;
         }
     }
@@ -124,7 +95,7 @@ const struct journal_row *journal_left_behind(const struct journal *journal,
         const struct journal_row *row = &journal->rows[i];
         bool stays = row->step > 0 && (row->state == JOURNAL_INTENT || journal_row_applied(row));
         if (stays && !is_recorded(history, row->installed_rank) && !has_file(files, row) &&
-            is_newest(journal, i) && !succeeded_since(history, row)) {
+            journal_is_newest(journal, row) && !succeeded_since(history, row)) {
             return row;
         }
     }

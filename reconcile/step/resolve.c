@@ -106,8 +106,7 @@ bool step_resolved(const struct inspection *inspection, const struct resolve_ite
     const struct journal *journal = &inspection->journal;
     for (size_t i = 0; i < journal->count; i++) {
         const struct journal_row *row = &journal->rows[i];
-        bool file = item->version ? version_same(row->version, item->version)
-                                  : !row->version && str_eq(row->description, item->description);
+        bool file = row_is_about(row->version, row->description, item->version, item->description);
         if (row->state == JOURNAL_RESOLVED && file && row->step == item->step &&
             row->verdict == item->verdict && str_eq(row->retry_token, token)) {
             return true;

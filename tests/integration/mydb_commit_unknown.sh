@@ -6,6 +6,7 @@
 set -euo pipefail
 . "$SLUICE_SOURCE/tests/support/tap.sh"
 . "$SLUICE_SOURCE/tests/support/servers.sh"
+. "$SLUICE_SOURCE/tests/support/relay.sh"
 
 mariadb_start mariadb
 
@@ -21,18 +22,9 @@ insert into effect (mark) values ('3.5');
 SQL
 echo 'create table last_one (v int);' >sql/V4__last.sql
 
-relay=''
-stop_relay() {
-    [ -z "$relay" ] || kill "$relay" 2>/dev/null || true
-    [ -z "$relay" ] || wait "$relay" 2>/dev/null || true
-    relay=''
-}
-start_relay() { # PATTERN NTH HOW
-    rm -f port
-    "$SLUICE_SOURCE/tests/integration/mydb_proxy.pl" "$SLUICE_TEST_MARIADB_SOCKET" port "$@" >cut &
-    relay=$!
-    within 10 test -s port
-    url="mariadb://app@127.0.0.1:$(cat port)/$db?ssl-mode=DISABLED"
+through() { # PATTERN NTH HOW: $url through a fresh relay
+    relay_start "$SLUICE_TEST_MARIADB_SOCKET" "$@"
+    url="mariadb://app@127.0.0.1:$relay_port/$db?ssl-mode=DISABLED"
 }
 check() {
     local got
@@ -53,10 +45,10 @@ for how in reply request hold; do
         nth=$((nth + 1))
         db=unknown_${how}_$nth
         db_create mariadb "$db"
-        start_relay 'COMMIT' $nth $how
+        through 'COMMIT' $nth $how
         code=0
         "$SLUICE" migrate --url "$url" --dir sql --lock-wait 20s >out 2>err </dev/null || code=$?
-        grep -q cut cut || { stop_relay; break; } # fewer COMMITs than that
+        relay_cut || { relay_stop; break; } # fewer COMMITs than that
         cuts=$((cuts + 1))
         case $how:$code in
         *:0) resolved=$((resolved + 1)) ;;
@@ -67,7 +59,7 @@ for how in reply request hold; do
         "$SLUICE" migrate --url "$url" --dir sql --lock-wait 20s >out2 2>err2 </dev/null || again=$?
         is "$how of COMMIT $nth: the next run ends well" "$again $(cat err2)" '0 '
         ok "$how of COMMIT $nth: every effect once" check
-        stop_relay
+        relay_stop
     done
 done
 printf '# %s cuts, %s resolved in the same run\n' $cuts $resolved

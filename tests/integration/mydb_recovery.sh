@@ -7,15 +7,10 @@
 set -euo pipefail
 . "$SLUICE_SOURCE/tests/support/tap.sh"
 . "$SLUICE_SOURCE/tests/support/servers.sh"
+. "$SLUICE_SOURCE/tests/support/relay.sh"
 
 mariadb_start mariadb event_scheduler=ON
 
-relay=''
-stop_relay() {
-    [ -z "$relay" ] || kill "$relay" 2>/dev/null || true
-    [ -z "$relay" ] || wait "$relay" 2>/dev/null || true
-    relay=''
-}
 q() { db_sql mariadb "$db" "$1"; }
 number=0
 
@@ -25,16 +20,14 @@ lost() {
     db=recovery$number
     db_create mariadb $db
     [ -z "$3" ] || q "${3//THIS/$db}"
-    rm -rf sql port
+    rm -rf sql
     mkdir sql
     printf '%s\n' "${4//THIS/$db}" >sql/V2__file.sql
-    "$SLUICE_SOURCE/tests/integration/mydb_proxy.pl" "$SLUICE_TEST_MARIADB_SOCKET" port "$2" 1 "$1" >cut &
-    relay=$!
-    within 10 test -s port
-    "$SLUICE" migrate --url "mariadb://app@127.0.0.1:$(cat port)/$db?ssl-mode=DISABLED" --dir sql --lock-wait 20s \
+    relay_start "$SLUICE_TEST_MARIADB_SOCKET" "$2" 1 "$1"
+    "$SLUICE" migrate --url "mariadb://app@127.0.0.1:$relay_port/$db?ssl-mode=DISABLED" --dir sql --lock-wait 20s \
         --baseline-on-migrate >out 2>err </dev/null && { cat out err; return 1; }
-    stop_relay
-    grep -q cut cut || { cat out err; return 1; }
+    relay_stop
+    relay_cut || { cat out err; return 1; }
 }
 again() { "$SLUICE" migrate --url "$(db_uri mariadb "$db")" --dir sql --lock-wait 20s "$@"; }
 clean() { # nothing of ours has stayed

@@ -6,15 +6,10 @@
 set -euo pipefail
 . "$SLUICE_SOURCE/tests/support/tap.sh"
 . "$SLUICE_SOURCE/tests/support/servers.sh"
+. "$SLUICE_SOURCE/tests/support/relay.sh"
 
 pg_start pg
 
-relay=''
-stop_relay() {
-    [ -z "$relay" ] || kill "$relay" 2>/dev/null || true
-    [ -z "$relay" ] || wait "$relay" 2>/dev/null || true
-    relay=''
-}
 number=0
 q() { db_sql pg "$database" "$1"; }
 fresh() { # SETUP FILE
@@ -30,14 +25,11 @@ migrate() { "$SLUICE" migrate --url "$(db_uri pg "$database")" --dir sql --lock-
 # lost HOW PATTERN SETUP FILE: the statement with PATTERN never arrives ("request"), or its answer does not ("reply").
 lost() {
     fresh "$3" "$4"
-    rm -f port
-    "$SLUICE_SOURCE/tests/integration/mydb_proxy.pl" "$SLUICE_TEST_PG_SOCKET/.s.PGSQL.5432" port "$2" 1 "$1" >cut &
-    relay=$!
-    within 10 test -s port
-    "$SLUICE" migrate --url "postgresql://app@127.0.0.1:$(cat port)/$database?sslmode=disable" --dir sql --lock-wait 20s \
+    relay_start "$SLUICE_TEST_PG_SOCKET/.s.PGSQL.5432" "$2" 1 "$1"
+    "$SLUICE" migrate --url "postgresql://app@127.0.0.1:$relay_port/$database?sslmode=disable" --dir sql --lock-wait 20s \
         --baseline-on-migrate >out 2>err </dev/null && { cat out err; return 1; }
-    stop_relay
-    grep -q cut cut || { cat out err; return 1; }
+    relay_stop
+    relay_cut || { cat out err; return 1; }
     within 20 alone
 }
 alone() { [ "$(q "select count(*) from pg_stat_activity where datname = '$database' and application_name like 'sluice%'")" = 0 ]; }
