@@ -155,6 +155,9 @@ struct rollout_standing *standing_make(const struct step *s);
  * is of the wanted commit, or if it has what another one lacks. */
 bool standing_has_begun(const struct step *s, size_t index, const struct rollout_files *files,
                         const struct rollout_standing *standing);
+/* Marks those of the wanted commit, also while nothing can start: a process that dies takes with it what a
+ * database has said. */
+void standing_remember(struct step *s);
 /* Nothing is remembered of what it got: no finished roll-out, and none of its own. */
 bool standing_is_new(const struct step *s, size_t index);
 /* Why the roll-out must begin anew for an entry that came since, that did not answer at its start, or
@@ -162,7 +165,7 @@ bool standing_is_new(const struct step *s, size_t index);
  * lacks, has begun before, or it is to get, with others, what no first wave proves. NULL: none such.
  * Owned. */
 char *standing_newcomer(struct step *s);
-/* Marks those in standings and status. */
+/* Marks all of those in standings and status. */
 void standing_recall(struct step *s, struct rollout_standing *standings);
 /* Fills waves, lead and databases[].own; where the first wave would be empty databases only, those. */
 void standing_arrange(struct step *s, const struct rollout_standing *standings);

@@ -92,6 +92,7 @@ static void finish(struct step *s)
 static void decide_idle(struct step *s)
 {
     struct tally tally = step_count(s);
+    standing_remember(s);
     if (s->commit->rewrite == REWRITE_CHANGED) {
         step_say(s, SAY_STALLED, REASON_HISTORY_REWRITTEN,
                  mem_printf("%.12s does not descend from %.12s and changes applied files; push a "

@@ -78,16 +78,29 @@ bool standing_has_begun(const struct step *s, size_t index, const struct rollout
     return ours || rollout_files_applied(files, standing);
 }
 
+/* Its newest row was written by another tool. */
+static bool by_hand_last(const struct database_view *view)
+{
+    return view->foreign > 0 && view->foreign == view->head;
+}
+
+void standing_remember(struct step *s)
+{
+    for (size_t i = 0; i < s->plan->database_count; i++) {
+        const struct database_view *view = &s->seen->databases[i];
+        struct database_status *memory = &s->next->databases[i];
+        bool ours = view->newest_commit[0] && str_eq(view->newest_commit, s->commit->commit);
+        memory->begun = memory->begun || (ours && standing_is_new(s, i) && !by_hand_last(view));
+    }
+}
+
 void standing_recall(struct step *s, struct rollout_standing *standings)
 {
     struct rollout_files files;
     rollout_files_make(standings, s->plan->database_count, &files);
     for (size_t i = 0; i < s->plan->database_count; i++) {
-        const struct database_view *view = &s->seen->databases[i];
         standings[i].begun = standing_has_begun(s, i, &files, &standings[i]);
-        bool found = standings[i].begun && !s->next->databases[i].begun;
-        bool by_hand = view->head > 0 && view->foreign == view->head; /* the newest row */
-        if (found && (by_hand || !str_eq(view->newest_commit, s->commit->commit))) {
+        if (standings[i].begun && !s->next->databases[i].begun) {
             step_soak_from_now(s, i); /* nobody knows when it got what it has */
         }
         s->next->databases[i].begun = standings[i].begun;

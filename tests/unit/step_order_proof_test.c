@@ -321,6 +321,29 @@ static void by_hand_and_status_lost(struct world *w, const char *rule)
     want_number(rule, "files of the second after the soak", w->databases[1].applied, 3);
 }
 
+/* The canary failed, its status was lost, nothing could start; what it said then is not forgotten. */
+static void said_before_a_crash(struct world *w, const char *rule)
+{
+    static char billing[] = "billing";
+    static char *names[] = { billing };
+    everywhere(w, 1);
+    w->databases[0].fails = 3;
+    world_push(w, 2, false);
+    world_settle(w, 60000);
+    w->databases[0].foreign = 1; /* by hand, but older */
+    status_done(&w->stored);
+    world_crash(w);
+    world_settle(w, 60000);
+    want(w, rule, CONDITION_STALLED, "True MigrationFailed");
+    w->databases[0].up = false;
+    select_name(&w->waves[0], names);
+    edit(w);
+    world_crash(w);
+    world_pass(w, 60000);
+    want_applied(w, rule, "orders:2 billing:1 stock:1");
+    want(w, rule, CONDITION_READY, "False DatabaseUnavailable");
+}
+
 /* Billing has begun, is in the second wave, and gets the rest by hand before that. */
 static void later_wave_by_hand(struct world *w, const char *rule)
 {
@@ -401,6 +424,7 @@ static const struct scene scenes[] = {
     { "a Job that may be made yet is waited for before it begins anew", 3, job_that_may_land },
     { "one that did not start is not", 3, job_that_did_not_start },
     { "status lost, and the newest file is by hand: it soaks", 3, by_hand_and_status_lost },
+    { "status lost: who has begun is remembered though nothing can start", 3, said_before_a_crash },
     { "files run by hand on a later wave soak there", 3, later_wave_by_hand },
     { "a retry is for the wave in which it was asked for", 3, retry_before_it_passes },
 };
