@@ -438,17 +438,31 @@ static int32_t retried_wave(const struct world *w, const struct status *before,
 static bool is_out(const struct status *status, const struct entry *e)
 {
     const struct database_status *known = status_database(status, e->name);
-    bool other = known && known->target[0] && e->view.known && e->view.target[0] &&
+    bool other = known && known->target[0] && e->view.known &&
                  strncmp(known->target, e->view.target, 8) != 0;
     return e->view.inspection == INSPECTION_FAILED || e->view.plan_error || other;
+}
+
+static void list_entries(const struct world *w, struct oracle_decision *in)
+{
+    memset(in, 0, sizeof *in);
+    in->uid = w->plan.uid;
+    for (int i = 0; i < w->spec.count; i++) {
+        const struct entry *e = &w->spec.entries[i];
+        in->present |= 1u << (unsigned)e->place;
+        in->names[e->place] = e->name;
+    }
 }
 
 void tell_oracle(struct world *w, const struct observed *seen, const struct decision *d)
 {
     struct oracle_decision in;
-    memset(&in, 0, sizeof in);
+    list_entries(w, &in);
+    if (w->spec.suspend) {
+        oracle_listed(&w->oracle, &in);
+        return;
+    }
     in.mono_ms = w->mono_ms;
-    in.uid = w->plan.uid;
     in.source = (uint32_t)(w->spec.branch * 64 + w->spec.pinned + 1);
     if (!str_eq(d->status.last_handled_retry, seen->status->last_handled_retry)) {
         in.retry = retried_wave(w, seen->status, &d->status);
@@ -458,12 +472,12 @@ void tell_oracle(struct world *w, const struct observed *seen, const struct deci
     int commit = rollout->present ? commit_find(w, rollout->commit) : newest_commit(w);
     for (int i = 0; i < w->spec.count; i++) {
         const struct entry *e = &w->spec.entries[i];
-        in.present |= 1u << (unsigned)e->place;
-        in.names[e->place] = e->name;
+        bool empty = e->view.known ? e->view.empty : place_empty(&w->places[e->place]);
         in.wanted[e->place] = commit >= 0 ? tree_hash(w, commit, e) : 0;
         in.trees[e->place] = commit >= 0 ? tree_files(w, commit, e->dirs) : 0;
         in.silent |= is_out(seen->status, e) ? 1u << (unsigned)e->place : 0u;
-        in.empty |= place_empty(&w->places[e->place]) ? 1u << (unsigned)e->place : 0u;
+        in.empty |= empty ? 1u << (unsigned)e->place : 0u;
+        in.unreachable |= e->view.inspection == INSPECTION_FAILED ? 1u << (unsigned)e->place : 0u;
         for (int v = 0; v < w->spec.wave_count; v++) {
             in.picked[v] |= picks(&w->spec.waves[v], e) ? 1u << (unsigned)e->place : 0;
         }

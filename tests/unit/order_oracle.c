@@ -30,40 +30,66 @@ void oracle_holds(struct oracle *o, int database, uint64_t files)
 
 /* ---- what makes earlier answers void ----------------------------------------------------------- */
 
-static void forget_answers(struct oracle *o, int database)
-{
-    struct oracle_database *d = &o->databases[database];
-    memset(d->answers, 0, sizeof d->answers);
-}
-
 /* A roll-out that begins anew counts gates from zero, so an earlier no is over with it; and only
  * what databases say goes on, so an earlier retry is, too. Whether it began anew is not known here. */
 static void forgive(struct oracle *o)
 {
     o->was_silent = 0;
+    o->forgave = ++o->tick;
     for (int d = 0; d < ORACLE_DATABASES; d++) {
         o->databases[d].retry_ms = 0;
-        o->databases[d].had_empty = false;
-        o->databases[d].when_empty = 0; /* nobody remembers that of one that is not empty now */
         for (int w = 0; w < ORACLE_WAVES; w++) {
             for (int g = 0; g < ORACLE_GATES; g++) {
-                o->databases[d].answers[w][g].forgiven += o->databases[d].answers[w][g].no;
-                o->databases[d].answers[w][g].forgiven += o->databases[d].answers[w][g].no_new;
-                o->databases[d].answers[w][g].no = o->databases[d].answers[w][g].no_new = 0;
+                struct oracle_count *count = &o->databases[d].answers[w][g];
+                count->forgiven += count->no + count->no_new + count->no_read;
+                count->no = count->no_new = count->no_read = 0;
             }
         }
     }
+}
+
+/* It is one like the others: what it is to get now it did not get as an empty one, or nobody remembers. */
+static void forget_empty(struct oracle *o, int database)
+{
+    o->databases[database].had_empty = false;
+    o->databases[database].when_empty = 0;
+    for (size_t i = 0; i < ORACLE_JOBS; i++) {
+        o->jobs[i].empty = o->jobs[i].empty && o->jobs[i].database != database;
+    }
+}
+
+static void note_wanted(struct oracle *o)
+{
+    for (int d = 0; d < ORACLE_DATABASES; d++) {
+        uint64_t wanted = o->now.wanted[d];
+        if (wanted && o->databases[d].wanted && wanted != o->databases[d].wanted) {
+            forget_empty(o, d);
+        }
+        o->databases[d].wanted = wanted ? wanted : o->databases[d].wanted;
+        if (o->came & BIT(d)) {
+            forget_empty(o, d);
+        }
+    }
+}
+
+/* Where none has anything else than Jobs gave it when it was empty, none proves less than another. */
+static void note_all_empty(struct oracle *o)
+{
+    uint32_t full = 0;
+    for (int d = 0; d < ORACLE_DATABASES; d++) {
+        bool empty = (o->now.empty & BIT(d)) || o->databases[d].when_empty;
+        full |= empty ? 0 : BIT(d);
+    }
+    o->all_empty = (o->any_job && o->all_empty) || !(full & o->now.present);
 }
 
 static void forget_proofs(struct oracle *o)
 {
     o->answers_after = ++o->tick;
     for (int d = 0; d < ORACLE_DATABASES; d++) {
-        forget_answers(o, d);
+        oracle_forget_answers(o, d);
         memset(o->databases[d].proven, 0, sizeof o->databases[d].proven);
         o->databases[d].retry_ms = 0;
-        o->databases[d].when_empty = 0;
-        o->databases[d].had_empty = false;
     }
     o->was_silent = 0;
     memset(o->reach, 0, sizeof o->reach);
@@ -80,7 +106,7 @@ static void retry(struct oracle *o, int32_t level)
     o->answers_after = ++o->tick;
     o->retried = level;
     for (int d = 0; d < ORACLE_DATABASES; d++) {
-        forget_answers(o, d);
+        oracle_forget_answers(o, d);
         if (o->databases[d].looked) {
             o->databases[d].retry_ms = known_now_ms(o, &o->databases[d]) - STORED_MS;
         }
@@ -99,54 +125,17 @@ static uint32_t compared(struct oracle *o)
     return now;
 }
 
-/* Is a database to have other trees than at the decision before? */
-static bool wants_other(const struct oracle *o, const struct oracle_decision *in)
+/* Which databases are to have other trees than at the decision before. */
+static uint32_t want_other(const struct oracle *o, const struct oracle_decision *in)
 {
-    uint32_t both = in->present & o->now.present;
+    uint32_t both = in->present & o->now.present & ~o->came, other = 0;
     for (int d = 0; d < ORACLE_DATABASES; d++) {
-        if ((both & BIT(d)) && in->wanted[d] != o->now.wanted[d]) {
-            return true;
-        }
+        other |= in->wanted[d] != o->now.wanted[d] ? BIT(d) : 0;
     }
-    return false;
-}
-
-/* Who came since, or has another name, belongs to the rest. */
-static void freeze(struct oracle *o, bool start, uint32_t joined)
-{
-    for (int d = 0; d < ORACLE_DATABASES; d++) {
-        if (start || !oracle_present(o, d)) {
-            o->frozen[d] = o->wave_of[d];
-        } else if (joined & BIT(d)) {
-            o->frozen[d] = o->levels;
-        }
-    }
-}
-
-static void leave(struct oracle *o, uint32_t gone)
-{
-    for (int d = 0; d < ORACLE_DATABASES; d++) {
-        if (gone & BIT(d)) {
-            forget_answers(o, d); /* what it has proven stays proven */
-            o->has_begun &= ~BIT(d);
-        }
-    }
+    return other & both;
 }
 
 /* ---- proofs ------------------------------------------------------------------------------------ */
-
-static bool gates_passed(const struct oracle_wave *wave, const struct oracle_database *d, int w)
-{
-    for (int g = 0; g < wave->gate_count; g++) {
-        int32_t no = d->answers[w][g].no + d->answers[w][g].no_new;
-        /* a tolerated no is a measurement, too; it takes the place of a yes */
-        if (no > wave->gates[g].limit || d->answers[w][g].yes < 1 ||
-            d->answers[w][g].yes + no + d->answers[w][g].forgiven < wave->gates[g].count) {
-            return false;
-        }
-    }
-    return true;
-}
 
 /* A retry lets the wave that it came in serve its soak again. */
 static bool soaked(const struct oracle *o, const struct oracle_database *d, int w, int64_t soak_ms)
@@ -164,7 +153,7 @@ static void prove(struct oracle *o)
         for (int w = 0; w < o->levels && d->looked && oracle_present(o, database); w++) {
             const struct oracle_wave *wave =
                 o->now.spec.wave_count ? &o->now.spec.waves[w] : &canary;
-            if (soaked(o, d, w, wave->soak_ms) && gates_passed(wave, d, w)) {
+            if (soaked(o, d, w, wave->soak_ms) && oracle_gates_passed(wave, d, w)) {
                 d->proven[w] = d->look_files;
             }
         }
@@ -199,23 +188,22 @@ static bool is_proven(const struct oracle *o, int w, const struct share *share)
     return false;
 }
 
-static bool any_gets(const struct oracle *o, const int32_t *waves, int w, const struct share *share)
+/* Do databases of this later wave get the file, or exactly these trees, whichever selection counts? */
+static bool concerns(const struct oracle *o, int w, const struct share *share)
 {
+    uint32_t get = 0;
     for (int d = 0; d < ORACLE_DATABASES; d++) {
         bool wants =
             share->tree ? o->now.wanted[d] == share->inputs : (o->now.trees[d] & share->files) != 0;
-        if (waves[d] == w && wants && !((o->was_silent | o->now.empty) & BIT(d))) {
-            return true;
+        get |= wants ? BIT(d) : 0;
+    }
+    get &= o->now.present & ~(o->was_silent | o->now.empty);
+    for (int i = 0; i < o->selection_count; i++) {
+        if (!(o->selections[i][w] & get)) {
+            return false;
         }
     }
-    return false;
-}
-
-/* Do databases of this later wave get the file, or exactly these trees? */
-static bool concerns(const struct oracle *o, int w, const struct share *share)
-{
-    return any_gets(o, o->frozen, w, share) && any_gets(o, o->wave_of, w, share) &&
-           any_gets(o, o->wave_all, w, share);
+    return true;
 }
 
 /* Has a person begun its set of trees, or did it come with a part of what others got since the end? */
@@ -269,6 +257,25 @@ static int missing_proof(const struct oracle *o, const struct share *share)
 
 /* ---- events ------------------------------------------------------------------------------------ */
 
+static void forget_left(struct oracle *o)
+{
+    for (int d = 0; d < ORACLE_DATABASES; d++) {
+        if (o->left & BIT(d)) {
+            oracle_forget_answers(o, d); /* what it has proven stays proven */
+        }
+    }
+    o->has_begun &= ~o->left;
+    o->newcomers &= ~o->left;
+}
+
+void oracle_listed(struct oracle *o, const struct oracle_decision *in)
+{
+    oracle_list(o, in);
+    o->now.present = in->present;
+    o->now.uid = in->uid;
+    forget_left(o);
+}
+
 static bool same_spec(const struct oracle_spec *a, const struct oracle_spec *b)
 {
     const void *one = a, *other = b; /* zeroed before they are filled */
@@ -279,38 +286,37 @@ void oracle_decided(struct oracle *o, const struct oracle_decision *in)
 {
     bool edited = o->begun && !same_spec(&in->spec, &o->now.spec);
     bool start = !o->begun || edited || o->finished;
-    uint32_t joined = in->present & ~o->now.present;
-    uint32_t gone = o->now.present & ~in->present;
-    bool uid = !o->begun || strcmp(in->uid, o->now.uid) != 0;
-    bool trees = o->begun && wants_other(o, in);
+    oracle_list(o, in);
+    uint32_t trees = o->begun ? want_other(o, in) : 0;
     bool other = trees || (o->begun && in->source != o->now.source);
-    bool same = o->begun && !edited && !uid && in->present == o->now.present &&
-                in->empty == o->now.empty && !(in->silent & ~o->was_silent) &&
+    /* one that nobody has compared, or that did not answer, is not held to any trees yet */
+    bool sure = start || (trees & ~(o->newcomers | o->was_silent));
+    bool same = !sure && !o->came && !o->left && in->empty == o->now.empty &&
+                in->unreachable == o->now.unreachable && in->silent == o->now.silent &&
                 memcmp(in->picked, o->now.picked, sizeof in->picked) == 0;
-    for (int d = 0; d < ORACLE_DATABASES; d++) {
-        if ((in->present & BIT(d)) && (uid || strcmp(in->names[d], o->databases[d].name) != 0)) {
-            oracle_rank(&o->databases[d], in->uid, in->names[d]);
-            joined |= BIT(d);
-            same = false;
-        }
-    }
     o->now = *in;
     o->begun = true;
-    leave(o, gone);
+    forget_left(o);
+    note_wanted(o);
+    note_all_empty(o);
     if (edited) {
         forget_proofs(o);
     }
-    if (other || joined || gone || compared(o)) {
+    if (other || o->came || o->left || compared(o)) {
         forgive(o);
     }
     o->was_silent |= in->silent;
-    if (!same || o->reach_count[0] == 0) {
+    if (sure) { /* another source alone begins nothing anew */
+        o->selection_count = 0;
+    }
+    if (!same) {
         oracle_reach_out(o);
     }
-    freeze(o, start || trees, joined); /* another source alone begins nothing anew */
-    o->strangers |= joined;
-    o->newcomers |= joined;
+    o->strangers |= o->came;
+    o->newcomers |= o->came;
+    o->came = o->left = 0;
     o->finished = false;
+    oracle_read_answers(o);
     if (in->retry) {
         retry(o, in->retry - 1);
     }
@@ -400,10 +406,7 @@ void oracle_job(struct oracle *o, int32_t id, const struct oracle_job *job)
 {
     struct oracle_database *d = &o->databases[job->database];
     o->tick++;
-    if (!o->any_job) {
-        o->any_job = true;
-        o->all_empty = (o->now.empty & o->now.present) == o->now.present;
-    }
+    o->any_job = true;
     if (job->suspended) {
         broken(o, "rule 2: a Job while suspended");
     }
@@ -472,7 +475,7 @@ void oracle_statement(struct oracle *o, int32_t id, int database, int file, int6
         return;
     }
     d->asked_after = o->tick;
-    forget_answers(o, database);
+    oracle_forget_answers(o, database);
     for (size_t i = 0; i < ORACLE_JOBS; i++) {
         if (o->jobs[i].id == id && !o->jobs[i].exempt) {
             o->got_file[file] |= BIT(database);
@@ -505,57 +508,21 @@ void oracle_repaired(struct oracle *o, int database, int was, int is)
     o->databases[database].applied |= FILE_BIT(is);
 }
 
-int64_t oracle_asks(struct oracle *o)
-{
-    return ++o->tick;
-}
-
-void oracle_answered(struct oracle *o, int64_t asked, int wave, int gate, uint32_t databases,
-                     enum oracle_answer answer)
-{
-    if (asked < o->answers_after) {
-        return;
-    }
-    for (int d = 0; d < ORACLE_DATABASES; d++) {
-        if ((databases & BIT(d)) && asked > o->databases[d].asked_after) {
-            o->databases[d].answers[wave][gate].yes += answer == ORACLE_YES;
-            o->databases[d].answers[wave][gate].no_new += answer == ORACLE_NO;
-        }
-    }
-}
-
-void oracle_stored(struct oracle *o)
-{
-    for (int d = 0; d < ORACLE_DATABASES; d++) {
-        for (int w = 0; w < ORACLE_WAVES; w++) {
-            for (int g = 0; g < ORACLE_GATES; g++) {
-                o->databases[d].answers[w][g].no += o->databases[d].answers[w][g].no_new;
-                o->databases[d].answers[w][g].no_new = 0;
-            }
-        }
-    }
-}
-
-void oracle_died(struct oracle *o)
-{
-    for (int d = 0; d < ORACLE_DATABASES; d++) {
-        for (int w = 0; w < ORACLE_WAVES; w++) {
-            for (int g = 0; g < ORACLE_GATES; g++) {
-                o->databases[d].answers[w][g].no_new = 0;
-            }
-        }
-    }
-}
-
 void oracle_forgotten(struct oracle *o)
 {
     o->strangers = o->newcomers = o->now.present;
+    for (int d = 0; d < ORACLE_DATABASES; d++) {
+        forget_empty(o, d);
+    }
     forgive(o);
 }
 
 void oracle_finished(struct oracle *o, const uint64_t inputs[ORACLE_DATABASES])
 {
     forget_proofs(o);
+    for (int d = 0; d < ORACLE_DATABASES; d++) {
+        forget_empty(o, d);
+    }
     oracle_reach_out(o);
     o->finished = true;
     memset(o->got_file, 0, sizeof o->got_file);

@@ -8,9 +8,9 @@
  *
  * Of the later waves: a database of such a wave may always get them once the waves before its own are
  * proven; one that has begun since then, or goes first for its own trees, once the first is; and nobody
- * asks a proof of a wave whose own databases do not get them, or did not answer. Its own are those that it
- * selected at the start and those that it selects now: what happened does not say whether the roll-out
- * began anew since, nor who answered then. */
+ * asks a proof of a wave whose own databases do not get them, or did not answer. What happened does not say
+ * when the roll-out began anew since its last edit, nor who answered then: any selection since may be the
+ * one that counts. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,6 +22,7 @@
 #define ORACLE_GATES 2
 #define ORACLE_TREES 48
 #define ORACLE_JOBS 64
+#define ORACLE_SELECTIONS 64
 
 struct oracle_gate {
     int32_t name, count, limit;
@@ -61,8 +62,9 @@ struct oracle_decision { /* what a decision read, and did besides Jobs; not of s
     uint64_t
         wanted[ORACLE_DATABASES]; /* stands for trees and options that it is to have; 0: unknown */
     uint32_t source;              /* stands for spec.source and revision */
-    uint32_t empty;               /* no history and no table but ours */
-    uint32_t silent;              /* the newest look at them failed, or they are refused */
+    uint32_t empty;               /* no history and no table but ours, by the newest look */
+    uint32_t unreachable;         /* the newest look at them failed */
+    uint32_t silent;              /* those, and those that are refused */
     uint64_t trees[ORACLE_DATABASES]; /* files of `wanted` */
     int32_t retry; /* 0: none; else the wave that it is for, from 1, as status named it */
 };
@@ -91,12 +93,12 @@ struct oracle {
     bool finished;     /* none since an end */
     struct oracle_decision now;
     /* by the spec now, and the largest since its last edit or the last end */
-    int32_t wave_of[ORACLE_DATABASES];  /* -1: not in the plan */
-    int32_t wave_all[ORACLE_DATABASES]; /* the same as if all had answered, and had a history */
-    int32_t frozen[ORACLE_DATABASES];   /* the same for those who were there at the last start */
-    int32_t levels;                     /* waves before the rest */
+    int32_t wave_of[ORACLE_DATABASES]; /* of one selection; -1: not in the plan */
+    int32_t levels;                    /* waves before the rest */
     int32_t reach_count[ORACLE_WAVES];
     uint32_t reach[ORACLE_WAVES]; /* databases of this wave and those before */
+    uint32_t selections[ORACLE_SELECTIONS][ORACLE_WAVES]; /* each one since the last sure start */
+    int32_t selection_count;
     /* databases */
     struct oracle_database {
         char name[24];
@@ -109,17 +111,22 @@ struct oracle {
         int64_t look_mono_ms, look_now_ms, look_from_ms;
         uint64_t look_files;
         int64_t retry_ms;    /* its clock when the last retry was taken up */
-        bool had_empty;      /* it got a Job as an empty one since then */
-        uint64_t when_empty; /* files that it got as an empty one since the last end */
+        uint64_t wanted;     /* as last known */
+        bool had_empty;      /* it got a Job of these trees as an empty one since the last end */
+        uint64_t when_empty; /* files that it got by such a Job */
         uint64_t proven[ORACLE_WAVES];
         uint64_t finished[8]; /* inputs that a finished roll-out had here */
         int finished_count;
-        struct {
-            int32_t yes, no, no_new; /* no_new: not stored by the controller yet */
+        struct oracle_count {
+            int32_t yes, no;
+            int32_t no_new, no_read; /* no decision has read it; it is not stored yet */
             int32_t forgiven;        /* nos that may be over; measurements they were */
         } answers[ORACLE_WAVES][ORACLE_GATES];
     } databases[ORACLE_DATABASES];
     int64_t answers_after; /* tick: edit, retry or end */
+    int64_t forgave;       /* tick: when it may have begun anew */
+    uint32_t came, left;   /* since the last decision */
+    uint32_t away;         /* their entries' Secrets lead elsewhere */
     int32_t retried;       /* level of the last retry; -1: none that counts */
     bool any_job, all_empty;
     uint32_t strangers;  /* came, were renamed or forgotten, and nobody has looked since */
@@ -142,6 +149,8 @@ struct oracle {
 };
 
 void oracle_init(struct oracle *o);
+/* Of a decision while suspended: who is in the plan. */
+void oracle_listed(struct oracle *o, const struct oracle_decision *in);
 /* What a database holds before anything is seen; clock 0: since long. */
 void oracle_holds(struct oracle *o, int database, uint64_t files);
 void oracle_decided(struct oracle *o, const struct oracle_decision *in);

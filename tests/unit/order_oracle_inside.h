@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the two files of the oracle share. */
+/* What the files of the oracle share. */
 #pragma once
 #include "order_oracle.h"
 
@@ -13,5 +13,11 @@ static inline bool oracle_present(const struct oracle *o, int database)
 
 /* SHA-256(UID NUL name), as the documentation says of the order of databases. */
 void oracle_rank(struct oracle_database *d, const char *uid, const char *name);
-/* The waves of the spec as it is now; what they reach is added to what they reached. */
+/* The waves of the spec as it is now; what they select, and reach, is added to what they did before. */
 void oracle_reach_out(struct oracle *o);
+/* order_oracle_answers.c */
+void oracle_forget_answers(struct oracle *o, int database);
+bool oracle_gates_passed(const struct oracle_wave *wave, const struct oracle_database *d, int w);
+void oracle_read_answers(struct oracle *o); /* by a decision */
+/* order_oracle_list.c: who has come to the plan and left it since: o->came, o->left. */
+void oracle_list(struct oracle *o, const struct oracle_decision *in);

@@ -36,26 +36,30 @@ static void take_lowest(struct oracle *o, int32_t wave, int32_t amount, uint32_t
     }
 }
 
-static uint32_t take_explicit(struct oracle *o, uint32_t left)
+/* `named`: those that nothing but a name selects. */
+static uint32_t take_explicit(struct oracle *o, uint32_t left, uint32_t named)
 {
     for (int32_t w = 0; w < o->now.spec.wave_count; w++) {
         int32_t select = o->now.spec.waves[w].select;
         for (int d = 0; d < ORACLE_DATABASES; d++) {
-            bool picks = select == ORACLE_NAMES || select == ORACLE_LABELS;
-            if (picks && (left & o->now.picked[w] & BIT(d))) {
+            uint32_t of = select == ORACLE_NAMES    ? left | named
+                          : select == ORACLE_LABELS ? left
+                                                    : 0;
+            if (of & o->now.picked[w] & BIT(d)) {
                 o->wave_of[d] = w;
                 left &= ~BIT(d);
+                named &= ~BIT(d);
             }
         }
     }
     return left;
 }
 
-static void select_waves(struct oracle *o, uint32_t of)
+static void select_waves(struct oracle *o, uint32_t of, uint32_t named)
 {
     const struct oracle_spec *spec = &o->now.spec;
     memset(o->wave_of, 0xff, sizeof o->wave_of);
-    uint32_t left = take_explicit(o, of);
+    uint32_t left = take_explicit(o, of, named);
     o->levels = spec->wave_count ? spec->wave_count : 1;
     for (int32_t w = 0; w < spec->wave_count; w++) {
         const struct oracle_wave *wave = &spec->waves[w];
@@ -91,16 +95,41 @@ static void reach(struct oracle *o)
     }
 }
 
-/* Membership is frozen while the list of databases changes: the largest selection counts. Whoever is
- * empty, or does not answer, goes last: then counts and percents take others. */
+/* One more that may be the one of the last start. */
+static void note_selection(struct oracle *o)
+{
+    uint32_t masks[ORACLE_WAVES] = { 0 };
+    for (int d = 0; d < ORACLE_DATABASES; d++) {
+        if (o->wave_of[d] >= 0 && o->wave_of[d] < o->levels) {
+            masks[o->wave_of[d]] |= BIT(d);
+        }
+    }
+    for (int i = 0; i < o->selection_count; i++) {
+        if (memcmp(o->selections[i], masks, sizeof masks) == 0) {
+            return;
+        }
+    }
+    if (o->selection_count == ORACLE_SELECTIONS) { /* the oldest one */
+        memmove(o->selections, o->selections + 1, sizeof o->selections - sizeof *o->selections);
+        o->selection_count--;
+    }
+    memcpy(o->selections[o->selection_count++], masks, sizeof masks);
+}
+
+/* Membership is frozen while the list of databases changes: the largest selection counts. Whoever does
+ * not answer goes last, and whoever is empty and not named: then counts and percents take others. */
 void oracle_reach_out(struct oracle *o)
 {
-    uint32_t last = o->now.empty | o->was_silent;
-    select_waves(o, o->now.present);
-    reach(o);
-    memcpy(o->wave_all, o->wave_of, sizeof o->wave_all);
-    if (last & o->now.present) {
-        select_waves(o, o->now.present & ~last);
+    const uint32_t present = o->now.present, empty = o->now.empty & present;
+    const uint32_t silent[] = { 0, o->now.unreachable, o->now.silent, o->was_silent };
+    for (size_t i = 0; i < sizeof silent / sizeof *silent; i++) {
+        select_waves(o, present & ~silent[i], 0);
         reach(o);
+        note_selection(o);
+        if (empty) {
+            select_waves(o, present & ~(silent[i] | empty), empty & ~silent[i]);
+            reach(o);
+            note_selection(o);
+        }
     }
 }

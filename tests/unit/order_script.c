@@ -262,6 +262,19 @@ static bool is_ready(const struct world *w)
     return w->status.conditions[CONDITION_READY].status == CONDITION_TRUE;
 }
 
+/* The entry whose database belongs to another one that is there; -1: none. */
+static int find_conflict(const struct world *w)
+{
+    for (int i = 0; i < w->spec.count; i++) {
+        const struct place *p = &w->places[w->spec.entries[i].place];
+        bool other = p->owner[0] && strcmp(p->owner, w->spec.entries[i].name) != 0;
+        if (other && p->owner_uid == w->uid && spec_find(w, p->owner) >= 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
 static bool all_up_to_date(struct world *w, bool *obstacle)
 {
     static struct judgement judgement;
@@ -286,7 +299,7 @@ static void check_rest(struct world *w)
     int applied = commit_find(w, w->status.last_applied_commit);
     bool rewritten = applied >= 0 && !commit_descends(w, newest_commit(w), applied);
     bool lost = newest_commit(w) >= 0 && w->commits[newest_commit(w)].lost; /* pinned to it */
-    bool obstacle = w->said_no || w->hampered || rewritten || lost;
+    bool obstacle = w->said_no || w->hampered || rewritten || lost || find_conflict(w) >= 0;
     if (w->trouble[0]) {
         return;
     }
@@ -365,7 +378,6 @@ static void settle(struct world *w)
     w->process.polled = -1;
     w->process.next_poll_ms = w->mono_ms + 20;
     w->commits[w->tips[w->spec.branch]].lost = false;
-    spec_sane_waves(w);
     for (int i = 0; i < w->spec.count; i++) {
         struct entry *e = &w->spec.entries[i];
         if (e->place != e->home) {
@@ -375,6 +387,10 @@ static void settle(struct world *w)
         e->out_of_order = e->ignore_missing = true;
         repair(w, e->place, tree_files(w, w->tips[w->spec.branch], e->dirs));
     }
+    for (int at = find_conflict(w); at >= 0; at = find_conflict(w)) {
+        entry_remove(w, at); /* one of the two entries goes */
+    }
+    spec_sane_waves(w);
     for (int g = 0; g < GATE_NAMES; g++) {
         w->moods[g] = ORACLE_YES;
     }

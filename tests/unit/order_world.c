@@ -239,7 +239,7 @@ static void decide(struct world *w, struct decision *out)
         world_broken(w, trouble);
     }
     note_rollout(w, out);
-    if (!w->deleting && !w->spec.suspend) {
+    if (!w->deleting) {
         tell_oracle(w, &seen, out);
     }
     if (!w->deleting) {
