@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "reconcile/base/auto.h"
+#include "reconcile/base/buf.h"
 #include "reconcile/base/limits.h"
 #include "reconcile/base/mem.h"
 #include "reconcile/model/reason.h"
@@ -373,4 +374,62 @@ struct err *target_uri_read(const char *uri, struct target *out)
 int32_t target_default_port(enum engine engine)
 {
     return engine == ENGINE_POSTGRESQL ? 5432 : 3306;
+}
+
+/* ---- and written again ---------------------------------------------------------------------------- */
+
+static void add_escaped(struct buf *out, const char *text, const char *plain)
+{
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+        bool letter = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+                      (*p >= '0' && *p <= '9') || *p >= 0x80;
+        if (letter || strchr(plain, *p)) {
+            buf_addc(out, (char)*p);
+        } else {
+            buf_addf(out, "%%%02X", *p);
+        }
+    }
+}
+
+static void add_parameter(struct buf *out, const char *name, const char *value)
+{
+    if (value) {
+        buf_addf(out, "%c%s=", memchr(out->data, '?', out->len) ? '&' : '?', name);
+        add_escaped(out, value, "-._~/");
+    }
+}
+
+char *target_uri_text(const struct target *target)
+{
+    AUTO(buf_done) struct buf out = BUF(8 * LIMIT_URL);
+    bool pg = target->engine == ENGINE_POSTGRESQL;
+    bool mode = !target->socket && target->tls != TLS_UNSET && target->tls != TLS_VERIFY_FULL;
+    AUTO(free_auto) char *port =
+        target->port && target->socket ? mem_printf("%d", (int)target->port) : NULL;
+
+    buf_addf(&out, "%s://", engine_text(target->engine));
+    if (target->user) {
+        add_escaped(&out, target->user, "-._~");
+        buf_addc(&out, '@');
+    }
+    if (target->host) {
+        bool v6 = strchr(target->host, ':') != NULL;
+        buf_adds(&out, v6 ? "[" : "");
+        add_escaped(&out, target->host, v6 ? "-._~:" : "-._~");
+        buf_adds(&out, v6 ? "]" : "");
+        if (target->port) {
+            buf_addf(&out, ":%d", (int)target->port);
+        }
+    }
+    buf_addc(&out, '/');
+    if (target->database) {
+        add_escaped(&out, target->database, "-._~");
+    }
+    add_parameter(&out, pg ? "host" : "socket", target->socket);
+    add_parameter(&out, "port", port);
+    add_parameter(&out, pg ? "sslmode" : "ssl-mode", mode ? tls_mode_text(target->tls) : NULL);
+    add_parameter(&out, pg ? "sslrootcert" : "ssl-ca", target->ca_file);
+    add_parameter(&out, pg ? "sslcert" : "ssl-cert", target->cert_file);
+    add_parameter(&out, pg ? "sslkey" : "ssl-key", target->key_file);
+    return buf_take(&out);
 }

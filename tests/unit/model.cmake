@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-foreach(part version text tree target mplan assignment)
+foreach(part version text tree target command mplan assignment)
   sluice_test(model_${part}_test SOURCES unit/model_${part}_test.c LINK sluice_model)
 endforeach()
 sluice_test(model_mplan_corpus_test LINK sluice_model

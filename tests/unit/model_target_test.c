@@ -5,6 +5,7 @@
 #include "reconcile/base/mem.h"
 #include "reconcile/base/str.h"
 #include "reconcile/model/target.h"
+#include "reconcile/model/target_uri.h"
 #include "tests/unit/rows.h"
 
 TestSuite(target, .timeout = 60);
@@ -86,6 +87,16 @@ Test(target, uris_are_read)
         check_error(rows[i].name, target_parse_uri(rows[i].uri, &t), NULL);
         AUTO(free_auto) char *got = summary(&t);
         check_text(rows[i].name, got, rows[i].want);
+        /* What is printed of it leads to the same place, without the password. */
+        AUTO(target_done) struct target again = { 0 };
+        AUTO(free_auto) char *uri = target_uri_text(&t);
+        check_error(rows[i].name, target_parse_uri(uri, &again), NULL);
+        cr_assert(!secret_set(&again.password), "%s: %s", rows[i].name, uri);
+        secret_done(&t.password);
+        AUTO(free_auto) char *without = summary(&t);
+        AUTO(free_auto) char *back = summary(&again);
+        check_text(uri, back, without);
+        cr_assert(str_eq(t.cert_file, again.cert_file) && str_eq(t.key_file, again.key_file));
     }
 }
 
