@@ -75,6 +75,17 @@ bool journal_is_newest(const struct journal *journal, const struct journal_row *
     return true;
 }
 
+void history_changes_done(struct history_changes *changes)
+{
+    for (size_t i = 0; i < changes->count; i++) {
+        free(changes->items[i].description);
+    }
+    free(changes->items);
+    free(changes->left);
+    strlist_done(&changes->kept);
+    *changes = (struct history_changes){ 0 };
+}
+
 void history_done(struct history *h)
 {
     for (size_t i = 0; i < h->count; i++) {

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "reconcile/base/hash.h"
+#include "reconcile/base/str.h"
 #include "reconcile/model/engine.h"
 #include "reconcile/model/migration.h"
 #include "reconcile/model/version.h"
@@ -141,6 +142,30 @@ struct inspection { /* everything one read-only look returns */
         other_lease_table; /* a lease in this schema for another history table, owner = same plan; owned */
 };
 
+/* What `repair` does to rows of the history table; the rest of it is never rewritten. */
+enum history_change_kind {
+    HISTORY_REMOVE,  /* a row of success = false goes */
+    HISTORY_REALIGN, /* description and checksum become those of the file */
+    HISTORY_DELETED, /* a new row of type DELETE takes this one back (docs/flyway.md 1.5) */
+};
+
+struct history_change {
+    enum history_change_kind kind;
+    const struct history_row *row; /* borrowed */
+    char *description;             /* HISTORY_REALIGN, as stored; owned */
+    int32_t checksum;              /* HISTORY_REALIGN */
+    bool ours; /* HISTORY_REMOVE: our journal explains the row, and that nothing has stayed */
+};
+
+struct history_changes { /* in the order to write: what goes, what is new */
+    struct history_change *items;
+    size_t count;
+    int32_t last_rank;        /* that is left; a marker takes the next one */
+    struct history_row *left; /* the rows without the failed ones; texts borrowed */
+    struct strlist kept;      /* what stays as it is, a sentence each, with what to do about it */
+};
+
+void history_changes_done(struct history_changes *changes);
 void history_done(struct history *h);
 void journal_done(struct journal *j);
 void journal_row_done(struct journal_row *row);

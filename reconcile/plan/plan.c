@@ -215,8 +215,12 @@ static struct err *require_baseline(const struct plan_input *input, struct histo
         return NULL;
     }
     if (!options->baseline_on_migrate) {
+        AUTO(free_auto)
+        char *baseline = command_baseline(input->place, options->baseline_version.text);
         return err_new(ERR_TERMINAL, REASON_BASELINE_REQUIRED,
-                       "the schema is not empty and has no history table \"%s\"", options->table);
+                       "the schema is not empty and has no history table \"%s\": if it holds what "
+                       "the files up to version %s make, say so: %s",
+                       options->table, options->baseline_version.text, baseline);
     }
     plan->marker = mem_alloc(sizeof *plan->marker);
     *plan->marker = (struct history_row){

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include "reconcile/base/err.h"
 #include "reconcile/migration/placeholder.h"
+#include "reconcile/model/command.h"
 #include "reconcile/model/history.h"
 #include "reconcile/model/migration.h"
 #include "reconcile/model/options.h"
@@ -71,6 +72,8 @@ struct plan_input {
     bool journal_repeatables;
     /* database -> version, for the directive after=; NULL: nothing is known of other databases. */
     const struct kvlist *assume;
+    const struct command_place
+        *place; /* for the commands that messages print; NULL: $SLUICE_URL's */
     bool
         wait_for_others; /* an unmet after= cuts the actions and fills waits_for; false: an error */
 };
@@ -94,3 +97,9 @@ struct plan {
  * but no actions. */
 struct err *plan_make(const struct plan_input *input, struct plan *out) ERR_MUST_USE;
 void plan_done(struct plan *plan);
+
+/* What `repair` would do to the history table: Flyway's meaning (docs/flyway.md 4.9), and for rows of ours only what the
+ * journal proves. Without files only failed rows are looked at. Changes borrow from the history; release
+ * them. ERR_TERMINAL: FailedHistoryRow for a failed row of ours of which something has stayed or may have, with the
+ * command that settles it; HistoryTampered, InvalidMigration as plan_make. */
+struct err *repair_plan(const struct plan_input *input, struct history_changes *out) ERR_MUST_USE;

@@ -65,8 +65,18 @@ const struct journal_row *journal_file_row(const struct journal *journal, int32_
 const struct journal_row *journal_left_behind(const struct journal *journal,
                                               const struct history *history,
                                               const struct migration_set *files);
+/* Has this statement taken effect, or may it have, and does no later row say otherwise? */
+bool journal_row_stays(const struct journal *journal, size_t index);
+/* The same of the attempt that a failed row tells of, whether its file is there or not. */
+const struct journal_row *journal_stays(const struct journal *journal,
+                                        const struct history_row *failed);
 /* failed, interrupted or unknown, from an open row. */
 enum state journal_state_of(const struct journal_row *open, const struct migration *file);
+
+/* Does `repair` mark rows of this type as deleted? Of files that a folder of SQL files shows, when they are there. */
+bool states_markable(const char *type);
+/* "type:state" of ignoreMigrationPatterns, as given. */
+bool states_ignored(const struct states *s, bool versioned, enum state state);
 
 /* validate.c: docs/flyway.md 4.5 over all entries; fills plan->problems; returns the first one. */
 struct err *validate_entries(const struct states *s, struct plan *plan) ERR_MUST_USE;

@@ -21,19 +21,24 @@ static bool pattern_matches(const struct ignore_pattern *p, bool versioned, enum
     return p->state == IGNORE_ANY_STATE || states[p->state] == state;
 }
 
-static bool ignored(const struct states *s, bool versioned, enum state state)
+bool states_ignored(const struct states *s, bool versioned, enum state state)
 {
     const struct migrations_options *options = s->input->options;
 
-    if (!s->input->validate_only && state == STATE_PENDING) {
-        return true; /* a run is there to apply them */
-    }
     for (int i = 0; i < options->ignore_count; i++) {
         if (pattern_matches(&options->ignore[i], versioned, state)) {
             return true;
         }
     }
     return false;
+}
+
+static bool ignored(const struct states *s, bool versioned, enum state state)
+{
+    if (!s->input->validate_only && state == STATE_PENDING) {
+        return true; /* a run is there to apply them */
+    }
+    return states_ignored(s, versioned, state);
 }
 
 /* "version 3" or "repeatable \"views\"", for messages. */
@@ -58,11 +63,12 @@ static struct err *failed_problem(const struct states *s, const struct plan_entr
                                          "%s failed in its last run and is not applied", name);
     }
     if (!journal_explains(s->input->journal, row)) {
+        AUTO(free_auto) char *repair = command_repair(s->input->place, false);
         return err_new(
             ERR_TERMINAL, REASON_FAILED_HISTORY_ROW,
-            "%s has failed in an earlier run of another tool (history row %d, success = false); "
-            "check what it left behind, then run `flyway repair`",
-            name, row->rank);
+            "%s has failed in an earlier run of another tool (history row %d, success = false): "
+            "undo what it left behind, then remove the row: %s",
+            name, row->rank, repair);
     }
     if (str_eq(row->type, "SQL_BASELINE") && !entry->file) {
         return err_new(
@@ -72,6 +78,21 @@ static struct err *failed_problem(const struct states *s, const struct plan_entr
             name, row->rank);
     }
     return NULL; /* our own row: its file is gone, or a newer row stands for it; what stays is left_behind()'s */
+}
+
+/* "statement 1 (line 2) applied, statement 3 (line 9) open": all that stays of the attempt. */
+static char *what_stays(const struct journal *journal, const struct journal_row *of)
+{
+    AUTO(buf_done) struct buf out = BUF(300);
+
+    for (size_t i = 0; i < journal->count; i++) {
+        const struct journal_row *row = &journal->rows[i];
+        if (journal_same_file(row, of) && journal_row_stays(journal, i)) {
+            buf_addf(&out, "%sstatement %d (line %d) %s", out.len > 0 ? ", " : "", row->step,
+                     row->line, row->state == JOURNAL_INTENT ? "open" : "applied");
+        }
+    }
+    return mem_printf("%s%s", buf_text(&out), out.failed ? " and more" : "");
 }
 
 /* An attempt that went half-way, of a file that is gone, renamed or numbered otherwise: what took its place would do a
@@ -85,15 +106,14 @@ static struct err *left_behind(const struct states *s)
     if (!row) {
         return NULL;
     }
+    AUTO(free_auto) char *stays = what_stays(input->journal, row);
+    AUTO(free_auto) char *restart =
+        command_resolve(input->place, row->version, row->description, row->step, VERDICT_RESTART);
     return err_new(ERR_TERMINAL, REASON_MIGRATION_MISSING,
-                   "%s%s: an attempt has left statement %d (line %d) %s, and its file is gone: put "
-                   "it back, or, when what "
-                   "stays is wanted or undone, say so: sluice resolve --%s '%s' --verdict restart "
-                   "--reason TEXT",
-                   row->version ? "version " : "", row->version ? row->version : row->script,
-                   row->step, row->line, row->state == JOURNAL_INTENT ? "open" : "applied",
-                   row->version ? "version" : "description",
-                   row->version ? row->version : row->description);
+                   "%s%s: an attempt has left %s, and its file is gone: put it back, or, when what "
+                   "stays is wanted or undone, say so: %s",
+                   row->version ? "version " : "", row->version ? row->version : row->script, stays,
+                   restart);
 }
 
 static struct err *compare_problem(const struct states *s, const struct plan_entry *entry,
@@ -109,25 +129,28 @@ static struct err *compare_problem(const struct states *s, const struct plan_ent
         version_compare(&row->version, &s->applied_baseline) <= 0) {
         return NULL; /* rows at or below the baseline are not compared at all */
     }
+    AUTO(free_auto) char *repair = command_repair(s->input->place, true);
     if (row->has_checksum && row->checksum != file->raw_checksum) {
         return err_new(
             ERR_TERMINAL, REASON_CHECKSUM_MISMATCH,
             "%s was changed after it had been applied as version %s: checksum applied %d, "
-            "now %d",
-            name, row->version_text, row->checksum, file->raw_checksum);
+            "now %d; if the database is right as it is, accept the file: %s",
+            name, row->version_text, row->checksum, file->raw_checksum, repair);
     }
     AUTO(free_auto) char *stored = description_stored(file->description);
     if (!str_eq(stored, row->description) &&
         !(stored[0] == '\0' && str_eq(row->description, "<< no description >>"))) {
         return err_new(
             ERR_TERMINAL, REASON_DESCRIPTION_MISMATCH,
-            "%s: version %s was applied with the description \"%s\", the file now says \"%s\"",
-            name, row->version_text, row->description, stored);
+            "%s: version %s was applied with the description \"%s\", the file now says \"%s\"; if "
+            "that shall be its name: %s",
+            name, row->version_text, row->description, stored, repair);
     }
     return NULL;
 }
 
-static struct err *unresolved_problem(const struct plan_entry *entry, const char *name)
+static struct err *unresolved_problem(const struct states *s, const struct plan_entry *entry,
+                                      const char *name)
 {
     const char *type = entry->row->type;
 
@@ -135,9 +158,28 @@ static struct err *unresolved_problem(const struct plan_entry *entry, const char
         str_eq(type, "DELETE") || str_starts(type, "UNDO_")) {
         return NULL;
     }
-    return err_new(ERR_TERMINAL, REASON_MIGRATION_MISSING,
-                   "%s was applied (history row %d, script %s) but its file is gone", name,
-                   entry->row->rank, entry->row->script);
+    AUTO(free_auto)
+    char *repair = states_markable(type) ? command_repair(s->input->place, true)
+                                         : mem_strdup("--ignore-pattern '*:missing'");
+    return err_new(
+        ERR_TERMINAL, REASON_MIGRATION_MISSING,
+        "%s was applied (history row %d, script %s) but its file is gone; if it is gone for "
+        "good: %s",
+        name, entry->row->rank, entry->row->script, repair);
+}
+
+static struct err *unknown_problem(const struct states *s, const struct plan_entry *entry,
+                                   const char *name)
+{
+    const struct journal_row *open = entry->open;
+    AUTO(free_auto) char *verdicts =
+        command_verdicts(s->input->place, open->version, open->description, open->step);
+
+    return err_new(
+        ERR_TERMINAL, REASON_OUTCOME_UNKNOWN,
+        "%s: an attempt was interrupted inside statement %d (line %d) and its outcome is "
+        "unknown: %s",
+        name, open->step, open->line, verdicts);
 }
 
 static struct err *file_problem(const struct states *s, const struct plan_entry *entry,
@@ -164,12 +206,7 @@ static struct err *file_problem(const struct states *s, const struct plan_entry 
                    : err_new(ERR_TERMINAL, REASON_INVALID_MIGRATION,
                              "%s was interrupted in its last run and is not applied", name);
     case STATE_OUTCOME_UNKNOWN: /* a run can still settle it, or says what to look at */
-        return s->input->validate_only
-                   ? err_new(ERR_TERMINAL, REASON_OUTCOME_UNKNOWN,
-                             "%s: an attempt was interrupted inside statement %d and its outcome "
-                             "is unknown; run it again, or say what happened with `sluice resolve`",
-                             name, entry->open->step)
-                   : NULL;
+        return s->input->validate_only ? unknown_problem(s, entry, name) : NULL;
     case STATE_BELOW_BASELINE:
     case STATE_IGNORED_BASELINE:
         return NULL;
@@ -205,7 +242,7 @@ static struct err *entry_problem(const struct states *s, const struct plan_entry
             return NULL;
         }
         return entry->file ? file_problem(s, entry, pending_ignored, name)
-                           : unresolved_problem(entry, name);
+                           : unresolved_problem(s, entry, name);
     }
 }
 

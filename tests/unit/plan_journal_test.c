@@ -128,8 +128,25 @@ static const struct plan_case cases[] = {
       .message =
           "version 1: an attempt has left statement 1 (line 0) applied, and its file is gone: put "
           "it "
-          "back, or, when what stays is wanted or undone, say so: sluice resolve --version '1' "
-          "--verdict restart --reason TEXT" },
+          "back, or, when what stays is wanted or undone, say so: `sluice resolve --version '1' "
+          "--verdict restart --reason 'I looked'`" },
+    { .rule = "with all that stays, of this file alone",
+      .files = { "V2__b=2" },
+      .journal = { "1 1 a 1 A done 1", "1 3 c 1 A done 1", "1 1 a 2 A failed 1",
+                   "1 1 a 3 X intent 1" },
+      .states = "2:Pending",
+      .reason = "MigrationMissing",
+      .message =
+          "version 1: an attempt has left statement 1 (line 0) applied, statement 3 (line 3) "
+          "open, and its file is gone" },
+    { .rule = "of many statements the first ones are named",
+      .files = { "V2__b=2" },
+      .journal = { "1 1 a 10 A done 1", "1 1 a 11 A done 1", "1 1 a 12 A done 1",
+                   "1 1 a 13 A done 1", "1 1 a 14 A done 1", "1 1 a 15 A done 1",
+                   "1 1 a 16 A done 1", "1 1 a 17 A done 1", "1 1 a 18 A done 1",
+                   "1 1 a 19 A done 1", "1 1 a 20 A done 1" },
+      .reason = "MigrationMissing",
+      .message = " and more, and its file is gone" },
     { .rule = "so does a step of which nobody knows",
       .files = { "V2__b=2" },
       .journal = { "1 1 a 1 X intent 1" },

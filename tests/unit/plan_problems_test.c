@@ -82,7 +82,8 @@ static const struct plan_case cases[] = {
       .reason = "ChecksumMismatch",
       .message =
           "sql/V1__a.sql was changed after it had been applied as version 1: checksum applied "
-          "-2082672713, now -1026904991 (and 2 more)" },
+          "-2082672713, now -1026904991; if the database is right as it is, accept the file: "
+          "`sluice repair` (and 2 more)" },
     { .rule = "one problem alone says so by saying nothing",
       .files = { "V1__a=1", "V2__b=2" },
       .rows = { "1 SQL 2 b 2 ok" },
@@ -121,8 +122,20 @@ static const struct plan_case cases[] = {
       .ignore = { "*:pending" },
       .states = "1:Outcome Unknown",
       .reason = "OutcomeUnknown",
-      .message = "sql/V1__a.sql: an attempt was interrupted inside statement 2 and its outcome is "
-                 "unknown" },
+      .message =
+          "sql/V1__a.sql: an attempt was interrupted inside statement 2 (line 3) and its "
+          "outcome is unknown: look whether it took effect; if so: `sluice resolve --version "
+          "'1' --step 2 --verdict applied --reason" },
+    { .rule = "a missing migration of Java: repair does not help",
+      .files = { "V2__b=2" },
+      .rows = { "1 JDBC 1 a NULL ok" },
+      .reason = "MigrationMissing",
+      .message = "if it is gone for good: --ignore-pattern '*:missing'" },
+    { .rule = "a missing script: repair does",
+      .files = { "V2__b=2" },
+      .rows = { "1 SCRIPT 1 a NULL ok" },
+      .reason = "MigrationMissing",
+      .message = "if it is gone for good: `sluice repair`" },
     { .rule = "validate: a late lower version is out of order",
       .files = { "V1__a=1", "V2__b=2" },
       .rows = { "1 SQL 2 b 2 ok" },

@@ -252,15 +252,66 @@ static void check_verdict(const struct plan_case *c, const struct plan *plan, co
     }
 }
 
+static const struct command_place shop = { .url = "--url 'postgresql://shop'",
+                                           .files = "--dir 'sql'" };
+
+static struct placeholders placeholders_of(const struct world *w)
+{
+    return (struct placeholders){ .replacement = true,
+                                  .user = &w->placeholders,
+                                  .timestamp = "2026-11-22 10:00:00" };
+}
+
+/* "remove 2, remove ours 3, deleted 4, realign 1 a=CHECKSUM": everything in the order to write. */
+static char *changes_text(const struct history_changes *changes)
+{
+    static const char *const verbs[] = { "remove", "realign", "deleted" };
+    AUTO(buf_done) struct buf text = BUF(4096);
+
+    for (size_t i = 0; i < changes->count; i++) {
+        const struct history_change *change = &changes->items[i];
+        buf_addf(&text, "%s%s%s %d", i ? ", " : "", verbs[change->kind],
+                 change->ours ? " ours" : "", change->row->rank);
+        if (change->kind == HISTORY_REALIGN) {
+            buf_addf(&text, " %s=%d", change->description, change->checksum);
+        }
+    }
+    return buf_take(&text);
+}
+
+void repair_check(const struct plan_case *c)
+{
+    AUTO(world_done) struct world w = { 0 };
+    AUTO(history_changes_done) struct history_changes changes = { 0 };
+    const struct migration_set none = { 0 };
+
+    world_make(c, &w);
+    const struct placeholders placeholders = placeholders_of(&w);
+    const struct plan_input input = {
+        .files = c->no_files ? &none : &w.files,
+        .history = &w.history,
+        .journal = &w.journal,
+        .options = &w.options,
+        .placeholders = &placeholders,
+        .place = &shop,
+    };
+    AUTO(err_free_auto) struct err *e = repair_plan(&input, &changes);
+    const struct plan nothing = { 0 };
+    check_verdict(c, &nothing, e);
+    AUTO(free_auto) char *text = changes_text(&changes);
+    if (c->actions) {
+        check_text(c->rule, text, c->actions);
+    }
+    check_text(c->rule, changes.kept.count > 0 ? changes.kept.items[0] : NULL, c->kept);
+}
+
 void plan_check(const struct plan_case *c)
 {
     AUTO(world_done) struct world w = { 0 };
     AUTO(plan_done) struct plan plan = { 0 };
 
     world_make(c, &w);
-    const struct placeholders placeholders = { .replacement = true,
-                                               .user = &w.placeholders,
-                                               .timestamp = "2026-11-22 10:00:00" };
+    const struct placeholders placeholders = placeholders_of(&w);
     const struct plan_input input = {
         .files = &w.files,
         .history = &w.history,

@@ -35,9 +35,12 @@ struct plan_case {
     const char *ahead;
     const char *current; /* NULL: not compared */
     const char *stores;  /* the last action's checksum is that of this text; NULL: not compared */
+    bool no_files;       /* repair: none are given */
+    const char *kept;    /* repair: the first sentence about what stays; NULL: nothing */
     const char *waits;   /* NULL: waits for nobody */
     const char *reason;  /* NULL: no error */
     const char *message; /* a piece of the error's; NULL: not compared */
 };
 
 void plan_check(const struct plan_case *c);
+void repair_check(const struct plan_case *c); /* actions: as changes_text() writes them */
