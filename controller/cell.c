@@ -135,6 +135,7 @@ static void database_done(struct database_cell *d)
     free(d->name);
     free(d->connection);
     free(d->server);
+    free(d->url);
 }
 
 void slot_clear(struct fetch_slot *slot)

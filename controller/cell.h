@@ -53,6 +53,7 @@ struct database_cell {
     struct seen *seen;
     struct note failure;
     char *server;             /* limits count by it; "ns/secret" until the first connect */
+    char *url;                /* "--url '...'" of the last look, for people; NULL: none yet */
     bool inspecting;          /* wanted or under way */
     bool submitted;           /* under way */
     bool again;               /* asked for while one was under way */

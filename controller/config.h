@@ -13,6 +13,7 @@ struct lead { /* who may work; held NULL: we, always */
 
 struct config {
     const char *standalone;  /* DIR */
+    const char *absolute;    /* the same, as a command elsewhere names it; NULL: a cluster */
     const char *namespace_;  /* NULL: every one */
     unsigned allow_schemes;  /* REPO_ALLOW_... */
     int64_t min_interval_ms; /* floor of polls and inspections */

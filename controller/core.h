@@ -68,7 +68,8 @@ bool observe_is_stray(const struct snapshot *snapshot, const struct job *job);
 struct trees *observe_trees(struct cell *cell, const char *commit);
 
 /* judge_plan.c: plan_make for one database, remembered until something of it changes. Cell locked. */
-void judge_entry(struct cell *cell, size_t index, struct trees *trees, const char *retry_token);
+void judge_entry(const struct controller *c, struct cell *cell, size_t index, struct trees *trees,
+                 const char *retry_token);
 
 /* source.c: what the plan's source needs: the watch of its ref. Cell locked. */
 void source_sync(struct controller *c, struct cell *cell);

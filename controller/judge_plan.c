@@ -70,9 +70,43 @@ static struct err *check_scripts(const struct plan *plan, const struct identity 
     return NULL;
 }
 
-static struct err *make(const struct mplan_database *entry, const struct inspection *seen,
-                        const struct tree_set *set, const char *retry_token,
-                        const struct kvlist *assume, struct judgement *out)
+static void add_patterns(const struct migrations_options *m, struct buf *out)
+{
+    char text[IGNORE_TEXT_LEN];
+
+    for (int i = 0; i < m->ignore_count; i++) {
+        ignore_pattern_format(&m->ignore[i], text);
+        if (m->ignore_count > 1 || !str_eq(text, "*:future")) {
+            command_option(out, "ignore-pattern", text);
+        }
+    }
+}
+
+/* The same trees as a command reads them; git credentials are the reader's own. Owned. */
+static char *file_options(const struct controller *c, const struct mplan *plan,
+                          const struct mplan_database *entry, const struct strlist *paths,
+                          const char *commit)
+{
+    AUTO(buf_done) struct buf out = BUF(65536);
+    const unsigned allow = c->config->allow_schemes;
+
+    command_option(&out, "repo", plan->source.url);
+    command_option(&out, "ref", commit);
+    for (size_t i = 0; i < paths->count; i++) {
+        command_option(&out, "path", paths->items[i]);
+    }
+    if (str_starts(plan->source.url, "file:") && (allow & REPO_ALLOW_FILE)) {
+        command_option(&out, "allow-source-scheme", "file");
+    } else if (str_starts(plan->source.url, "http:") && (allow & REPO_ALLOW_HTTP)) {
+        command_option(&out, "allow-source-scheme", "http");
+    }
+    add_patterns(&entry->migrations, &out);
+    return buf_take(&out);
+}
+
+static struct err *make(const struct command_place *place, const struct mplan_database *entry,
+                        const struct inspection *seen, const struct tree_set *set,
+                        const char *retry_token, const struct kvlist *assume, struct judgement *out)
 {
     char timestamp[32] = "";
     time_t now = (time_t)(clock_utc_ms() / 1000);
@@ -98,6 +132,7 @@ static struct err *make(const struct mplan_database *entry, const struct inspect
         .journal_repeatables = true,
         .assume = assume,
         .wait_for_others = true,
+        .place = place,
     };
     out->has_plan = true;
     TRY(plan_make(&input, &out->plan));
@@ -113,7 +148,8 @@ static bool still_good(const struct judgement *j, const struct cell *cell,
            str_eq(j->assume, assume);
 }
 
-void judge_entry(struct cell *cell, size_t index, struct trees *trees, const char *retry_token)
+void judge_entry(const struct controller *c, struct cell *cell, size_t index, struct trees *trees,
+                 const char *retry_token)
 {
     const struct mplan *plan = &cell->snapshot->plan;
     struct database_cell *d = &cell->databases[index];
@@ -137,6 +173,16 @@ void judge_entry(struct cell *cell, size_t index, struct trees *trees, const cha
     d->judgement.snapshot = cell->snapshot->serial;
     d->judgement.assume = TAKE(text);
     snprintf(d->judgement.retry_token, sizeof d->judgement.retry_token, "%s", retry_token);
-    d->judgement.error = make(&plan->databases[index], &d->seen->inspection, set, retry_token,
-                              &assume, &d->judgement);
+    const struct mplan_database *entry = &plan->databases[index];
+    AUTO(free_auto) char *files = file_options(c, plan, entry, &paths, trees->commit);
+    const struct command_place place = {
+        .url = d->url,
+        .files = files,
+        .plan = plan->name,
+        .namespace_ = plan->namespace_,
+        .database = entry->name,
+        .standalone = c->config->absolute,
+    };
+    d->judgement.error =
+        make(&place, entry, &d->seen->inspection, set, retry_token, &assume, &d->judgement);
 }

@@ -15,6 +15,8 @@ const struct command commands[] = {
     { "validate", "compare a database with the files", validate_main, false },
     { "prune", "delete old rows of the journal", prune_main, false },
     { "baseline", "make the history table of an existing database", baseline_main, false },
+    { "repair", "remove failed rows; make the history table agree with the files", repair_main,
+      false },
     { "fetch-once", "one contact with a git server (internal)", repo_fetch_once_main, true },
     { "controller", "run the controller", controller_main, false },
     { "get", "show plans", get_main, false },

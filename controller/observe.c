@@ -452,7 +452,7 @@ static void observe_database(struct controller *c, struct cell *cell, size_t ind
     view_inputs(cell, index, trees, view);
     step_retry_token(&cell->snapshot->plan, &cell->status, token);
     if (trees) {
-        judge_entry(cell, index, trees, token);
+        judge_entry(c, cell, index, trees, token);
         view->plan = d->judgement.has_plan ? &d->judgement.plan : NULL;
         view->plan_error = d->judgement.error;
         view_withdrawn(cell, index, trees, view);

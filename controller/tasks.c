@@ -39,8 +39,17 @@ struct look {
     size_t index; /* in the snapshot */
     char *connection;
     int64_t began_mono_ms;
-    char *server; /* found out */
+    char *server, *url; /* found out */
 };
+
+/* How a person gets there; certificates are files of this process alone. */
+static char *url_of(const struct target *target)
+{
+    struct target plain = *target; /* borrowed */
+
+    plain.ca_file = plain.cert_file = plain.key_file = NULL;
+    return command_url(&plain, true);
+}
 
 static struct err *inspect(struct look *look, struct inspection *out)
 {
@@ -53,6 +62,7 @@ static struct err *inspect(struct look *look, struct inspection *out)
 
     TRY(task_target(look->c, &look->snapshot->plan, look->index, &target, &certificates));
     look->server = credentials_server(&target);
+    look->url = url_of(&target);
     TRY(db_open(&target, &options, &db));
     return db_inspect(db, JOURNAL_FILES, out);
 }
@@ -114,6 +124,8 @@ static bool take_look(struct look *look, struct inspection *inspection, struct e
     if (look->server) {
         free(d->server);
         d->server = TAKE(look->server);
+        free(d->url);
+        d->url = TAKE(look->url);
     }
     if (failed) {
         take_failure(look, d, failed);
@@ -147,6 +159,7 @@ static void run_look(void *payload)
     cell_unref(look->cell);
     free(look->connection);
     free(look->server);
+    free(look->url);
     free(look);
 }
 

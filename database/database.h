@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include "reconcile/base/err.h"
 #include "reconcile/model/assignment.h"
+#include "reconcile/model/command.h"
 #include "reconcile/model/history.h"
 #include "reconcile/model/migration.h"
 #include "reconcile/model/options.h"
@@ -117,6 +118,8 @@ struct apply_request {
     bool warn_superuser;     /* command line: a notice instead of RoleTooPowerful */
     const struct cancel *cancel;
     const struct progress *progress; /* NULL: silent */
+    const struct command_place
+        *place; /* for the commands that messages print; NULL: $SLUICE_URL's */
 
     /* Called with the lock held: once on what is there before anything is written, and again after
      * leftovers were settled. Checks expectations, returns what to apply; an error ends the run with
@@ -156,3 +159,15 @@ struct pruned {
 };
 struct err *prune_journal(const struct apply_request *request, int64_t keep_ms, bool dry,
                           struct pruned *pruned, struct result *out) ERR_MUST_USE;
+/* Rewrites rows of the history table, in one transaction under lock and lease (LEASE_COMMAND). `decide` says what,
+ * borrowing from `seen`: once on what is there before anything is written, again with the lease taken, and a last time
+ * on the outcome, which must have nothing left. Without changes nothing is written. `told` is called with the changes
+ * that were committed. Killed at any moment it has done all or nothing, and may be run again. */
+struct repair {
+    void *payload;
+    struct err *(*decide)(void *payload, const struct inspection *seen,
+                          struct history_changes *out);
+    void (*told)(void *payload, const struct history_changes *changes);
+};
+struct err *repair_run(const struct apply_request *request, const struct repair *repair,
+                       struct result *out) ERR_MUST_USE;

@@ -80,6 +80,9 @@ struct engine_ops {
     struct err *(*find_prunable)(struct run *run, int64_t keep_ms, struct prunable *out);
     /* Delete up to there and say so in the lease, in one fenced transaction. */
     struct err *(*prune)(struct run *run, const struct prunable *what);
+    /* Changes rows of the history table, fenced, all or none; markers take the ranks behind last_rank. May be sent
+     * twice: each statement does nothing where it is done already. */
+    struct err *(*rewrite)(struct run *run, const struct history_changes *changes);
 };
 
 extern const struct engine_ops pgdb_ops;
@@ -179,4 +182,10 @@ void run_applied(struct run *run, const struct migration *file, int32_t rank);
 /* Fills result->failed; statement 0: the file as a whole. sqlstate may be NULL. */
 void run_failed(struct run *run, const struct migration *file, int statement, int line, int column,
                 const char *sqlstate, int error_number);
+/* OutcomeUnknown: what is said of a statement, and the commands that settle it. What is too long is cut before them. */
+struct err *run_unknown(const struct run *run, const struct migration *file, int32_t step,
+                        const char *fmt, ...) ERR_MUST_USE __attribute__((format(printf, 4, 5)));
+/* A file that cannot go on behind what an attempt has left: what is said, and the command that lets it run as a whole. */
+struct err *run_changed(const struct run *run, const struct migration *file, const char *reason,
+                        const char *fmt, ...) ERR_MUST_USE __attribute__((format(printf, 4, 5)));
 void run_notice(const struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

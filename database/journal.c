@@ -171,8 +171,8 @@ struct err *journal_check_values(const struct run *run, const struct migration *
                                &run->placeholders, run->target_id, row->placeholders_hmac)) {
         return NULL;
     }
-    return err_new(
-        ERR_TERMINAL, REASON_CHECKSUM_MISMATCH,
+    return run_changed(
+        run, file, REASON_CHECKSUM_MISMATCH,
         "%s:%" PRId32 ": statement %" PRId32
         " was run by an interrupted attempt with other placeholder values than now, or under other "
         "SET or USE statements above it: restore those, and put what needs others into a new file",

@@ -47,8 +47,8 @@ static struct err *check_resume(const struct mydb_file *f)
     if (!blocked) {
         return NULL;
     }
-    return err_new(
-        ERR_TERMINAL, REASON_MIGRATION_FAILED,
+    return run_changed(
+        f->run, f->file, REASON_MIGRATION_FAILED,
         "%s:%d:%d: statement %zu needs a value of the session (a variable, LAST_INSERT_ID, "
         "a temporary table, a computed setting) that an interrupted attempt took with it: put the "
         "value in, or move the rest into a new file",

@@ -122,11 +122,11 @@ static bool is_complete(const struct journal_row *row)
 
 static struct err *changed(const struct mydb_file *f, const struct journal_row *row, int line)
 {
-    return err_new(ERR_TERMINAL, REASON_CHECKSUM_MISMATCH,
-                   "%s:%d: statement %" PRId32
-                   " was applied by an interrupted attempt (journal row %" PRId64
-                   ") and is another one now: restore it and change only what comes after",
-                   f->file->path, line, row->step, row->seq);
+    return run_changed(f->run, f->file, REASON_CHECKSUM_MISMATCH,
+                       "%s:%d: statement %" PRId32
+                       " was applied by an interrupted attempt (journal row %" PRId64
+                       ") and is another one now: restore it and change only what comes after",
+                       f->file->path, line, row->step, row->seq);
 }
 
 static struct err *check_applied(const struct mydb_file *f, const struct journal_row *row,

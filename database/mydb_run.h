@@ -71,8 +71,6 @@ struct mydb_head mydb_head_of(const struct run *run);
 void mydb_start_writing(struct run *run); /* what run->seen says is committed */
 void mydb_head_rewind(struct run *run);   /* after a rollback: to m->committed */
 
-/* "look, then: sluice resolve ...": how a person settles an unknown outcome; owned. */
-char *mydb_how_to_resolve(const struct migration *file, int32_t step);
 /* A new session in place of one that a file has used: the lock goes over without a gap, the lease and the
  * history must be as this run left them. ERR_CONFLICT: they are not. */
 struct err *mydb_renew(struct run *run) ERR_MUST_USE;
@@ -96,3 +94,5 @@ char *mydb_sql_history(const struct run *run, const struct mydb_history *row);
 struct err *mydb_settle(struct run *run) ERR_MUST_USE;
 struct err *mydb_apply(struct run *run, const struct apply_list *list) ERR_MUST_USE;
 struct err *mydb_append(struct run *run, struct journal_row *row) ERR_MUST_USE;
+/* mydb_repair.c */
+struct err *mydb_rewrite(struct run *run, const struct history_changes *changes) ERR_MUST_USE;

@@ -47,12 +47,10 @@ static struct err *read_mark(struct mydb *m, int64_t seq, bool *stays)
 
 static struct err *unknown(const struct mydb_file *f, size_t index, const struct err *e)
 {
-    AUTO(free_auto) char *how = mydb_how_to_resolve(f->file, (int32_t)index + 1);
-    return err_new(
-        ERR_TERMINAL, REASON_OUTCOME_UNKNOWN,
-        "%s; a part of it may have stayed (it committed by itself, or it wrote to tables "
-        "without transactions), so it does not run again by itself; %s",
-        e->message, how);
+    return run_unknown(f->run, f->file, (int32_t)index + 1,
+                       "%s; a part of it may have stayed (it committed by itself, or it wrote to "
+                       "tables without transactions), so it does not run again by itself",
+                       e->message);
 }
 
 // ---- one statement ------------------------------------------------------------------------------

@@ -87,25 +87,15 @@ static void add_states(const struct open_step *o, struct buf *text)
     }
 }
 
-char *mydb_how_to_resolve(const struct migration *file, int32_t step)
-{
-    const bool version = version_set(&file->version);
-    return mem_printf("look, then: sluice resolve --%s '%s' --step %" PRId32
-                      " --verdict applied|not-applied --reason TEXT",
-                      version ? "version" : "description",
-                      version ? file->version.text : file->description, step);
-}
-
 static struct err *unknown(struct open_step *o, const char *why)
 {
     AUTO(buf_done) struct buf states = BUF(600);
     add_states(o, &states);
-    AUTO(free_auto) char *how = mydb_how_to_resolve(o->file, o->row->step);
     run_failed(o->run, o->file, o->row->step, o->row->line, 1, NULL, 0);
-    return err_new(ERR_TERMINAL, REASON_OUTCOME_UNKNOWN,
-                   "%s:%" PRId32 ": statement %" PRId32
-                   ": an attempt was interrupted inside it and %s; %s%s",
-                   o->file->path, o->row->line, o->row->step, why, how, buf_text(&states));
+    return run_unknown(o->run, o->file, o->row->step,
+                       "%s:%" PRId32 ": statement %" PRId32
+                       ": an attempt was interrupted inside it and %s%s",
+                       o->file->path, o->row->line, o->row->step, why, buf_text(&states));
 }
 
 static struct err *ask_verify(struct open_step *o)
@@ -302,4 +292,5 @@ const struct engine_ops mydb_ops = {
     .mark_settled = mydb_mark_settled,
     .find_prunable = mydb_find_prunable,
     .prune = mydb_prune,
+    .rewrite = mydb_rewrite,
 };

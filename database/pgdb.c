@@ -19,4 +19,5 @@ const struct engine_ops pgdb_ops = {
     .mark_settled = pgdb_mark_settled,
     .find_prunable = pgdb_find_prunable,
     .prune = pgdb_prune,
+    .rewrite = pgdb_rewrite,
 };

@@ -193,6 +193,8 @@ struct err *pgdb_fenced(struct run *run, const struct pgdb_command *commands, in
 const char *pgdb_fence_word(const struct pgdb_fault *fault);
 struct err *pgdb_fence_err(struct run *run, const char *word) ERR_MUST_USE;
 struct err *pgdb_append(struct run *run, struct journal_row *row) ERR_MUST_USE;
+/* pgdb_repair.c */
+struct err *pgdb_rewrite(struct run *run, const struct history_changes *changes) ERR_MUST_USE;
 /* intent -> done, inferred or failed. */
 struct err *pgdb_close_step(struct run *run, int64_t seq, enum journal_state state,
                             const char *error_code, const char *message) ERR_MUST_USE;
@@ -352,8 +354,8 @@ enum pgdb_probe {
     PROBE_UNKNOWN
 };
 /* done[i]: an earlier attempt has done statement i. MigrationFailed: a later one may need what its session held. */
-struct err *pgdb_check_resume(const struct migration *file, const struct script *script,
-                              const bool *done) ERR_MUST_USE;
+struct err *pgdb_check_resume(const struct run *run, const struct migration *file,
+                              const struct script *script, const bool *done) ERR_MUST_USE;
 
 /* ---- pgdb_self.c: procedures and blocks outside a transaction --------------------------------- */
 

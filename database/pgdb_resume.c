@@ -47,20 +47,20 @@ static bool needs(const struct statement *gone, const struct statement *later)
     return !named && (begins(gone, "do") || mentions(gone, "pg_temp"));
 }
 
-struct err *pgdb_check_resume(const struct migration *file, const struct script *script,
-                              const bool *done)
+struct err *pgdb_check_resume(const struct run *run, const struct migration *file,
+                              const struct script *script, const bool *done)
 {
     for (size_t i = 0; i < script->count; i++) {
         const struct statement *gone = &script->statements[i];
         for (size_t k = i + 1; done[i] && gone->touches_session && k < script->count; k++) {
             const struct statement *later = &script->statements[k];
             if (!done[k] && later->class != STEP_SESSION && needs(gone, later)) {
-                return err_new(ERR_TERMINAL, REASON_MIGRATION_FAILED,
-                               "%s:%d:%d: statement %zu may need what statement %zu (line %d) left "
-                               "in the session "
-                               "of an interrupted attempt, which is gone with it: put the rest "
-                               "into a new file",
-                               file->path, later->line, later->column, k + 1, i + 1, gone->line);
+                return run_changed(
+                    run, file, REASON_MIGRATION_FAILED,
+                    "%s:%d:%d: statement %zu may need what statement %zu (line %d) left "
+                    "in the session of an interrupted attempt, which is gone with it: "
+                    "move the rest into a new file",
+                    file->path, later->line, later->column, k + 1, i + 1, gone->line);
             }
         }
     }

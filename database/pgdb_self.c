@@ -45,15 +45,10 @@ struct err *pgdb_check_stayed(struct run *run, const struct migration *file,
     if (*nothing_stayed || (stopped && !told)) { // else its intent stays open: the next run asks
         return e;
     }
-    struct err *unknown = err_new(
-        ERR_TERMINAL, REASON_OUTCOME_UNKNOWN,
-        "%s; %s: look, then: sluice resolve --%s '%s' --step %d --verdict applied|not-applied "
-        "--reason TEXT",
-        e->message,
-        told ? "it has committed in between, so a part of it has stayed"
-             : "whether it has committed in between could not be found out",
-        version_set(&file->version) ? "version" : "description",
-        version_set(&file->version) ? file->version.text : file->description, (int)index + 1);
+    struct err *unknown =
+        run_unknown(run, file, (int32_t)index + 1, "%s; %s", e->message,
+                    told ? "it has committed in between, so a part of it has stayed"
+                         : "whether it has committed in between could not be found out");
     run_failed(run, file, (int)index + 1, s->line, s->column, NULL, 0);
     err_free(e);
     return unknown;

@@ -9,13 +9,7 @@
 struct err *pgdb_unknown(const struct run *run, const struct migration *file, int line, int step,
                          const char *why)
 {
-    AUTO(free_auto) char *label = target_label(run->db->target);
-    const bool versioned = version_set(&file->version);
-    return err_new(ERR_TERMINAL, REASON_OUTCOME_UNKNOWN,
-                   "%s:%d: statement %d %s; look at the database, then say `sluice resolve --url "
-                   "'%s' %s '%s' --step %d --verdict applied|not-applied --reason TEXT`",
-                   file->path, line, step, why, label, versioned ? "--version" : "--description",
-                   versioned ? file->version.text : file->description, step);
+    return run_unknown(run, file, step, "%s:%d: statement %d %s", file->path, line, step, why);
 }
 
 static struct err *unknown(const struct run *run, const struct migration *file,

@@ -436,8 +436,8 @@ static struct err *is_done(const struct steps *p, size_t index, bool *out)
     char hex[SHA256_HEX_LEN + 1];
     hex_format(s->sha256, SHA256_LEN, hex);
     if (*out && !str_eq(row->statement_sha256, hex)) {
-        return err_new(
-            ERR_TERMINAL, REASON_CHECKSUM_MISMATCH,
+        return run_changed(
+            p->run, p->file, REASON_CHECKSUM_MISMATCH,
             "%s:%d:%d: statement %d was changed after an earlier attempt had applied it: "
             "restore it, and put the change into a new file",
             p->file->path, s->line, s->column, (int)index + 1);
@@ -453,11 +453,11 @@ static struct err *check_beyond(const struct steps *p)
         const struct journal_row *row = &journal->rows[i - 1];
         if (row->step > (int32_t)p->script->count && journal_row_applied(row) &&
             journal_row_is_of(row, p->file) && pgdb_step_row(journal, p->file, row->step) == row) {
-            return err_new(ERR_TERMINAL, REASON_CHECKSUM_MISMATCH,
-                           "%s:%d: statement %d of an earlier attempt is applied and is not in the "
-                           "file any more: "
-                           "restore it, and put the change into a new file",
-                           p->file->path, row->line, row->step);
+            return run_changed(
+                p->run, p->file, REASON_CHECKSUM_MISMATCH,
+                "%s:%d: statement %d of an earlier attempt is applied and is not in the "
+                "file any more: restore it, and put the change into a new file",
+                p->file->path, row->line, row->step);
         }
     }
     return NULL;
@@ -576,7 +576,7 @@ struct err *pgdb_steps_run(struct run *run, const struct apply_item *item,
                     &done[i])); // a SET has no row, unless it has taken another statement's place
     }
     TRY(check_beyond(&p));
-    TRY(pgdb_check_resume(item->file, script, done));
+    TRY(pgdb_check_resume(run, item->file, script, done));
     for (size_t i = 0; i < script->count; i++) {
         const struct statement *s = &script->statements[i];
         if (done[i] || s->class == STEP_SESSION) { // a SET is made again before each statement

@@ -4,8 +4,11 @@
 #include <poll.h>
 #include <stdarg.h>
 #include "database/engine.h"
+#include "reconcile/base/auto.h"
 #include "reconcile/base/clock.h"
+#include "reconcile/base/limits.h"
 #include "reconcile/base/mem.h"
+#include "reconcile/migration/parse.h"
 #include "reconcile/model/reason.h"
 
 int32_t lock_java_hash(const char *text)
@@ -98,6 +101,66 @@ void run_failed(struct run *run, const struct migration *file, int statement, in
     result->failed.error_number = error_number;
     snprintf(result->failed.sqlstate, sizeof result->failed.sqlstate, "%s",
              sqlstate ? sqlstate : "");
+}
+
+// What a Job says comes back cut at 512 bytes (docs/formats.md 3): the way out must be among them.
+#define RESULT_MESSAGE 512
+#define LEAST_HEAD 80
+
+static struct err *with_way(const struct run *run, const char *reason, const char *way,
+                            const char *said)
+{
+    const struct command_place *place = run->request->place;
+    const size_t limit = place && place->plan ? RESULT_MESSAGE : LIMIT_ERR_MESSAGE;
+    const size_t tail = strlen(way) + strlen("...; ");
+    const size_t head = limit > tail + LEAST_HEAD ? limit - tail : LEAST_HEAD;
+    const size_t length = strlen(said);
+    const size_t cut = str_utf8_cut(said, length, head);
+    return err_new(ERR_TERMINAL, reason, "%.*s%s; %s", (int)cut, said, cut < length ? "..." : "",
+                   way);
+}
+
+__attribute__((format(printf, 1, 0))) static char *format_said(const char *fmt, va_list args)
+{
+    char *said = NULL;
+    if (vasprintf(&said, fmt, args) < 0) {
+        said = mem_strdup(fmt);
+    }
+    return said;
+}
+
+struct err *run_unknown(const struct run *run, const struct migration *file, int32_t step,
+                        const char *fmt, ...)
+{
+    AUTO(free_auto) char *description = description_stored(file->description);
+    AUTO(free_auto)
+    char *verdicts = command_verdicts(run->request->place,
+                                      version_set(&file->version) ? file->version.text : NULL,
+                                      description, step);
+    va_list args;
+    va_start(args, fmt);
+    AUTO(free_auto) char *said = format_said(fmt, args);
+    va_end(args);
+    return with_way(run, REASON_OUTCOME_UNKNOWN, verdicts, said);
+}
+
+struct err *run_changed(const struct run *run, const struct migration *file, const char *reason,
+                        const char *fmt, ...)
+{
+    AUTO(free_auto) char *description = description_stored(file->description);
+    AUTO(free_auto)
+    char *command = command_resolve(run->request->place,
+                                    version_set(&file->version) ? file->version.text : NULL,
+                                    description, 0, VERDICT_RESTART);
+    AUTO(free_auto)
+    char *way = mem_printf("or, when what stays of it is wanted or undone, let the file run as a "
+                           "whole: %s",
+                           command);
+    va_list args;
+    va_start(args, fmt);
+    AUTO(free_auto) char *said = format_said(fmt, args);
+    va_end(args);
+    return with_way(run, reason, way, said);
 }
 
 void run_notice(const struct run *run, const char *fmt, ...)

@@ -166,11 +166,9 @@ struct err *cli_parse(const struct cli_spec *spec, int argc, char **argv, void *
     return failed;
 }
 
-int cli_fail(const char *command, struct err *e, bool json)
+static int fail(const char *command, struct err *e, const char *remedy, bool json)
 {
-    const struct reason *row = reason_find(e->reason);
     int code = reason_exit_code(e->reason);
-    const char *remedy = row && row->remedy ? row->remedy : "";
 
     fprintf(stderr, "sluice %s: %s (%s)%s%s\n", command, e->message, e->reason, *remedy ? ": " : "",
             remedy);
@@ -188,6 +186,26 @@ int cli_fail(const char *command, struct err *e, bool json)
     }
     err_free(e);
     return code;
+}
+
+int cli_fail(const char *command, struct err *e, bool json)
+{
+    const struct reason *row = reason_find(e->reason);
+
+    return fail(command, e, row ? row->remedy : "", json);
+}
+
+const char *cli_remedy_here(const char *reason)
+{
+    const struct reason *row = reason_find(reason);
+    const char *here = reason_here(reason);
+
+    return here ? here : row ? row->remedy : "";
+}
+
+int cli_fail_here(const char *command, struct err *e, bool json)
+{
+    return fail(command, e, cli_remedy_here(e->reason), json);
 }
 
 struct err *cli_output(const char *word, const char *const *allowed, bool *json)

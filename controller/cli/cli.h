@@ -53,6 +53,9 @@ void cli_print_help(const struct cli_spec *spec);
 /* Prints the one line "sluice COMMAND: message (Reason): what to do" to stderr, with output "json"
  * also {"error":{...}} to stdout; frees e; gives the exit code of its reason. */
 int cli_fail(const char *command, struct err *e, bool json);
+/* The same of a command on one database: what to do is said for its options, not for a plan. */
+int cli_fail_here(const char *command, struct err *e, bool json);
+const char *cli_remedy_here(const char *reason); /* "": none */
 
 /* True: -o json; ERR Usage for any other word than those in `allowed` ("json", "wide", ...). */
 struct err *cli_output(const char *word, const char *const *allowed, bool *json) ERR_MUST_USE;

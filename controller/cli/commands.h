@@ -11,6 +11,7 @@ int info_main(int argc, char **argv);
 int validate_main(int argc, char **argv);
 int prune_main(int argc, char **argv);
 int baseline_main(int argc, char **argv);
+int repair_main(int argc, char **argv);
 /* `sluice resolve` without plan/NAME: the verdict goes straight into the database. */
 int resolve_database_main(int argc, char **argv);
 

@@ -169,14 +169,16 @@ static struct err *config_make(const struct controller_values *v, struct config 
 
 /* What a Job's process gets of our environment: where programs, zones and certificates are, and what
  * sanitizers and tests need. No variable that may hold a secret. */
-static char **child_environment(void)
+static char **child_environment(const char *standalone)
 {
     static const char *const names[] = { "PATH",          "HOME",         "TZ",
                                          "LANG",          "LC_ALL",       "TMPDIR",
                                          "SSL_CERT_FILE", "SSL_CERT_DIR", "ASAN_OPTIONS",
                                          "UBSAN_OPTIONS", "LSAN_OPTIONS", "LD_LIBRARY_PATH" };
-    char **list = mem_array(sizeof names / sizeof *names + 1, sizeof *list);
+    char **list = mem_array(sizeof names / sizeof *names + 2, sizeof *list);
     size_t count = 0;
+
+    list[count++] = mem_printf("SLUICE_STANDALONE=%s", standalone); /* for commands in messages */
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const char *value = getenv(names[i]);
@@ -199,12 +201,14 @@ static void environment_free(char **list)
 
 static struct err *run_standalone(struct config *config)
 {
-    char **environment = child_environment();
+    AUTO(free_auto) char *dir = realpath(config->standalone, NULL);
+    char **environment = child_environment(dir ? dir : config->standalone);
+
+    config->absolute = dir ? dir : config->standalone;
     const struct local_options options = { .dir = config->standalone,
                                            .program = "/proc/self/exe",
                                            .envp = (const char *const *)environment };
     struct platform platform = { 0 };
-    AUTO(free_auto) char *dir = realpath(config->standalone, NULL);
     AUTO(free_auto) char *cache = mem_printf("%s/.sluice/git", dir ? dir : config->standalone);
     AUTO(free_auto) char *scratch = mem_printf("%s/.sluice/tmp", dir ? dir : config->standalone);
     AUTO(free_auto) char *ports = mem_printf("%s/.sluice/ports.json", dir ? dir : ".");

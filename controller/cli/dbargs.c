@@ -261,6 +261,46 @@ static void make_people(struct db_context *context)
     context->label = target_label(&context->target);
 }
 
+/* What leads a pasted command to where this one went. Values of placeholders may be secrets and are left out. */
+static void make_place(const struct db_args *args, struct db_context *context)
+{
+    AUTO(buf_done) struct buf url = BUF(65536);
+    AUTO(buf_done) struct buf files = BUF(65536);
+    AUTO(free_auto) char *target = command_url(&context->target, args->url != NULL);
+
+    buf_adds(&url, target);
+    if (args->password_file) {
+        command_option(&url, "password-file", args->password_file);
+    }
+    for (size_t i = 0; i < args->dirs.count; i++) {
+        command_option(&files, "dir", args->dirs.items[i]);
+    }
+    if (args->repo) {
+        command_option(&files, "repo", args->repo);
+    }
+    if (args->ref) {
+        command_option(&files, "ref", args->ref);
+    }
+    for (size_t i = 0; i < args->paths.count; i++) {
+        command_option(&files, "path", args->paths.items[i]);
+    }
+    if (args->git_secret_dir) {
+        command_option(&files, "git-credentials", args->git_secret_dir);
+    }
+    if (args->allow_scheme) {
+        command_option(&files, "allow-source-scheme", args->allow_scheme);
+    }
+    for (size_t i = 0; i < args->ignore.count; i++) {
+        command_option(&files, "ignore-pattern", args->ignore.items[i]);
+    }
+    context->url = buf_take(&url);
+    context->file_options = buf_take(&files);
+    context->place =
+        (struct command_place){ .url = context->url,
+                                .files = args->dirs.count > 0 || args->repo ? context->file_options
+                                                                            : NULL };
+}
+
 struct err *db_context_make(const struct db_args *args, bool with_files, struct db_context *out)
 {
     AUTO(db_context_done) struct db_context context = { 0 };
@@ -270,6 +310,7 @@ struct err *db_context_make(const struct db_args *args, bool with_files, struct 
     make_execution(args, &context.execution);
     replace_text(&context.target.schema, args->schema);
     replace_text(&context.target.table, context.migrations.table);
+    make_place(args, &context);
     if (with_files) {
         TRY(make_files(args, &context));
     }
@@ -288,6 +329,8 @@ void db_context_done(struct db_context *context)
     free(context->working_directory);
     free(context->holder);
     free(context->label);
+    free(context->url);
+    free(context->file_options);
     *context = (struct db_context){ 0 };
 }
 
@@ -322,6 +365,7 @@ struct err *db_plan(const struct db_context *context, const struct db_args *args
         .target_id = seen->lease.present ? seen->lease.target_id : "",
         .validate_only = validate_only,
         .assume = &args->assume,
+        .place = &context->place,
     };
     return plan_make(&input, plan);
 }

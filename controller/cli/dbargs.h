@@ -6,6 +6,7 @@
 #include "database/database.h"
 #include "reconcile/migration/parse.h"
 #include "reconcile/migration/placeholder.h"
+#include "reconcile/model/command.h"
 #include "reconcile/model/migration.h"
 #include "reconcile/model/options.h"
 #include "reconcile/model/target.h"
@@ -106,8 +107,10 @@ struct db_context { /* resolved; release with db_context_done() */
     bool from_git;      /* tree.commit is set */
     char timestamp[32]; /* flyway:timestamp of this command */
     char *working_directory;
-    char *holder; /* user@host */
-    char *label;  /* target without password, for messages */
+    char *holder;               /* user@host */
+    char *label;                /* target without password, for messages */
+    char *url, *file_options;   /* of `place` */
+    struct command_place place; /* for the commands that messages print */
 };
 
 /* Usage, SecretInvalid, InvalidSpec, source and file errors. `with_files`: --dir or --repo is needed. */

@@ -328,5 +328,9 @@ int gate_main(int argc, char **argv)
         }
     }
     db_args_done(&values.db);
-    return failed ? cli_fail("gate", failed, false) : code;
+    if (failed) {
+        return words.count == 0 ? cli_fail_here("gate", failed, false)
+                                : cli_fail("gate", failed, false);
+    }
+    return code;
 }

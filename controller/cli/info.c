@@ -209,7 +209,7 @@ static int run(const struct cli_spec *spec, int argc, char **argv, bool validate
     }
     db_args_done(&values.db);
     if (failed) {
-        return cli_fail(spec->command, failed, json);
+        return cli_fail_here(spec->command, failed, json);
     }
     if (help) {
         return 0;
@@ -222,7 +222,7 @@ static int run(const struct cli_spec *spec, int argc, char **argv, bool validate
         print_validated(&values, &l);
     }
     /* info shows what is wrong; only validate judges. */
-    return validate_only && l.verdict ? cli_fail(spec->command, TAKE(l.verdict), false) : 0;
+    return validate_only && l.verdict ? cli_fail_here(spec->command, TAKE(l.verdict), false) : 0;
 }
 
 int info_main(int argc, char **argv)

@@ -217,11 +217,10 @@ static void report_json(const struct work *w, const struct result *result, const
         json_set(root, "result", parsed);
     }
     if (e) {
-        const struct reason *row = reason_find(e->reason);
         struct json *error = json_object();
         json_set_string(error, "reason", e->reason);
         json_set_string(error, "message", e->message);
-        json_set_string(error, "remedy", row ? row->remedy : "");
+        json_set_string(error, "remedy", cli_remedy_here(e->reason));
         json_set_int64(error, "exitCode", reason_exit_code(e->reason));
         json_set(root, "error", error);
     }
@@ -267,6 +266,7 @@ static int execute(struct work *w)
         .warn_superuser = true,
         .cancel = &interrupted,
         .progress = &progress,
+        .place = &context->place,
         .decide = decide,
         .payload = w,
         .files = &context->files,
@@ -278,7 +278,7 @@ static int execute(struct work *w)
     } else if (!failed) {
         report_text(w, &result);
     }
-    return failed ? cli_fail(w->baseline ? "baseline" : "migrate", failed, false) : 0;
+    return failed ? cli_fail_here(w->baseline ? "baseline" : "migrate", failed, false) : 0;
 }
 
 static int run(const struct cli_spec *spec, int argc, char **argv, bool baseline)
@@ -311,7 +311,7 @@ static int run(const struct cli_spec *spec, int argc, char **argv, bool baseline
     json_free(w.applied);
     json_free(w.notices);
     db_args_done(&values.db);
-    return failed ? cli_fail(spec->command, failed, w.json) : code;
+    return failed ? cli_fail_here(spec->command, failed, w.json) : code;
 }
 
 int migrate_main(int argc, char **argv)

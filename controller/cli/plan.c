@@ -159,5 +159,5 @@ int plan_main(int argc, char **argv)
         failed = plan_print(&context, &values.db, json);
     }
     db_args_done(&values.db);
-    return failed ? cli_fail("plan", failed, json) : 0;
+    return failed ? cli_fail_here("plan", failed, json) : 0;
 }

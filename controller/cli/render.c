@@ -75,17 +75,6 @@ char *render_name(const struct migration *file)
                                        : mem_printf("\"%s\"", file->description);
 }
 
-static char *resolve_command(const struct db_context *context, const struct plan_entry *entry)
-{
-    const struct migration *file = entry->file;
-
-    return mem_printf("sluice resolve --url '%s' %s '%s' --step %d --verdict applied|not-applied "
-                      "--reason TEXT",
-                      context->label, version_set(&file->version) ? "--version" : "--description",
-                      version_set(&file->version) ? file->version.text : file->description,
-                      entry->open->step);
-}
-
 char *render_open(const struct db_context *context, const struct plan_entry *entry)
 {
     const struct journal_row *open = entry->open;
@@ -103,9 +92,10 @@ char *render_open(const struct db_context *context, const struct plan_entry *ent
                           open->message ? open->message : "");
     }
     if (entry->state == STATE_OUTCOME_UNKNOWN) {
-        AUTO(free_auto) char *command = resolve_command(context, entry);
-        return mem_printf("outcome unknown at %s: look at the database, then say `%s`", where,
-                          command);
+        AUTO(free_auto)
+        char *verdicts =
+            command_verdicts(&context->place, open->version, open->description, open->step);
+        return mem_printf("outcome unknown at %s: %s", where, verdicts);
     }
     return mem_printf("interrupted at %s: the next `sluice migrate` settles it", where);
 }

@@ -118,7 +118,7 @@ int resolve_database_main(int argc, char **argv)
     }
     db_args_done(&values.db);
     if (failed) {
-        return cli_fail("resolve", failed, json);
+        return cli_fail_here("resolve", failed, json);
     }
     if (!help && json) {
         printf("{\"recorded\": true}\n");

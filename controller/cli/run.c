@@ -292,6 +292,10 @@ static struct err *execute(struct runner *r, struct result *out)
     const struct progress progress = { .statement = log_statement,
                                        .file_end = log_file,
                                        .notice = log_notice };
+    const struct command_place place = { .plan = a->plan.name,
+                                         .namespace_ = a->plan.namespace_,
+                                         .database = a->database.name,
+                                         .standalone = getenv("SLUICE_STANDALONE") };
     const struct apply_request request = {
         .target = &r->target,
         .migrations = &a->migrations,
@@ -311,6 +315,7 @@ static struct err *execute(struct runner *r, struct result *out)
         .lock_wait_ms = r->values->lock_wait_ms ? r->values->lock_wait_ms : LOCK_WAIT_MS,
         .cancel = &interrupted,
         .progress = &progress,
+        .place = &place,
         .decide = decide,
         .payload = r,
         .files = &r->files,

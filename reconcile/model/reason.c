@@ -69,7 +69,8 @@ const struct reason reasons[] = {
       "set baselineOnMigrate and baselineVersion, or run `sluice baseline`" },
     { REASON_FAILED_HISTORY_ROW, STALL, 6,
       "the history table has a failed row that the journal does not explain",
-      "undo what the failed file left behind, then run `flyway repair`" },
+      "undo what the failed file left behind, then remove the row with the command that is "
+      "printed: `sluice repair`" },
     { REASON_HISTORY_REGRESSED, STALL, 6,
       "the database's history is shorter than it was: restored from a backup?",
       "check the database; `sluice retry` goes on from where it is" },
@@ -97,7 +98,7 @@ const struct reason reasons[] = {
       "the server is part of a cluster in which locks do not hold",
       "use a topology with one primary" },
     { REASON_UNSUPPORTED_SERVER, STALL, 6, "the server's kind or version is not supported",
-      "upgrade the server; the README lists the versions" },
+      "upgrade the server, or change what the message names" },
     { REASON_DATABASE_UNAVAILABLE, RETRY, 9, "the database does not answer",
       "check host, port, network and server; it is tried again by itself" },
     { REASON_DATABASE_BUSY, RETRY, 7, "another runner, or a real Flyway, holds the migration lock",
@@ -118,7 +119,8 @@ const struct reason reasons[] = {
       "correct the file and push, or `sluice retry` when the cause is gone" },
     { REASON_OUTCOME_UNKNOWN, STICKY, 8,
       "a runner died inside a statement whose effect cannot be told",
-      "look whether the statement took effect, then say so: `sluice resolve`" },
+      "look whether the statement took effect, then run the command that says so: `sluice "
+      "resolve`" },
     { REASON_CANARY_FAILED, STICKY, 3, "a database of the first wave failed; no other was touched",
       "correct the file and push, or `sluice retry` when the cause is gone" },
     { REASON_GATE_FAILED, STICKY, 3, "a gate judged a wave as bad; later waves were not touched",
@@ -180,4 +182,64 @@ int reason_exit_code(const char *name)
 {
     const struct reason *r = reason_find(name);
     return r ? r->exit_code : 1;
+}
+
+/* A command on one database has options where a plan has fields, and nobody tries it again by itself. */
+static const struct {
+    const char *name, *remedy;
+} here[] = {
+    { REASON_INVALID_SPEC, "correct the option that the message names" },
+    { REASON_SOURCE_UNAVAILABLE, "check --repo, the network and the server, then run it again" },
+    { REASON_SOURCE_FETCH_FAILED,
+      "read the message: --git-credentials, a missing repository, or a broken transfer" },
+    { REASON_REVISION_NOT_FOUND, "push it, or correct --ref" },
+    { REASON_HOST_KEY_MISMATCH,
+      "check the server's key by another way, then correct known_hosts in the folder of "
+      "--git-credentials" },
+    { REASON_SECRET_INVALID,
+      "correct the file in the folder of --git-credentials that the message names" },
+    { REASON_INVALID_MIGRATION, "correct what the message names, then run it again" },
+    { REASON_MIGRATION_MISSING,
+      "restore the file; what is applied as a whole may be ignored with --ignore-pattern "
+      "'*:missing'" },
+    { REASON_OUT_OF_ORDER, "give it a higher version, or allow it with --out-of-order" },
+    { REASON_BASELINE_REQUIRED,
+      "say what is there already, with the command that is printed; --baseline-version names "
+      "another version than 1" },
+    { REASON_TARGET_READ_ONLY, "name the primary in --url, then run it again" },
+    { REASON_POOLER_UNSUPPORTED, "name the server itself, or a session pool, in --url" },
+    { REASON_DATABASE_UNAVAILABLE,
+      "check host, port, database, network and server, then run it again" },
+    { REASON_DATABASE_BUSY, "wait until it ends, then run it again; --lock-wait waits longer" },
+    { REASON_ACCESS_DENIED,
+      "name the right user in --url and give its password by $SLUICE_PASSWORD or --password-file, "
+      "or grant the right that the message names" },
+    { REASON_TLS_VERIFICATION_FAILED,
+      "name the CA's file in --url by sslrootcert= (MySQL, MariaDB: ssl-ca=), and the host as the "
+      "certificate has it; without TLS, on a network that you trust: sslmode=disable "
+      "(ssl-mode=DISABLED)" },
+    { REASON_DATABASE_DISK_FULL, "give it space, then run it again" },
+    { REASON_LOCK_TIMEOUT,
+      "end the session that holds it, which the message names, then run it again; --lock-retry-for "
+      "tries longer" },
+    { REASON_DEADLOCK, "run it again: what was done is kept, the rest was taken back" },
+    { REASON_WAITING_FOR_OLD_SESSION,
+      "wait, or end that session on the server, then run it again" },
+    { REASON_MIGRATION_FAILED,
+      "correct the file, or take away the cause, then run it again: what has taken effect is not "
+      "repeated" },
+    { REASON_OUTCOME_UNKNOWN,
+      "look whether the statement took effect, then run the command that says so" },
+    { REASON_ASSIGNMENT_STALE, "run it again" },
+    { REASON_NOT_FOUND, "`sluice info` shows what there is" },
+};
+
+const char *reason_here(const char *name)
+{
+    for (size_t i = 0; i < sizeof here / sizeof *here; i++) {
+        if (str_eq(here[i].name, name)) {
+            return here[i].remedy;
+        }
+    }
+    return NULL;
 }

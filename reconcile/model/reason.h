@@ -94,4 +94,6 @@ struct reason {
 extern const struct reason reasons[];
 extern const size_t reason_count;
 const struct reason *reason_find(const char *name); /* NULL: not in the table */
-int reason_exit_code(const char *name);             /* 1 for an unknown name */
+/* What to do in a command on one database, where that is not the remedy of a plan; NULL: it is. */
+const char *reason_here(const char *name);
+int reason_exit_code(const char *name); /* 1 for an unknown name */

@@ -113,12 +113,28 @@ for server in pg mariadb; do
         "$(keys page "$page" 'migrate and baseline')"
     is "$server: prune" "$(keys objects <"$out/prune")" "$(keys page "$page" prune)"
     is "$server: an error in it" "$(keys objects <"$out/migrate" | grep '^error')" "$(keys page "$page" Errors)"
+    # A failed row of another tool, an edited file, one that is gone; and a row that is not marked.
+    db_create "$server" repaired
+    repaired=$(db_uri "$server" repaired)
+    reset_tree "$server: repair"
+    echo 'create table gone (id int);' >tree/sql/V2__gone.sql
+    echo 'create table three (id int);' >tree/sql/V3__three.sql
+    commit three
+    said "$out/unused" 0 migrate --url "$repaired" "${source[@]}"
+    echo '-- edited' >>tree/sql/V3__three.sql
+    rm tree/sql/V2__gone.sql
+    commit edited
+    db_sql "$server" repaired "insert into flyway_schema_history (installed_rank, version, description, type, script, checksum, installed_by, execution_time, success)
+        values (5, '4', 'x', 'SQL', 'x', 1, 'x', 1, false), (6, '2.5', 'java', 'JDBC', 'x', 1, 'x', 1, true)"
+    said "$out/repair" 0 repair --url "$repaired" "${source[@]}" --dry-run
+    said "$out/repair" 0 repair --url "$repaired" "${source[@]}"
+    is "$server: repair" "$(keys objects <"$out/repair")" "$(keys page "$page" repair)"
     # What is the same in all of them comes from where formats.md documents it.
     is "$server: a result in it" "$(keys objects <"$out/migrate" | sed -n 's/^result\.//p' | grep -v '^failed$')" \
         "$(keys example "$SLUICE_SOURCE/docs/formats.md" '3. Result')"
 done
 
-for command in info validate plan migrate baseline prune; do
+for command in info validate plan migrate baseline repair prune; do
     : >errors
     said errors 9 "$command" --url 'postgresql:///none?host=/nowhere' $([[ $command = baseline || $command = prune ]] || echo --dir tree/sql)
     is "$command: an error" "$(keys objects <errors | grep '^error')" "$(keys page "$page" Errors)"

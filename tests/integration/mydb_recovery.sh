@@ -43,7 +43,7 @@ recovers() {
     case $want in
     done) run_expect "$name: goes on" 0 '' again ;;
     unknown) run_expect "$name: a person is asked, and told how" 8 \
-        'an attempt was interrupted inside it.*look, then: sluice resolve.*\(OutcomeUnknown\)' again ;;
+        'an attempt was interrupted inside it.*look whether it took effect; if so: .sluice resolve --url.*\(OutcomeUnknown\)' again ;;
     esac
     [ -z "${8:-}" ] || is "$name: and is right" "$(q "$8")" "$9"
     clean "$name"

@@ -90,7 +90,7 @@ log='create table log (i int); create table flag (v int)'
 part='create procedure part() language plpgsql as $$ begin insert into log values (1); commit; insert into log values (2);
     if not exists (select 1 from flag) then raise exception $m$no flag$m$; end if; end $$'
 fresh "$log; $part" $'-- sluice: transaction=none\ncall part();'
-run_expect "a procedure that commits and then fails: a part has stayed" 8 'no flag; it has committed in between.*sluice resolve --version .2. --step 1.*\(OutcomeUnknown\)' migrate
+run_expect "a procedure that commits and then fails: a part has stayed" 8 'no flag; it has committed in between.*sluice resolve --url .* --version .2. --step 1.*\(OutcomeUnknown\)' migrate
 q 'insert into flag values (1)'
 run_expect "it does not run again by itself" 8 '\(OutcomeUnknown\)' migrate
 is "once" "$(q 'select array_agg(i) from log')" '{1}'

@@ -95,7 +95,7 @@ ask 'create table effect (n int); grant all on effect to app; create procedure p
 printf -- '-- sluice: transaction=none\ncall p();\ninsert into effect values (2);\n' >sql/V1__call.sql
 "$SLUICE" baseline --url "$url" --baseline-version 0 >/dev/null
 kill_in call
-run_expect "an interrupted CALL is not guessed" 8 "sql/V1__call.sql:2: statement 1 .*sluice resolve --url '[^']*' --version '1' --step 1 --verdict applied\|not-applied" migrate
+run_expect "an interrupted CALL is not guessed" 8 "sql/V1__call.sql:2: statement 1 .*sluice resolve --url '[^']*' --version '1' --step 1 --verdict applied.*--verdict not-applied" migrate
 "$SLUICE" info --url "$url" --dir sql >info
 like "info asks too" "$(cat info)" 'outcome unknown at statement 1 of sql/V1__call.sql:2'
 run_expect "a person says it was applied" 0 '' "$SLUICE" resolve --url "$url" --version 1 --step 1 --verdict applied --reason 'looked at effect'

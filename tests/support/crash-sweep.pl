@@ -446,8 +446,11 @@ sub recover {
             my $query = $want->{did}{$n}{$step};
             return violation("unknown where it can be told: $text", $where) if !$query;
             my $verdict = sql($database, $query) =~ /^[1t]/ ? 'applied' : 'not-applied';
-            my ($code, $said) = run_quiet($ENV{SLUICE}, 'resolve', '--url', $uri, '--version', $n, '--step', $step,
-                '--verdict', $verdict, '--reason', 'seen by the sweep');
+            # As it is printed, in a shell, as a person would.
+            my ($command) = $text =~ /`(sluice resolve [^`]*--verdict \Q$verdict\E [^`]*)`/;
+            return violation("no command for $verdict in: $text", $where) if !$command;
+            local $ENV{PATH} = ($ENV{SLUICE} =~ s{/[^/]*$}{}r) . ":$ENV{PATH}";
+            my ($code, $said) = run_quiet('bash', '-c', $command);
             return violation("the command of the message: $code $said", $where) if $code;
             $ended{$n} = 'unknown';
             next;

@@ -35,7 +35,8 @@ Test(docs_reasons, say_what_the_table_says)
     for (size_t i = 0; i < reason_count; i++) {
         const struct reason *r = &reasons[i];
         AUTO(free_auto) char *row =
-            mem_printf("| `%s` | %d | %s | %s |\n", r->name, r->exit_code, r->meaning, r->remedy);
+            mem_printf("| `%s` | %d | %s | %s | %s |\n", r->name, r->exit_code, r->meaning,
+                       r->remedy, reason_here(r->name) ? reason_here(r->name) : "");
         cr_expect(strstr(text, row), "docs/reasons.md lacks the row\n%s", row);
     }
     cr_expect_eq(count_of(text, "\n| `"), reason_count, "docs/reasons.md has other rows, too");
