@@ -333,7 +333,7 @@ struct err *pgdb_retry_wait(struct run *run, const struct migration *file, struc
 struct err *pgdb_steps_run(struct run *run, const struct apply_item *item,
                            const struct script *script) ERR_MUST_USE;
 struct err *pgdb_settle(struct run *run) ERR_MUST_USE;
-/* "path:line: statement STEP WHY; look at the database, then say `sluice resolve ...`" */
+/* "path:line: statement STEP WHY; ...", with the commands of run_unknown() */
 struct err *pgdb_unknown(const struct run *run, const struct migration *file, int line, int step,
                          const char *why) ERR_MUST_USE __attribute__((returns_nonnull));
 /* The row that counts for a step of the present attempt at this file; NULL: none. */

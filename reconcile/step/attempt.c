@@ -86,6 +86,9 @@ static void judge_result(struct step *s, size_t index, struct judged *judged)
     const struct result *result = job->result;
     switch (result->outcome) {
     case OUTCOME_INVALID:
+        if (result->head.journal_seq > 0 && view->journal > result->head.journal_seq) {
+            return; /* a verdict since: the file may run as a whole now; a Job that saw no journal says nothing of it */
+        }
         hold(judged, J_REFUSED, reason_of(result, REASON_INVALID_MIGRATION), message_of(result));
         return;
     case OUTCOME_UNKNOWN:

@@ -109,6 +109,21 @@ static void verdict_moves_on(struct world *w, const char *rule)
     want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
 }
 
+/* A changed statement of an attempt, and a verdict that the file runs as a whole. */
+static void verdict_releases_a_refused_file(struct world *w, const char *rule)
+{
+    w->plan.strategy = STRATEGY_ALL_AT_ONCE;
+    w->databases[0].journal = 4;
+    world_push(w, 1, false);
+    end_with(w, 6, OUTCOME_INVALID, REASON_CHECKSUM_MISMATCH);
+    world_settle(w, 10000);
+    want(w, rule, CONDITION_STALLED, "True ChecksumMismatch");
+    w->databases[0].journal++; /* `sluice resolve --url` was run by hand */
+    w->databases[0].next_look_ms = w->mono_ms;
+    world_settle(w, 600000);
+    want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
+}
+
 static void backs_off(struct world *w, const char *rule)
 {
     w->plan.strategy = STRATEGY_ALL_AT_ONCE;
@@ -786,6 +801,7 @@ static void never_recorded(struct world *w, const char *rule)
 
 static const struct scene scenes[] = {
     { "a verdict given by hand lets an unknown outcome go on", 1, verdict_moves_on },
+    { "and a refused file run as a whole", 1, verdict_releases_a_refused_file },
     { "the back-off doubles up to five minutes", 1, backs_off },
     { "an attempt is retried until timeout", 1, retried_until_timeout },
     { "a failure that the runner could not record is recorded by the controller", 1, dead_runner },
