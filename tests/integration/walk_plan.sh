@@ -23,7 +23,7 @@ steps() { { none; printf '%b' "$2"; } >"$sql/$1"; }
 q() { db_sql "$engine" "$db" "$1"; }
 push() { commit "$plan" "${1:-next}"; }
 settled() { "$SLUICE" wait "plan/$plan" --commit "$sha" --timeout 20s; }
-stalled() { [[ "$(condition Stalled "$plan")" == "True $1" ]]; }
+stalled() { [[ "$(condition Stalled "$plan")" =~ ^True\ ($1)$ ]]; } # REASON|REASON
 said() { # the message of Stalled, with what describe makes of it
     "$SLUICE" describe "plan/$plan"
 }
@@ -83,10 +83,20 @@ scene_left_behind() {
     file V3__y.sql 'insert into log values (3);\n'
     push back
 }
-scene_changed_step() { scene_left_behind; rm "$sql/V3__y.sql"; steps V2__x.sql 'create table a (v int, w int);\n'; push changed; }
+told_restart() { [[ "$(said)" == *"--verdict restart"* ]]; }
+scene_changed_step() {
+    begin
+    settled >/dev/null
+    steps V2__x.sql "$half"
+    push half
+    wait_stalled CanaryFailed
+    steps V2__x.sql 'create table a (v int, w int);\n'
+    push changed
+    wait_for "$name: the new commit is judged" 60 told_restart
+}
 for engine in pg mariadb; do
     walk $engine left_behind MigrationMissing 'sluice resolve plan/.* -n default --standalone .* --database one .*--verdict restart => q "drop table a"'
-    walk $engine changed_step CanaryFailed 'sluice resolve plan/.*--verdict restart => q "drop table a"'
+    walk $engine changed_step "CanaryFailed|ChecksumMismatch" 'sluice resolve plan/.*--verdict restart => q "drop table a"'
 done
 
 scene_partly() {
