@@ -348,17 +348,25 @@ static bool is_silent(const struct step *s, size_t index)
  * first. An empty one takes part in a catch-up, and stays in it when it is empty no longer. */
 static void join_newcomers(struct step *s)
 {
+    bool late = false;
     for (size_t i = 0; i < s->plan->database_count; i++) {
         struct database_status *database = &s->next->databases[i];
         const struct database_view *view = &s->seen->databases[i];
         if (view->plan && !is_silent(s, i)) {
             if (database->tree[0] == '\0') {
+                late = true;
                 (void)snprintf(database->tree, sizeof database->tree, "%s", view->inputs);
             }
             standing_note_empty(s, i);
         }
-        if (database->member < 0 && s->next->rollout.catch_up && view->known && view->empty) {
+        if (database->member < 0 && s->next->rollout.catch_up && view->empty) {
             database->member = s->judged[i].member = s->waves.member[i] = 0;
+        }
+    }
+    for (size_t i = 0; late && i < s->plan->database_count; i++) {
+        if (!s->seen->databases[i]
+                 .plan) { /* what it lacks was not known: it is compared later, too */
+            s->next->databases[i].tree[0] = '\0';
         }
     }
 }
@@ -367,8 +375,12 @@ static bool check_frozen(struct step *s)
 {
     const struct commit_view *newest = &s->seen->source.newest;
     take_old_rollout(s);
-    AUTO(free_auto) char *newcomer = canary_on(s) ? standing_newcomer(s) : NULL;
-    join_newcomers(s);
+    AUTO(free_auto) char *newcomer = NULL;
+    size_t unknown = step_count(s).unknown; /* what they lack is not known; no Job starts either */
+    if (unknown == 0) {
+        newcomer = canary_on(s) ? standing_newcomer(s) : NULL;
+        join_newcomers(s);
+    }
     AUTO(free_auto) char *why = why_anew(s, newcomer);
     if (why) {
         step_say(s, SAY_PROGRESS, REASON_PROGRESSING,

@@ -241,6 +241,25 @@ static void another_has_what_it_lacks(struct world *w, const char *rule)
     want_applied(w, rule, "orders:3 billing:3 stock:3");
 }
 
+/* A newcomer is compared by a process that has not heard of stock yet, which shares its files. */
+static void newcomer_and_one_not_known(struct world *w, const char *rule)
+{
+    w->databases[2].own_tree = 7;
+    w->count = w->plan.database_count = 3;
+    in_the_soak(w);
+    has_history(w, 3, 7);
+    w->databases[2].up = false;
+    join(w, 4);
+    world_crash(w);
+    world_settle(w, 60000);
+    cr_expect(!w->status.rollout.restarted, "%s: it began anew too early", rule);
+    w->databases[2].up = true;
+    look_at(w, 2);
+    world_settle(w, 60000);
+    want_message(w, rule, CONDITION_WAITING, "has come with files that no first wave has");
+    want_applied(w, rule, "orders:2 billing:1 stock:1 returns:1");
+}
+
 /* Its file failed: it gets it by a retry, as soon as the newcomer gets it. */
 static void failed_and_a_newcomer(struct world *w, const char *rule)
 {
@@ -420,6 +439,8 @@ static const struct scene scenes[] = {
     { "two that do not answer at the start and share files: anew", 4, silent_at_the_start },
     { "two of which nothing is known at the start", 4, unknown_at_the_start },
     { "one that answers late lacks what another has: anew", 3, another_has_what_it_lacks },
+    { "a newcomer, and one of which this process knows nothing: anew", 4,
+      newcomer_and_one_not_known },
     { "one that failed still wants what a newcomer wants: anew", 3, failed_and_a_newcomer },
     { "a Job that may be made yet is waited for before it begins anew", 3, job_that_may_land },
     { "one that did not start is not", 3, job_that_did_not_start },
