@@ -155,6 +155,8 @@ static void prove(struct oracle *o)
                 o->now.spec.wave_count ? &o->now.spec.waves[w] : &canary;
             if (soaked(o, d, w, wave->soak_ms) && oracle_gates_passed(wave, d, w)) {
                 d->proven[w] = d->look_files;
+                d->named[w] = o->now.spec.wave_count && wave->select == ORACLE_NAMES &&
+                              (o->now.picked[w] & BIT(database));
             }
         }
     }
@@ -177,9 +179,7 @@ static bool is_proven(const struct oracle *o, int w, const struct share *share)
 {
     for (int database = 0; database < ORACLE_DATABASES; database++) {
         const struct oracle_database *d = &o->databases[database];
-        bool named = o->now.spec.wave_count && o->now.spec.waves[w].select == ORACLE_NAMES &&
-                     (o->now.picked[w] & BIT(database));
-        bool counts = !(d->when_empty & share->pending) || o->all_empty || named;
+        bool counts = !(d->when_empty & share->pending) || o->all_empty || d->named[w];
         if (database != share->database && counts &&
             (d->proven[w] & share->files) == share->files) {
             return true;

@@ -115,7 +115,8 @@ struct oracle {
         bool had_empty;      /* it got a Job of these trees as an empty one since the last end */
         uint64_t when_empty; /* files that it got by such a Job */
         uint64_t proven[ORACLE_WAVES];
-        uint64_t finished[8]; /* inputs that a finished roll-out had here */
+        bool named[ORACLE_WAVES]; /* a person named it for the wave that it proved this for */
+        uint64_t finished[8];     /* inputs that a finished roll-out had here */
         int finished_count;
         struct oracle_count {
             int32_t yes, no;
