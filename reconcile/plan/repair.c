@@ -186,7 +186,7 @@ static struct err *remove_all_failed(const struct repair *r, struct history *lef
     return NULL;
 }
 
-static struct err *compare_with_files(struct repair *r, const struct history *left)
+static struct err *compare_with_files(const struct repair *r, const struct history *left)
 {
     AUTO(states_done) struct states s = { 0 };
     struct migrations_options options = *r->input->options; /* borrowed: nothing is released here */
@@ -196,12 +196,12 @@ static struct err *compare_with_files(struct repair *r, const struct history *le
     options.out_of_order = true;
     all.options = &options;
     TRY(states_make(&all, left, &s));
-    r->s = &s;
+    const struct repair with_states = { .input = r->input, .s = &s, .out = r->out };
     for (size_t i = 0; i < s.row_count; i++) {
-        mark_missing(r, &s.rows[i]);
+        mark_missing(&with_states, &s.rows[i]);
     }
     for (size_t i = 0; i < s.row_count; i++) {
-        TRY(realign(r, &s.rows[i]));
+        TRY(realign(&with_states, &s.rows[i]));
     }
     return NULL;
 }
