@@ -16,6 +16,8 @@
 #include "reconcile/base/mem.h"
 #include "reconcile/model/reason.h"
 
+#define LOCK_WAIT_MS 51000 /* Flyway's 51 tries, one second apart */
+
 void db_args_init(struct db_args *args)
 {
     *args = (struct db_args){ .fetch_timeout_ms = -1,
@@ -26,9 +28,14 @@ void db_args_init(struct db_args *args)
                               .connect_timeout_ms = -1 };
 }
 
-int64_t db_lock_wait_ms(const struct db_args *args)
+struct err *db_args_parse(const struct cli_spec *spec, int argc, char **argv, struct db_args *args,
+                          void *values, bool *help, bool *json)
 {
-    return args->lock_wait_ms >= 0 ? args->lock_wait_ms : 51000;
+    static const char *const formats[] = { "json", NULL };
+
+    db_args_init(args);
+    TRY(cli_parse(spec, argc, argv, values, NULL, help));
+    return *help ? NULL : cli_output(args->output, formats, json);
 }
 
 void db_args_done(struct db_args *args)
@@ -318,6 +325,23 @@ struct err *db_context_make(const struct db_args *args, bool with_files, struct 
     *out = context;
     context = (struct db_context){ 0 };
     return NULL;
+}
+
+struct apply_request db_request(const struct db_context *context, const struct db_args *args)
+{
+    return (struct apply_request){
+        .target = &context->target,
+        .migrations = &context->migrations,
+        .execution = &context->execution,
+        .lease = LEASE_COMMAND,
+        .ownership = OWNERSHIP_KEEP,
+        .holder = context->holder,
+        .retry_token = "",
+        .lock_wait_ms = args->lock_wait_ms >= 0 ? args->lock_wait_ms : LOCK_WAIT_MS,
+        .warn_superuser = true,
+        .place = &context->place,
+        .files = &context->files,
+    };
 }
 
 void db_context_done(struct db_context *context)

@@ -95,8 +95,9 @@ struct db_args { /* as given; release with db_args_done() */
 
 void db_args_init(struct db_args *args); /* durations: not given = -1 */
 void db_args_done(struct db_args *args);
-/* --lock-wait, or Flyway's 51 tries, one second apart. */
-int64_t db_lock_wait_ms(const struct db_args *args);
+/* The command line into `values`, of which `args` is the member `db`, with db_args_init() before. *json: -o json. Usage. */
+struct err *db_args_parse(const struct cli_spec *spec, int argc, char **argv, struct db_args *args,
+                          void *values, bool *help, bool *json) ERR_MUST_USE;
 
 struct db_context { /* resolved; release with db_context_done() */
     struct target target;
@@ -125,6 +126,10 @@ struct err *db_plan(const struct db_context *context, const struct db_args *args
     ERR_MUST_USE;
 void db_placeholders(const struct db_context *context, const struct identity *identity,
                      struct placeholders *out);
+
+/* What a command asks of the database port: the lease as LEASE_COMMAND, owned by nobody, waited for as --lock-wait says.
+ * Borrows from the context. */
+struct apply_request db_request(const struct db_context *context, const struct db_args *args);
 
 /* db_open + db_inspect with the usual options; the session is read only and closed again. */
 struct err *db_look(const struct db_context *context, const struct db_args *args,

@@ -193,17 +193,12 @@ static void print_validated(const struct info_values *values, const struct looke
 
 static int run(const struct cli_spec *spec, int argc, char **argv, bool validate_only)
 {
-    static const char *const formats[] = { "json", NULL };
     struct info_values values = { .journal = false };
     AUTO(looked_done) struct looked l = { 0 };
     bool help = false;
     bool json = false;
 
-    db_args_init(&values.db);
-    struct err *failed = cli_parse(spec, argc, argv, &values, NULL, &help);
-    if (!failed && !help) {
-        failed = cli_output(values.db.output, formats, &json);
-    }
+    struct err *failed = db_args_parse(spec, argc, argv, &values.db, &values, &help, &json);
     if (!failed && !help) {
         failed = look(&values, validate_only, &l);
     }

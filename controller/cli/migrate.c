@@ -252,25 +252,13 @@ static int execute(struct work *w)
                                        .notice = notice };
     const struct db_context *context = w->context;
     AUTO(result_done) struct result result = { 0 };
-    struct apply_request request = {
-        .target = &context->target,
-        .migrations = &context->migrations,
-        .execution = &context->execution,
-        .lease = LEASE_COMMAND,
-        .ownership = OWNERSHIP_KEEP,
-        .holder = context->holder,
-        .git_commit = context->from_git ? context->tree.commit : NULL,
-        .retry_token = "",
-        .timestamp = context->timestamp,
-        .lock_wait_ms = db_lock_wait_ms(w->args),
-        .warn_superuser = true,
-        .cancel = &interrupted,
-        .progress = &progress,
-        .place = &context->place,
-        .decide = decide,
-        .payload = w,
-        .files = &context->files,
-    };
+    struct apply_request request = db_request(context, w->args);
+    request.git_commit = context->from_git ? context->tree.commit : NULL;
+    request.timestamp = context->timestamp;
+    request.cancel = &interrupted;
+    request.progress = &progress;
+    request.decide = decide;
+    request.payload = w;
 
     struct err *failed = apply_run(&request, &result);
     if (w->json) {
@@ -283,18 +271,13 @@ static int execute(struct work *w)
 
 static int run(const struct cli_spec *spec, int argc, char **argv, bool baseline)
 {
-    static const char *const formats[] = { "json", NULL };
     struct migrate_values values = { .dry_run = false };
     AUTO(db_context_done) struct db_context context = { 0 };
     struct work w = { .args = &values.db, .context = &context, .baseline = baseline };
     bool help = false;
     int code = 0;
 
-    db_args_init(&values.db);
-    struct err *failed = cli_parse(spec, argc, argv, &values, NULL, &help);
-    if (!failed && !help) {
-        failed = cli_output(values.db.output, formats, &w.json);
-    }
+    struct err *failed = db_args_parse(spec, argc, argv, &values.db, &values, &help, &w.json);
     if (!failed && !help) {
         failed = db_context_make(&values.db, !baseline, &context);
     }

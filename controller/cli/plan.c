@@ -141,17 +141,12 @@ struct err *plan_print(const struct db_context *context, const struct db_args *a
 
 int plan_main(int argc, char **argv)
 {
-    static const char *const formats[] = { "json", NULL };
     struct plan_values values;
     AUTO(db_context_done) struct db_context context = { 0 };
     bool help = false;
     bool json = false;
 
-    db_args_init(&values.db);
-    struct err *failed = cli_parse(&plan_spec, argc, argv, &values, NULL, &help);
-    if (!failed && !help) {
-        failed = cli_output(values.db.output, formats, &json);
-    }
+    struct err *failed = db_args_parse(&plan_spec, argc, argv, &values.db, &values, &help, &json);
     if (!failed && !help) {
         failed = db_context_make(&values.db, true, &context);
     }

@@ -42,18 +42,7 @@ static struct err *prune(const struct prune_values *values, const struct db_cont
                          struct pruned *out)
 {
     AUTO(result_done) struct result result = { 0 };
-    const struct apply_request request = {
-        .target = &context->target,
-        .migrations = &context->migrations,
-        .execution = &context->execution,
-        .lease = LEASE_COMMAND,
-        .ownership = OWNERSHIP_KEEP,
-        .holder = context->holder,
-        .retry_token = "",
-        .lock_wait_ms = db_lock_wait_ms(&values->db),
-        .warn_superuser = true,
-        .files = &context->files,
-    };
+    const struct apply_request request = db_request(context, &values->db);
 
     return prune_journal(&request, values->older_than_ms >= 0 ? values->older_than_ms : KEEP_MS,
                          values->dry_run, out, &result);
@@ -79,31 +68,22 @@ static void print(const struct prune_values *values, const struct db_context *co
 
 int prune_main(int argc, char **argv)
 {
-    static const char *const formats[] = { "json", NULL };
     struct prune_values values = { .older_than_ms = -1 };
     AUTO(db_context_done) struct db_context context = { 0 };
     struct pruned pruned = { 0 };
     bool help = false;
     bool json = false;
 
-    db_args_init(&values.db);
-    struct err *failed = cli_parse(&prune_spec, argc, argv, &values, NULL, &help);
-    if (!failed && !help) {
-        failed = cli_output(values.db.output, formats, &json);
-    }
+    struct err *failed = db_args_parse(&prune_spec, argc, argv, &values.db, &values, &help, &json);
     if (!failed && !help) {
         failed = db_context_make(&values.db, false, &context);
     }
     if (!failed && !help) {
         failed = prune(&values, &context, &pruned);
     }
-    if (failed) {
-        db_args_done(&values.db);
-        return cli_fail("prune", failed, json);
-    }
-    if (!help) {
+    if (!failed && !help) {
         print(&values, &context, &pruned, json);
     }
     db_args_done(&values.db);
-    return 0;
+    return failed ? cli_fail_here("prune", failed, json) : 0;
 }

@@ -10,8 +10,6 @@
 #include "reconcile/base/mem.h"
 #include "reconcile/migration/parse.h"
 
-#define LOCK_WAIT_MS 51000 /* Flyway's 51 tries, one second apart */
-
 struct repair_values {
     struct db_args db;
     bool dry_run;
@@ -231,23 +229,10 @@ static struct err *preview(struct work *w)
 static struct err *execute(struct work *w)
 {
     AUTO(result_done) struct result result = { 0 };
-    const struct db_context *context = w->context;
     const struct progress progress = { .payload = w, .notice = progress_notice };
-    const struct apply_request request = {
-        .target = &context->target,
-        .migrations = &context->migrations,
-        .execution = &context->execution,
-        .lease = LEASE_COMMAND,
-        .ownership = OWNERSHIP_KEEP,
-        .holder = context->holder,
-        .retry_token = "",
-        .lock_wait_ms = w->args->lock_wait_ms >= 0 ? w->args->lock_wait_ms : LOCK_WAIT_MS,
-        .warn_superuser = true,
-        .cancel = &interrupted,
-        .progress = &progress,
-        .place = &context->place,
-        .files = &context->files,
-    };
+    struct apply_request request = db_request(w->context, w->args);
+    request.cancel = &interrupted;
+    request.progress = &progress;
     const struct repair repair = { .payload = w, .decide = decide, .told = tell };
 
     signals_watch(&interrupted);
@@ -273,18 +258,14 @@ static void work_done(struct work *w)
 
 int repair_main(int argc, char **argv)
 {
-    static const char *const formats[] = { "json", NULL };
     struct repair_values values = { .dry_run = false };
     AUTO(db_context_done) struct db_context context = { 0 };
     AUTO(work_done) struct work w = { .args = &values.db, .context = &context };
     bool help = false;
 
-    db_args_init(&values.db);
-    struct err *failed = cli_parse(&repair_spec, argc, argv, &values, NULL, &help);
+    struct err *failed =
+        db_args_parse(&repair_spec, argc, argv, &values.db, &values, &help, &w.json);
     w.dry_run = values.dry_run;
-    if (!failed && !help) {
-        failed = cli_output(values.db.output, formats, &w.json);
-    }
     if (!failed && !help) {
         failed = db_context_make(&values.db, values.db.repo || values.db.dirs.count > 0, &context);
     }

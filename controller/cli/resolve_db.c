@@ -70,18 +70,7 @@ static struct err *check(const struct resolve_values *values)
 static struct err *record(const struct resolve_values *values, const struct db_context *context)
 {
     AUTO(result_done) struct result result = { 0 };
-    const struct apply_request request = {
-        .target = &context->target,
-        .migrations = &context->migrations,
-        .execution = &context->execution,
-        .lease = LEASE_COMMAND,
-        .ownership = OWNERSHIP_KEEP,
-        .holder = context->holder,
-        .retry_token = "",
-        .lock_wait_ms = db_lock_wait_ms(&values->db),
-        .warn_superuser = true,
-        .files = &context->files,
-    };
+    const struct apply_request request = db_request(context, &values->db);
     const struct resolution resolution = {
         .version = values->version,
         .description = values->description,
@@ -96,17 +85,13 @@ static struct err *record(const struct resolve_values *values, const struct db_c
 
 int resolve_database_main(int argc, char **argv)
 {
-    static const char *const formats[] = { "json", NULL };
     struct resolve_values values = { .step = 0 };
     AUTO(db_context_done) struct db_context context = { 0 };
     bool help = false;
     bool json = false;
 
-    db_args_init(&values.db);
-    struct err *failed = cli_parse(&resolve_spec, argc, argv, &values, NULL, &help);
-    if (!failed && !help) {
-        failed = cli_output(values.db.output, formats, &json);
-    }
+    struct err *failed =
+        db_args_parse(&resolve_spec, argc, argv, &values.db, &values, &help, &json);
     if (!failed && !help) {
         failed = check(&values);
     }
