@@ -196,15 +196,12 @@ struct err *run_begin(const struct apply_request *request, enum journal_scope sc
 static bool has_open_steps(const struct run *run)
 {
     const struct journal *journal = &run->seen.journal;
-    const struct migration_set *files = run->request->files;
-    for (size_t i = 0; files && i < journal->count; i++) {
+    for (size_t i = 0; i < journal->count; i++) {
         const struct journal_row *row = &journal->rows[i];
-        for (size_t f = 0; row->state == JOURNAL_INTENT && f < files->count; f++) {
-            const struct migration *file = &files->items[f];
-            if (journal_row_is_of(row, file) &&
-                journal_find(journal, row->installed_rank, file, row->step) == row) {
-                return true;
-            }
+        const struct migration *file =
+            row->state == JOURNAL_INTENT ? journal_row_file(run->request->files, row) : NULL;
+        if (file && journal_find(journal, row->installed_rank, file, row->step) == row) {
+            return true;
         }
     }
     return false;

@@ -27,9 +27,10 @@ struct err *db_check_peer(const struct target *target, int fd)
     return address_refused((const struct sockaddr *)&address) ? refused(target) : NULL;
 }
 
-struct err *db_check_name(const struct target *target)
+struct err *db_check_name(const struct target *target, bool look_up)
 {
-    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+                                    .ai_flags = look_up ? 0 : AI_NUMERICHOST };
     struct addrinfo *list = NULL;
     if (target->socket || !target->host || getaddrinfo(target->host, NULL, &hints, &list) != 0) {
         return NULL; // who connects will say what is wrong with the name

@@ -142,8 +142,9 @@ struct journal_mark journal_settled(const struct inspection *seen,
 
 /* Is the connected socket's other end one that is refused? ERR_TRANSIENT DatabaseUnavailable. */
 struct err *db_check_peer(const struct target *target, int fd) ERR_MUST_USE;
-/* The same of all addresses that the name has now: before a socket opens, and where a library logs in at once. */
-struct err *db_check_name(const struct target *target) ERR_MUST_USE;
+/* The same before a socket opens: of a host that is an address; look_up, for a library that logs in at once: also of
+ * all addresses that the name has now. */
+struct err *db_check_name(const struct target *target, bool look_up) ERR_MUST_USE;
 
 /* ---- prune.c -------------------------------------------------------------------------------- */
 

@@ -211,7 +211,7 @@ static struct err *login_error(MYSQL *conn, const struct target *target)
 static struct err *login(MYSQL *conn, const struct target *target, const struct db_options *options)
 {
     const char *database = target->schema ? target->schema : target->database;
-    TRY(db_check_name(target));
+    TRY(db_check_name(target, true));
     set_options(conn, target, options);
     TRY(set_tls(conn, target, options));
     if (!mysql_real_connect(conn,

@@ -170,17 +170,6 @@ static struct err *judge(struct open_step *o)
 
 // ---- all open steps -----------------------------------------------------------------------------
 
-static const struct migration *file_of(const struct run *run, const struct journal_row *row)
-{
-    const struct migration_set *files = run->request->files;
-    for (size_t i = 0; files && i < files->count; i++) {
-        if (journal_row_is_of(row, &files->items[i])) {
-            return &files->items[i];
-        }
-    }
-    return NULL;
-}
-
 // Still the newest word about its step, of a file that is not finished?
 static bool is_open(const struct run *run, const struct journal_row *row,
                     const struct migration *file)
@@ -194,19 +183,12 @@ static bool is_open(const struct run *run, const struct journal_row *row,
 
 // ---- failed rows that nothing will replace -------------------------------------------------------
 
-static bool is_same_file(const struct history_row *row, const char *version,
-                         const char *description)
-{
-    return row_is_about(version, description, row->has_version ? row->version_text : NULL,
-                        row->description);
-}
-
 static bool is_ours(const struct run *run, const struct history_row *failed)
 {
     for (size_t i = 0; i < run->seen.journal.count; i++) {
         const struct journal_row *row = &run->seen.journal.rows[i];
         if (row->installed_rank == failed->rank &&
-            is_same_file(failed, row->version, row->description)) {
+            history_row_is_about(failed, row->version, row->description)) {
             return true;
         }
     }
@@ -221,14 +203,15 @@ static bool is_stale(const struct run *run, const struct history_row *failed)
     for (size_t i = 0; i < history->count; i++) {
         const struct history_row *row = &history->rows[i];
         if (row->success && row->rank > failed->rank &&
-            is_same_file(failed, row->version_text, row->description)) {
+            history_row_is_about(failed, row->version_text, row->description)) {
             return true;
         }
     }
     for (size_t i = 0; i < files->count; i++) {
         AUTO(free_auto) char *description = description_stored(files->items[i].description);
         const struct version *version = &files->items[i].version;
-        if (is_same_file(failed, version_set(version) ? version->text : NULL, description)) {
+        if (history_row_is_about(failed, version_set(version) ? version->text : NULL,
+                                 description)) {
             return false;
         }
     }
@@ -262,7 +245,8 @@ struct err *mydb_settle(struct run *run)
     TRY(forget_failed(run, &wrote));
     for (size_t i = 0; i < run->seen.journal.count; i++) {
         const struct journal_row *row = &run->seen.journal.rows[i];
-        const struct migration *file = row->state == JOURNAL_INTENT ? file_of(run, row) : NULL;
+        const struct migration *file =
+            row->state == JOURNAL_INTENT ? journal_row_file(run->request->files, row) : NULL;
         if (!file || row->step < 0 || !is_open(run, row, file)) {
             continue;
         }

@@ -116,7 +116,7 @@ static struct err *connect_start(const struct target *target, const struct db_op
                                  PGconn **out)
 {
     db_init();
-    TRY(db_check_name(target)); // before a packet goes there
+    TRY(db_check_name(target, false)); // a name is judged by the socket, below
     struct options o;
     fill_options(&o, target, options->application);
     const int64_t deadline = clock_mono_ms() + options->connect_timeout_ms;

@@ -24,12 +24,6 @@ static bool is_closed(struct search *s, const struct journal_row *row)
     return s->closing != NULL;
 }
 
-static bool is_of(const struct history_row *history, const struct journal_row *row)
-{
-    return row_is_about(row->version, row->description,
-                        history->has_version ? history->version_text : NULL, history->description);
-}
-
 // A real Flyway's success ends what came before, too; a failed row is explained by the rows of its rank.
 static bool in_history(const struct search *s, const struct journal_row *row, bool success)
 {
@@ -37,17 +31,8 @@ static bool in_history(const struct search *s, const struct journal_row *row, bo
     for (size_t i = history->count; i > 0 && history->rows[i - 1].rank >= row->installed_rank;
          i--) {
         const struct history_row *h = &history->rows[i - 1];
-        if (h->success == success && (success || h->rank == row->installed_rank) && is_of(h, row)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool has_file(const struct search *s, const struct journal_row *row)
-{
-    for (size_t i = 0; i < s->files->count; i++) {
-        if (journal_row_is_of(row, &s->files->items[i])) {
+        if (h->success == success && (success || h->rank == row->installed_rank) &&
+            history_row_is_about(h, row->version, row->description)) {
             return true;
         }
     }
@@ -62,8 +47,8 @@ static bool is_over(struct search *s, const struct journal_row *row)
     if (is_closed(s, row) || in_history(s, row, true)) {
         return true;
     }
-    const bool stays = row->step > 0 && (row->state == JOURNAL_INTENT || journal_row_applied(row));
-    return !(stays && journal_is_newest(&s->seen->journal, row)) && !has_file(s, row);
+    const bool stays = journal_row_may_stay(row) && journal_is_newest(&s->seen->journal, row);
+    return !stays && !journal_row_file(s->files, row);
 }
 
 struct journal_mark journal_settled(const struct inspection *seen,

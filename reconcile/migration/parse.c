@@ -221,3 +221,14 @@ bool journal_row_is_of(const struct journal_row *row, const struct migration *fi
     AUTO(free_auto) char *description = description_stored(file->description);
     return row_is_about(row->version, row->description, NULL, description);
 }
+
+const struct migration *journal_row_file(const struct migration_set *files,
+                                         const struct journal_row *row)
+{
+    for (size_t i = 0; files && i < files->count; i++) {
+        if (journal_row_is_of(row, &files->items[i])) {
+            return &files->items[i];
+        }
+    }
+    return NULL;
+}

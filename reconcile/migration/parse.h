@@ -32,3 +32,6 @@ char *script_stored(const char *script);
 /* Is the row about the file: kind and version, compared as numbers, or stored description? */
 struct journal_row;
 bool journal_row_is_of(const struct journal_row *row, const struct migration *file);
+/* The file that it is about, borrowed; NULL: there is none, or no files. */
+const struct migration *journal_row_file(const struct migration_set *files,
+                                         const struct journal_row *row);

@@ -57,6 +57,18 @@ bool row_is_about(const char *row_version, const char *row_description, const ch
                    : !row_version && str_eq(row_description, description);
 }
 
+bool history_row_is_about(const struct history_row *row, const char *version,
+                          const char *description)
+{
+    return row_is_about(version, description, row->has_version ? row->version_text : NULL,
+                        row->description);
+}
+
+bool journal_row_may_stay(const struct journal_row *row)
+{
+    return row->step > 0 && (row->state == JOURNAL_INTENT || journal_row_applied(row));
+}
+
 bool journal_same_file(const struct journal_row *a, const struct journal_row *b)
 {
     return a->kind == b->kind &&

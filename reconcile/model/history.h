@@ -76,10 +76,15 @@ struct journal_row { /* sluice_journal (docs/formats.md 1), strings owned, NULL 
 bool journal_row_closes(const struct journal_row *row);
 /* Did the step take effect, as far as this row tells? */
 bool journal_row_applied(const struct journal_row *row);
+/* Is it a step that did, or may have done? */
+bool journal_row_may_stay(const struct journal_row *row);
 /* Is a row of that version and description about the file of `version` or, if that is NULL, of `description`? Versions
  * compare as numbers. */
 bool row_is_about(const char *row_version, const char *row_description, const char *version,
                   const char *description);
+/* Does the row stand for that version or, if that is NULL, for that description? */
+bool history_row_is_about(const struct history_row *row, const char *version,
+                          const char *description);
 /* Rows of one file: kind and version, compared as numbers, or description. */
 bool journal_same_file(const struct journal_row *a, const struct journal_row *b);
 

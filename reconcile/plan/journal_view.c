@@ -23,12 +23,6 @@ const struct journal_row *journal_open_row(const struct journal *journal,
     return NULL;
 }
 
-static bool row_is_of(const struct journal_row *row, const struct history_row *of)
-{
-    return row_is_about(row->version, row->description, of->has_version ? of->version_text : NULL,
-                        of->description);
-}
-
 bool journal_explains(const struct journal *journal, const struct history_row *failed)
 {
     for (size_t i = journal->count; i-- > 0;) {
@@ -36,7 +30,7 @@ bool journal_explains(const struct journal *journal, const struct history_row *f
         if (row->installed_rank != failed->rank) {
             continue;
         }
-        if (row_is_of(row, failed)) {
+        if (history_row_is_about(failed, row->version, row->description)) {
             return row->step > 0 || row->state != JOURNAL_DONE; /* done: its row would say so */
         }
     }
@@ -69,24 +63,10 @@ static bool is_recorded(const struct history *history, int32_t rank)
     return low < history->count && history->rows[low].rank == rank && history->rows[low].success;
 }
 
-static bool has_file(const struct migration_set *files, const struct journal_row *row)
-{
-    for (size_t i = 0; i < files->count; i++) {
-        if (journal_row_is_of(row, &files->items[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool may_stay(const struct journal_row *row)
-{
-    return row->step > 0 && (row->state == JOURNAL_INTENT || journal_row_applied(row));
-}
-
 bool journal_row_stays(const struct journal *journal, size_t index)
 {
-    return may_stay(&journal->rows[index]) && journal_is_newest(journal, &journal->rows[index]);
+    return journal_row_may_stay(&journal->rows[index]) &&
+           journal_is_newest(journal, &journal->rows[index]);
 }
 
 const struct journal_row *journal_stays(const struct journal *journal,
@@ -94,7 +74,8 @@ const struct journal_row *journal_stays(const struct journal *journal,
 {
     for (size_t i = 0; i < journal->count; i++) {
         const struct journal_row *row = &journal->rows[i];
-        if (row_is_of(row, failed) && journal_row_stays(journal, i)) {
+        if (history_row_is_about(failed, row->version, row->description) &&
+            journal_row_stays(journal, i)) {
             return row;
         }
     }
@@ -105,7 +86,7 @@ static bool succeeded_since(const struct history *history, const struct journal_
 {
     for (size_t i = history->count; i-- > 0 && history->rows[i].rank >= row->installed_rank;) {
         const struct history_row *later = &history->rows[i];
-        if (later->success && row_is_of(row, later)) {
+        if (later->success && history_row_is_about(later, row->version, row->description)) {
             return true;
         }
     }
@@ -118,8 +99,9 @@ const struct journal_row *journal_left_behind(const struct journal *journal,
 {
     for (size_t i = 0; i < journal->count; i++) {
         const struct journal_row *row = &journal->rows[i];
-        if (may_stay(row) && !is_recorded(history, row->installed_rank) && !has_file(files, row) &&
-            journal_is_newest(journal, row) && !succeeded_since(history, row)) {
+        if (journal_row_may_stay(row) && !is_recorded(history, row->installed_rank) &&
+            !journal_row_file(files, row) && journal_is_newest(journal, row) &&
+            !succeeded_since(history, row)) {
             return row;
         }
     }
