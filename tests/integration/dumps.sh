@@ -6,45 +6,35 @@
 set -euo pipefail
 . "$SLUICE_SOURCE/tests/support/tap.sh"
 . "$SLUICE_SOURCE/tests/support/servers.sh"
+. "$SLUICE_SOURCE/tests/support/scenes.sh"
 
-mariadb_start mariadb
-pg_start pg
-number=0
-fresh() { # ENGINE
-    number=$((number + 1))
-    engine=$1 db=dump$number
-    db_create "$engine" $db
-    url=$(db_uri "$engine" $db)
-    rm -rf sql
-    mkdir sql
-}
-q() { db_sql "$engine" "$db" "$1"; }
-migrate() { "$SLUICE" migrate --url "$url" --dir sql "$@"; }
+scenes_start
+
 pg_dump_of() { pg_dump --no-owner "$(servers_get pg ADMIN_URI | sed "s#/postgres?#/$1?#")" "${@:2}"; }
 my_dump_of() { mariadb-dump --no-defaults --skip-ssl --user=root --socket="$(servers_get mariadb SOCKET)" "$@"; }
 
 # ---- PostgreSQL ---------------------------------------------------------------------------------------------------
 
-fresh pg
+scene pg
 q "create table customer (id int primary key, note text); insert into customer values (1, 'a'), (2, E'\\\\\\\\restrict is data\\\\n\\\\\\\\.');
    create view v as select * from customer; create function f(a int) returns int language sql as 'select a + 1'"
 pg_dump_of $db --schema=public >dump.sql
 for how in '' --inserts; do
-    fresh pg
-    pg_dump_of dump1 $how | sed '/^CREATE SCHEMA public/d' >sql/V1__dump.sql
+    scene pg
+    pg_dump_of scene1 $how | sed '/^CREATE SCHEMA public/d' >sql/V1__dump.sql
     run_expect "a dump of pg_dump ${how:-with COPY} is a migration" 0 '' migrate
-    is "with all of its rows" "$(q 'select count(*), max(length(note)) from customer')" "$(db=dump1 q 'select count(*), max(length(note)) from customer')"
+    is "with all of its rows" "$(q 'select count(*), max(length(note)) from customer')" "$(db=scene1 q 'select count(*), max(length(note)) from customer')"
     is "and the same schema" "$(pg_dump_of $db --schema-only | grep -v 'flyway\|sluice\|^\\\|^--\|^$' | grep -c 'customer\|FUNCTION public.f')" \
-        "$(pg_dump_of dump1 --schema-only | grep -v '^\\\|^--\|^$' | grep -c 'customer\|FUNCTION public.f')"
+        "$(pg_dump_of scene1 --schema-only | grep -v '^\\\|^--\|^$' | grep -c 'customer\|FUNCTION public.f')"
     run_expect "there is nothing to do then" 0 '' migrate
 done
 if grep -q '^.restrict' sql/V1__dump.sql; then
-    like "its psql lines are told of" "$("$SLUICE" plan --url "$(db_uri pg dump1)" --dir sql --baseline-on-migrate --baseline-version 0 2>&1 || true)" 'V1__dump.sql:[0-9]+: .restrict is passed over'
+    like "its psql lines are told of" "$("$SLUICE" plan --url "$(db_uri pg scene1)" --dir sql --baseline-on-migrate --baseline-version 0 2>&1 || true)" 'V1__dump.sql:[0-9]+: .restrict is passed over'
 else
     skip "its psql lines are told of" "this pg_dump writes none"
 fi
 
-fresh pg
+scene pg
 printf 'set search_path = public;\nBEGIN;\n\ncreate table a (v int);\ninsert into a values (1);\n\nCOMMIT;\n' >sql/V1__a.sql
 printf 'begin;\ninsert into a values (2);\ninsert into a values (1 / 0);\nend;\n' >sql/V2__b.sql
 run_expect "one pair around the file" 3 'V2__b.sql:3:.*22012' migrate
@@ -59,13 +49,13 @@ is "nothing of them has run" "$(q 'select max(v) from a')" 3
 
 # ---- MariaDB -------------------------------------------------------------------------------------------------------
 
-fresh mariadb
+scene mariadb
 q "create table city (id int primary key, name varchar(40)); insert into city values (1, 'Ghent'), (2, 'Lviv; BEGIN; COMMIT');
    create table other (id int auto_increment primary key, city int, foreign key (city) references city (id)); insert into other (city) values (1), (2);
    create view v as select * from city; create trigger g before insert on city for each row set new.name = trim(new.name)"
 source=$db
 for how in '' --no-autocommit '--single-transaction --skip-extended-insert' '--skip-opt --routines'; do
-    fresh mariadb
+    scene mariadb
     # shellcheck disable=SC2086
     my_dump_of $how $source | sed 's/DEFINER=`root`@`localhost`//g' >sql/V1__dump.sql
     run_expect "a dump of mariadb-dump $how is a migration" 0 '' migrate
@@ -74,7 +64,7 @@ for how in '' --no-autocommit '--single-transaction --skip-extended-insert' '--s
     run_expect "then there is nothing to do" 0 '' migrate
 done
 
-fresh mariadb
+scene mariadb
 cat >sql/V1__phpmyadmin.sql <<'SQL'
 -- phpMyAdmin SQL Dump
 SET SQL_MODE = "NO_AUTO_VALUE_ON_ZERO";
@@ -104,18 +94,18 @@ run_expect "a ROLLBACK is not passed over" 3 'V3__rollback.sql:3:1: ROLLBACK in 
 
 mode=$(db_sql mariadb mysql 'select @@global.sql_mode')
 db_sql mariadb mysql "set global sql_mode = 'NO_BACKSLASH_ESCAPES'"
-fresh mariadb
+scene mariadb
 printf "create table t (p varchar(20));\ninsert into t values ('c:\\'), ('d:\\');\n" >sql/V1__p.sql
 run_expect "NO_BACKSLASH_ESCAPES of the server" 0 '' migrate
 is "is that of its files" "$(q "select group_concat(p order by p) from t" | tr -d '\\')" c:,d:
 db_sql mariadb mysql "set global sql_mode = 'ANSI_QUOTES'"
-fresh mariadb
+scene mariadb
 printf 'create table "t1" (a int); alter table "t1" add b int;\n' >sql/V1__p.sql
 run_expect "ANSI_QUOTES of the server: plan" 0 '' "$SLUICE" plan --url "$url" --dir sql
 is "sees names" "$(grep -c 'class A' <<<"$run_stdout")" 2
 run_expect "and migrate runs them" 0 '' migrate
 db_sql mariadb mysql "set global sql_mode = '$mode'"
-fresh pg
+scene pg
 q 'alter role app set standard_conforming_strings = off'
 cat >sql/V1__p.sql <<'SQL'
 create table t (p text);

@@ -6,25 +6,16 @@
 set -euo pipefail
 . "$SLUICE_SOURCE/tests/support/tap.sh"
 . "$SLUICE_SOURCE/tests/support/servers.sh"
+. "$SLUICE_SOURCE/tests/support/scenes.sh"
 
-mariadb_start mariadb
-pg_start pg
+scenes_start
 
-number=0
 fresh() { # ENGINE
-    number=$((number + 1))
-    engine=$1
-    db=journal$number
-    db_create "$engine" $db
-    url=$(db_uri "$engine" $db)
-    rm -rf sql
-    mkdir sql
+    scene "$1"
     printf 'create table log (v int);\ninsert into log values (1);\n' >sql/V1__log.sql
     printf 'insert into log values (2);\n' >sql/V2__two.sql
     printf 'insert into log values (100);\n' >sql/R__each.sql
 }
-q() { db_sql "$engine" "$db" "$1" | tr '\t' '|'; }
-migrate() { "$SLUICE" migrate --url "$url" --dir sql "$@"; }
 verify() { "$SLUICE" validate --url "$url" --journal "$@"; }
 prune() { "$SLUICE" prune --url "$url" "$@"; }
 marks() { q "select coalesce(settled_seq, 0), coalesce(pruned_seq, 0) from sluice_lease where history_table = 'flyway_schema_history'"; }
@@ -40,8 +31,6 @@ save() { q 'drop table if exists saved' 2>/dev/null; q 'create table saved as se
 restore() { q 'delete from sluice_journal'; q 'insert into sluice_journal select * from saved'; }
 
 for engine in mariadb pg; do
-    [ $engine = mariadb ] && none='-- a comment' || none='-- sluice: transaction=none'
-
     # ---- what is over ------------------------------------------------------------------------------------------
 
     fresh $engine

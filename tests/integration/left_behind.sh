@@ -6,30 +6,17 @@
 set -euo pipefail
 . "$SLUICE_SOURCE/tests/support/tap.sh"
 . "$SLUICE_SOURCE/tests/support/servers.sh"
+. "$SLUICE_SOURCE/tests/support/scenes.sh"
 . "$SLUICE_SOURCE/tests/support/printed.sh"
 
-mariadb_start mariadb
-pg_start pg
+scenes_start
 
-number=0
 fresh() { # ENGINE
-    number=$((number + 1))
-    engine=$1
-    db=left$number
-    db_create "$engine" $db
-    url=$(db_uri "$engine" $db)
-    rm -rf sql
-    mkdir sql
+    scene "$1"
     printf 'create table log (v int);\n' >sql/V1__log.sql
 }
-q() { db_sql "$engine" "$db" "$1"; }
-migrate() { "$SLUICE" migrate --url "$url" --dir sql "$@"; }
-history() { q "select version, success from flyway_schema_history order by installed_rank" | tr '\t|' '  ' | sed 's/ t$/ 1/; s/ f$/ 0/' | paste -sd,; }
-none='' # first line of a file whose statements are steps of their own
 
 for engine in mariadb pg; do
-    [ $engine = mariadb ] && none='-- a comment' || none='-- sluice: transaction=none'
-
     # ---- taken back --------------------------------------------------------------------------------------------
 
     fresh $engine
@@ -40,7 +27,7 @@ for engine in mariadb pg; do
     run_expect "$engine: and validate has nothing against it" 0 '' "$SLUICE" validate --url "$url" --dir sql
     printf 'insert into log values (3);\n' >sql/V3__next.sql
     run_expect "$engine: the next one goes on by itself" 0 '' migrate
-    is "$engine: no failed row has stayed" "$(history)" '1 1,3 1'
+    is "$engine: no failed row has stayed" "$(applied version success)" '1 1,3 1'
 
     fresh $engine
     printf '%s\ncreate table half (v int);\ncreate table broken (v nonsense);\n' "$none" >sql/V2__broken.sql
@@ -55,7 +42,7 @@ for engine in mariadb pg; do
     is "$engine: nothing has run" "$(q 'select count(*) from log')" 0
     run_expect "$engine: the printed command" 0 '' follow "$said"
     run_expect "$engine: leads out" 0 '' migrate
-    is "$engine: with what was pending" "$(history) $(q 'select count(*) from log')" '1 1,3 1 1'
+    is "$engine: with what was pending" "$(applied version success) $(q 'select count(*) from log')" '1 1,3 1 1'
 
     # ---- renamed, numbered otherwise ------------------------------------------------------------------------------
 
@@ -96,7 +83,7 @@ for engine in mariadb pg; do
     run_expect "$engine: restart needs no statement" 0 '' "$SLUICE" resolve --url "$url" --version 2 --verdict restart --reason 'all dropped'
     like "$engine: and says what it does" "$run_stdout" 'recorded: 2 starts anew'
     run_expect "$engine: the file runs as a whole" 0 '' migrate
-    is "$engine: the failed row was replaced" "$(history)" '1 1,2 1'
+    is "$engine: the failed row was replaced" "$(applied version success)" '1 1,2 1'
 
     # ---- a repeatable may change at will -----------------------------------------------------------------------------
 
@@ -174,7 +161,7 @@ for statement in 'drop database THIS' 'DROP SCHEMA if exists `THIS`' 'drop table
     migrate >/dev/null 2>&1
     printf '%s;\ninsert into log values (1);\n' "${statement//THIS/$db}" >sql/V2__x.sql
     run_expect "$statement is the file's fault" 3 'V2__x.sql:1:[0-9]+: statement [12] takes away the (schema|table) .* which holds the history of this database: remove it \(MigrationFailed\)' migrate
-    is "$statement: the history is there, and nothing has run" "$(history) $(q "show tables like 'log'")" '1 1,2 0 log'
+    is "$statement: the history is there, and nothing has run" "$(applied version success) $(q "show tables like 'log'")" '1 1,2 0 log'
 done
 fresh mariadb
 printf 'insert delayed into log values (1);\n' >sql/V2__x.sql

@@ -6,29 +6,20 @@
 set -euo pipefail
 . "$SLUICE_SOURCE/tests/support/tap.sh"
 . "$SLUICE_SOURCE/tests/support/servers.sh"
+. "$SLUICE_SOURCE/tests/support/scenes.sh"
 . "$SLUICE_SOURCE/tests/support/printed.sh"
 
-mariadb_start mariadb
-pg_start pg
+scenes_start
 
-number=0
 fresh() { # a database with V1 and V2 applied by us
-    number=$((number + 1))
-    db=repair$number
-    db_create "$engine" $db
-    url=$(db_uri "$engine" $db)
-    rm -rf sql
-    mkdir sql
+    scene "$engine"
     printf 'create table log (v int);\n' >sql/V1__log.sql
     printf 'insert into log values (2);\n' >sql/V2__two.sql
     migrate >/dev/null
 }
-q() { db_sql "$engine" "$db" "$1"; }
-migrate() { "$SLUICE" migrate --url "$url" --dir sql "$@"; }
 repair() { "$SLUICE" repair --url "$url" "$@"; }
 validate() { "$SLUICE" validate --url "$url" --dir sql "$@"; }
 rows() { q "select * from flyway_schema_history order by installed_rank"; }
-short() { q "select installed_rank, version, type, success from flyway_schema_history order by installed_rank" | tr '\t|' '  ' | sed 's/ t$/ 1/; s/ f$/ 0/' | paste -sd,; }
 foreign_failure() { # VERSION DESCRIPTION: as Flyway leaves it
     q "insert into flyway_schema_history (installed_rank, version, description, type, script, checksum, installed_by, execution_time, success)
         select max(installed_rank) + 1, '$1', '$2', 'SQL', 'V$1__$2.sql', 5, 'someone', 7, false from flyway_schema_history"
@@ -59,7 +50,7 @@ for engine in mariadb pg; do
     run_expect "$engine: it goes" 0 '' repair
     like "$engine: and what is said" "$run_stdout" 'removed: history row 3, version 3 "three": .* is still there.*done: 1 row of'
     run_expect "$engine: the run goes on" 0 '' migrate
-    is "$engine: to a whole history" "$(short)" '1 1 SQL 1,2 2 SQL 1,3 3 SQL 1'
+    is "$engine: to a whole history" "$(applied installed_rank version type success)" '1 1 SQL 1,2 2 SQL 1,3 3 SQL 1'
     run_expect "$engine: a second time there is nothing to do" 0 '' repair --dir sql
     like "$engine: which is said again" "$run_stdout" 'nothing to repair$'
 
@@ -70,14 +61,14 @@ for engine in mariadb pg; do
         printf 'create table half (v int);\ncreate table broken (v nonsense);\n' >sql/V3__x.sql
         run_expect "ours: a file fails half-way" 3 'MigrationFailed' migrate
         run_expect "ours: its row is not removed" 6 "version 3 failed \(history row 3\), and its statement 1 \(line 1\) is applied: .sluice migrate. goes on from there; when what stays is wanted or undone instead, say so, then repair: .sluice resolve --url '[^']*' --version '3' --verdict restart --reason '[^']*'. \(FailedHistoryRow\)" repair --dir sql
-        is "ours: it is still there" "$(short)" '1 1 SQL 1,2 2 SQL 1,3 3 SQL 0'
+        is "ours: it is still there" "$(applied installed_rank version type success)" '1 1 SQL 1,2 2 SQL 1,3 3 SQL 0'
         run_expect "ours: the printed command" 0 '' follow "$run_stderr" '^sluice resolve'
         run_expect "ours: now it goes" 0 '' repair --dir sql
         like "ours: with other words" "$run_stdout" 'removed: history row 3, version 3 "x": it failed, and nothing of it has stayed'
         q 'drop table half'
         sed -i 's/nonsense/int/' sql/V3__x.sql
         run_expect "ours: and the file runs as a whole" 0 '' migrate
-        is "ours: with its row" "$(short)" '1 1 SQL 1,2 2 SQL 1,3 3 SQL 1'
+        is "ours: with its row" "$(applied installed_rank version type success)" '1 1 SQL 1,2 2 SQL 1,3 3 SQL 1'
     fi
 
     # ---- edited and missing files ---------------------------------------------------------------------------------------
@@ -146,7 +137,7 @@ for engine in mariadb pg; do
         for id in $(q "select id from information_schema.processlist where info like 'select sleep(60)%'"); do q "kill $id" || true; done
     fi
     run_expect "$engine: killed, and run again" 0 '' repair --dir sql
-    is "$engine: all of it is done, once" "$(short | sed 's/,[0-9]* 2 DELETE 1$/,M/')" '1 1 SQL 1,2 2 SQL 1,M'
+    is "$engine: all of it is done, once" "$(applied installed_rank version type success | sed 's/,[0-9]* 2 DELETE 1$/,M/')" '1 1 SQL 1,2 2 SQL 1,M'
     is "$engine: the rest is as it was" "$(rows | head -n 2)" "$(head -n 2 <<<"$before")"
 done
 
