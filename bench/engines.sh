@@ -46,6 +46,8 @@ fi
 . "$root/tests/support/servers.sh"
 # shellcheck source=tests/support/cache.sh
 . "$root/tests/support/cache.sh"
+# shellcheck source=bench/stage.sh
+. "$root/bench/stage.sh"
 # shellcheck source=bench/rivals.sh
 . "$root/bench/rivals.sh"
 [ "$mode" != smoke ] || rivals_offline=1
@@ -53,12 +55,8 @@ rivals_find
 
 # Everything runs as the unprivileged user of the tests, who may not be able to read this folder.
 disk=${SLUICE_BENCH_DISK:-${TMPDIR:-/tmp}}
-stage=$(mktemp -d "$disk/sle-XXXXXX")
-trap 'rm -rf "$stage"' EXIT
-trap 'exit 143' INT TERM HUP
-mkdir -p "$stage/src/tests" "$stage/disk" "$stage/bin"
-cp -R "$root/bench" "$stage/src/"
-cp -R "$root/tests/support" "$stage/src/tests/"
+stage_make "$disk" sle
+mkdir "$stage/disk" "$stage/bin"
 cp "$program" "$stage/bin/sluice"
 cp "${program%/*}"/bench/{loop_pg,loop_my,measure,relay} "$stage/bin/"
 [ -z "$goose" ] || cp "$goose" "$stage/bin/goose"
@@ -66,17 +64,4 @@ cp "${program%/*}"/bench/{loop_pg,loop_my,measure,relay} "$stage/bin/"
 chmod -R a+rX "$stage"
 [ "$(id -u)" != 0 ] || chown "$(servers_user)" "$stage/disk"
 export SLUICE_BENCH_STAGE=$stage SLUICE_SOURCE=$stage/src
-inner=''
-bench_end() {
-    trap '' INT TERM HUP
-    [ -z "$inner" ] || kill -- "-$inner" 2>/dev/null || true # a group: a shell in it waits for its command
-    [ -z "$inner" ] || wait "$inner" 2>/dev/null || true
-    rm -rf "$stage"
-}
-trap bench_end EXIT
-setsid bash "$stage/src/bench/engines_cases.sh" "$mode" "$@" &
-inner=$!
-code=0
-wait "$inner" || code=$?
-inner=''
-exit $code
+stage_run bash "$stage/src/bench/engines_cases.sh" "$mode" "$@"

@@ -31,12 +31,11 @@ if [ ! -x "$program" ]; then
     (cd "$root" && cmake --preset release && cmake --build --preset release) >&2
 fi
 # Everything runs as the unprivileged user of the tests, who may not be able to read this folder.
-stage=$(mktemp -d /tmp/slb-XXXXXX)
-trap 'rm -rf "$stage"' EXIT
-trap 'exit 143' INT TERM HUP
-mkdir -p "$stage/src/tests" "$stage/cluster"
-cp -R "$root/bench" "$root/crds" "$stage/src/"
-cp -R "$root/tests/support" "$stage/src/tests/"
+# shellcheck source=bench/stage.sh
+. "$root/bench/stage.sh"
+stage_make /tmp slb
+mkdir "$stage/cluster"
+cp -R "$root/crds" "$stage/src/"
 cp "$program" "$stage/sluice"
 chmod -R a+rX "$stage"
 "$root/tests/support/kubernetes/build.sh" "$stage/cluster" >&2
@@ -45,18 +44,5 @@ export SLUICE=$stage/sluice SLUICE_SOURCE=$stage/src CLUSTER_BIN=$stage/cluster
 for name in $(compgen -e SLUICE_BENCH_); do # what is passed on has no blanks
     export "$name=$(tr ' ' , <<<"${!name}")"
 done
-inner=''
-bench_end() {
-    trap '' INT TERM HUP
-    [ -z "$inner" ] || kill -- "-$inner" 2>/dev/null || true # a group: a shell in it waits for its command
-    [ -z "$inner" ] || wait "$inner" 2>/dev/null || true
-    rm -rf "$stage"
-}
-trap bench_end EXIT
-setsid "$stage/src/tests/support/kubernetes/with-pod-runner.sh" ${SLUICE_BENCH_LOGS:+--logs "$SLUICE_BENCH_LOGS"} \
-    bash "$stage/src/bench/fleet_cases.sh" "$@" &
-inner=$!
-code=0
-wait "$inner" || code=$?
-inner=''
-exit $code
+stage_run "$stage/src/tests/support/kubernetes/with-pod-runner.sh" ${SLUICE_BENCH_LOGS:+--logs "$SLUICE_BENCH_LOGS"} \
+    bash "$stage/src/bench/fleet_cases.sh" "$@"

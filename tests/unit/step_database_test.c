@@ -96,6 +96,14 @@ Test(step_database, what_follows_the_end_of_a_job)
     }
 }
 
+static void resolved_by_hand(struct world *w, const char *rule)
+{
+    w->databases[0].journal++; /* `sluice resolve --url` */
+    w->databases[0].next_look_ms = w->mono_ms;
+    world_settle(w, 600000);
+    want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
+}
+
 static void verdict_moves_on(struct world *w, const char *rule)
 {
     w->plan.strategy = STRATEGY_ALL_AT_ONCE;
@@ -103,10 +111,7 @@ static void verdict_moves_on(struct world *w, const char *rule)
     end_with(w, 8, OUTCOME_UNKNOWN, REASON_OUTCOME_UNKNOWN);
     world_settle(w, 10000);
     want(w, rule, CONDITION_STALLED, "True OutcomeUnknown");
-    w->databases[0].journal++; /* `sluice resolve --url` was run by hand */
-    w->databases[0].next_look_ms = w->mono_ms;
-    world_settle(w, 600000);
-    want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
+    resolved_by_hand(w, rule);
 }
 
 /* A changed statement of an attempt, and a verdict that the file runs as a whole. */
@@ -118,10 +123,7 @@ static void verdict_releases_a_refused_file(struct world *w, const char *rule)
     end_with(w, 6, OUTCOME_INVALID, REASON_CHECKSUM_MISMATCH);
     world_settle(w, 10000);
     want(w, rule, CONDITION_STALLED, "True ChecksumMismatch");
-    w->databases[0].journal++; /* `sluice resolve --url` was run by hand */
-    w->databases[0].next_look_ms = w->mono_ms;
-    world_settle(w, 600000);
-    want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
+    resolved_by_hand(w, rule);
 }
 
 static void backs_off(struct world *w, const char *rule)

@@ -284,16 +284,22 @@ static void failed_and_a_newcomer(struct world *w, const char *rule)
     want_applied(w, rule, "orders:2 billing:2 stock:2 returns:2");
 }
 
-/* No answer, but the platform may make it yet: then billing would have V2, of the commit before. */
-static void job_that_may_land(struct world *w, const char *rule)
+/* In the soak, and 50 s after another commit: billing's Job was asked for, and could not be made. */
+static void not_made(struct world *w, const char *reason)
 {
-    static char no_answer[] = "no answer";
+    static char why[] = "no answer";
     in_the_soak(w);
     struct world_database *billing = &w->databases[1];
-    billing->view.create = (struct failure){ REASON_NAME_CONFLICT, no_answer, 0, 1 };
+    billing->view.create = (struct failure){ reason, why, 0, 1 };
     billing->create_ms = w->mono_ms;
     world_push(w, 1, false);
     world_pass(w, 50000);
+}
+
+/* The platform may make it yet: then billing would have V2, of the commit before. */
+static void job_that_may_land(struct world *w, const char *rule)
+{
+    not_made(w, REASON_NAME_CONFLICT);
     cr_expect(!w->status.rollout.restarted || w->status.rollout.order[0] == '\0',
               "%s: it began anew too early", rule);
     want_applied(w, rule, "orders:2 billing:1 stock:1");
@@ -304,13 +310,7 @@ static void job_that_may_land(struct world *w, const char *rule)
 /* That one is gone. */
 static void job_that_did_not_start(struct world *w, const char *rule)
 {
-    static char no_node[] = "no node for it";
-    in_the_soak(w);
-    struct world_database *billing = &w->databases[1];
-    billing->view.create = (struct failure){ REASON_RUNNER_NOT_STARTED, no_node, 0, 1 };
-    billing->create_ms = w->mono_ms;
-    world_push(w, 1, false);
-    world_pass(w, 50000);
+    not_made(w, REASON_RUNNER_NOT_STARTED);
     want_applied(w, rule, "orders:3 billing:1 stock:1");
 }
 
