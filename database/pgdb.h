@@ -339,6 +339,9 @@ struct err *pgdb_unknown(const struct run *run, const struct migration *file, in
 /* The row that counts for a step of the present attempt at this file; NULL: none. */
 const struct journal_row *pgdb_step_row(const struct journal *journal, const struct migration *file,
                                         int32_t step);
+/* Was this step done by an earlier attempt? ChecksumMismatch: with another text, or under other values or settings. */
+struct err *pgdb_step_done(const struct run *run, const struct migration *file,
+                           const struct script *script, size_t index, bool *out) ERR_MUST_USE;
 /* The session as statement `index` of the file finds it: our settings, the SETs before it, no lock
  * timeout for CONCURRENTLY. Outside a transaction. */
 struct err *pgdb_session_enter(struct run *run, const struct migration *file,

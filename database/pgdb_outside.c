@@ -13,23 +13,9 @@ struct err *pgdb_outside_skip(const struct run *run, const struct migration *fil
                               const struct script *script, bool *skip)
 {
     for (size_t i = 0; i < script->count; i++) {
-        const struct statement *s = &script->statements[i];
-        const struct journal_row *row =
-            s->leaves_transaction ? pgdb_step_row(&run->seen.journal, file, (int32_t)i + 1) : NULL;
-        if (!row || !journal_row_applied(row)) {
-            continue;
+        if (script->statements[i].leaves_transaction) {
+            TRY(pgdb_step_done(run, file, script, i, &skip[i]));
         }
-        char hex[SHA256_HEX_LEN + 1];
-        hex_format(s->sha256, SHA256_LEN, hex);
-        if (!str_eq(row->statement_sha256, hex)) {
-            return err_new(
-                ERR_TERMINAL, REASON_CHECKSUM_MISMATCH,
-                "%s:%d:%d: statement %zu was changed after an earlier attempt had applied "
-                "it: restore it, and put the change into a new file",
-                file->path, s->line, s->column, i + 1);
-        }
-        TRY(journal_check_values(run, file, script, row));
-        skip[i] = true;
     }
     return NULL;
 }

@@ -426,23 +426,22 @@ static struct err *run_outside(struct steps *p, size_t index, bool last)
 
 // ---- the file -----------------------------------------------------------------------------------
 
-// Was this step done by an earlier attempt? Its text must be the same then.
-static struct err *is_done(const struct steps *p, size_t index, bool *out)
+struct err *pgdb_step_done(const struct run *run, const struct migration *file,
+                           const struct script *script, size_t index, bool *out)
 {
-    const struct statement *s = &p->script->statements[index];
-    const struct journal_row *row =
-        pgdb_step_row(&p->run->seen.journal, p->file, (int32_t)index + 1);
+    const struct statement *s = &script->statements[index];
+    const struct journal_row *row = pgdb_step_row(&run->seen.journal, file, (int32_t)index + 1);
     *out = row && journal_row_applied(row);
     char hex[SHA256_HEX_LEN + 1];
     hex_format(s->sha256, SHA256_LEN, hex);
     if (*out && !str_eq(row->statement_sha256, hex)) {
         return run_changed(
-            p->run, p->file, REASON_CHECKSUM_MISMATCH,
+            run, file, REASON_CHECKSUM_MISMATCH,
             "%s:%d:%d: statement %d was changed after an earlier attempt had applied it: "
             "restore it, and put the change into a new file",
-            p->file->path, s->line, s->column, (int)index + 1);
+            file->path, s->line, s->column, (int)index + 1);
     }
-    return *out ? journal_check_values(p->run, p->file, p->script, row) : NULL;
+    return *out ? journal_check_values(run, file, script, row) : NULL;
 }
 
 // The file is shorter now than what an earlier attempt has applied of it.
@@ -572,8 +571,9 @@ struct err *pgdb_steps_run(struct run *run, const struct apply_item *item,
     const size_t last = last_step(script);
     AUTO(free_auto) bool *done = mem_array(script->count + 1, sizeof *done);
     for (size_t i = 0; i < script->count; i++) {
-        TRY(is_done(&p, i,
-                    &done[i])); // a SET has no row, unless it has taken another statement's place
+        TRY(pgdb_step_done(
+            run, p.file, script, i,
+            &done[i])); // a SET has no row, unless it has taken another statement's place
     }
     TRY(check_beyond(&p));
     TRY(pgdb_check_resume(run, item->file, script, done));
