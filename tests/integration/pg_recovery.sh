@@ -187,36 +187,30 @@ if [ "$(database=postgres q "select count(*) from pg_available_extensions where 
     write="select dblink_connect_u('c', 'host=$SLUICE_TEST_PG_SOCKET dbname=THIS user=app');
 select dblink_exec('c', 'insert into log values (1)');
 select dblink_disconnect('c');"
-    dblink ''
-    printf '%s\nalter table m add column z int;\n' "${write//THIS/$database}" >sql/V2__file.sql
-    q 'begin; lock table m; select pg_sleep(4)' >/dev/null &
-    holder=$!
     m_locked() { [ "$(q "select count(*) from pg_locks where relation = 'm'::regclass and granted and mode like 'Acc%Ex%'")" = 1 ]; }
-    wait_for "a table is locked" 10 m_locked
+    # locked NAME SECONDS FORMAT: a file that writes elsewhere, and somebody who locks the table that it changes, too
+    locked() {
+        dblink ''
+        # shellcheck disable=SC2059
+        printf "$3" "${write//THIS/$database}" >sql/V2__file.sql
+        q "begin; lock table m; select pg_sleep($2)" >/dev/null &
+        holder=$!
+        wait_for "$1" 10 m_locked
+    }
+    first='%s\nalter table m add column z int;\n' last='alter table m add column z int;\n%s\n'
+    locked "a table is locked" 4 "$first"
     run_expect "a file that writes elsewhere waits once" 0 '' migrate
     is "what it wrote is there once" "$(q 'select count(*) from log')" 1
     wait $holder
-    dblink ''
-    printf '%s\nalter table m add column z int;\n' "${write//THIS/$database}" >sql/V2__file.sql
-    q 'begin; lock table m; select pg_sleep(8)' >/dev/null &
-    holder=$!
-    wait_for "a table is locked for longer" 10 m_locked
+    locked "a table is locked for longer" 8 "$first"
     run_expect "and then nothing is tried again by itself" 3 'line 2 writes outside of the transaction.*look what .*V2__file.sql left there before you run it again' migrate --lock-retry-for 2s
     is "what it wrote is there once, still" "$(q 'select count(*) from log')" 1
     wait $holder
-    dblink ''
-    printf 'alter table m add column z int;\n%s\n' "${write//THIS/$database}" >sql/V2__file.sql
-    q 'begin; lock table m; select pg_sleep(3)' >/dev/null &
-    holder=$!
-    wait_for "once more" 10 m_locked
+    locked "once more" 3 "$last"
     run_expect "before it writes it may be tried again" 0 '' migrate
     is "once" "$(q 'select count(*) from log')" 1
     wait $holder
-    dblink ''
-    printf 'alter table m add column z int;\n%s\n' "${write//THIS/$database}" >sql/V2__file.sql
-    q 'begin; lock table m; select pg_sleep(6)' >/dev/null &
-    holder=$!
-    wait_for "and again" 10 m_locked
+    locked "and again" 6 "$last"
     run_expect "if that ends before it writes" 2 'LockTimeout' migrate --lock-retry-for 0s
     run_expect "the next run simply tries again" 0 '' migrate --lock-retry-for 20s
     is "once, too" "$(q 'select count(*) from log')" 1
@@ -256,6 +250,9 @@ select dblink_disconnect('c');"
         done
         is "$name: and nothing runs" "$(here)" '1 0'
         run_expect "$name: it is there" 0 '' resolve applied
+        sed -i 's/values (1)/values (2)/' sql/V2__file.sql
+        run_expect "$name: another one in its place is refused, with the way out" 6 'statement 2 was changed after an earlier attempt had applied it.*sluice resolve .*--verdict restart.*\(ChecksumMismatch\)' migrate
+        sed -i 's/values (2)/values (1)/' sql/V2__file.sql
         run_expect "$name: then the rest runs without it" 0 '' migrate
         is "$name: once" "$(here)" '1 1'
         run_expect "$name: no step is open" 0 '' "$SLUICE" validate --url "$(db_uri pg "$database")" --dir sql
