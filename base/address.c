@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The addresses that nobody dials. */
-#include "reconcile/base/address.h"
+#include "base/address.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdint.h>

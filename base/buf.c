@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The one growing buffer. */
-#include "reconcile/base/buf.h"
+#include "base/buf.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "reconcile/base/mem.h"
+#include "base/mem.h"
 
 /* Room for `more` bytes and the NUL; false, and failed, when max would be passed. */
 static bool buf_room(struct buf *b, size_t more)
@@ -99,14 +99,6 @@ char *buf_take(struct buf *b)
 const char *buf_text(const struct buf *b)
 {
     return b->data ? b->data : "";
-}
-
-struct err *buf_check(const struct buf *b, const char *reason, const char *what)
-{
-    if (!b->failed) {
-        return NULL;
-    }
-    return err_new(ERR_TERMINAL, reason, "%s is larger than %zu bytes", what, b->max);
 }
 
 void buf_done(struct buf *b)

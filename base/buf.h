@@ -4,7 +4,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
-#include "reconcile/base/err.h"
+#include "base/err.h"
 
 struct buf {
     char *data;  /* NULL until the first append; then NUL-terminated, owned */

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A level-triggered wish to stop that every wait of a session polls beside its socket.
+#include "base/cancel.h"
 #include <poll.h>
+#include <stdint.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-#include "database/database.h"
 
 void cancel_init(struct cancel *c)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Clocks and their text, without the C library's calendar and its time zone. */
-#include "reconcile/base/clock.h"
+#include "base/clock.h"
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include "reconcile/base/hash.h"
+#include "base/hash.h"
 
 static int64_t read_ms(clockid_t id)
 {

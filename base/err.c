@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Error objects; every message is made printable and bounded here, once. */
-#include "reconcile/base/err.h"
+#include "base/err.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/str.h"
 
 static char *message_make(const char *text)
 {

@@ -11,15 +11,15 @@ enum err_kind {    /* what the reconcile loop must do, not where it broke */
 
 struct err {
     enum err_kind kind;
-    const char *reason; /* static CamelCase from reconcile/model/reason.h */
+    const char *reason; /* static CamelCase from model/reason.h */
     char *message;      /* one line, lower case, no full stop, no secrets */
 };
 
 #define ERR_MUST_USE __attribute__((warn_unused_result))
 
 /* A non-NULL error is owned by whoever holds it: return, wrap or free it.
- * Control characters in the formatted text (server messages, file names) are
- * replaced by '?', and the text is cut at LIMIT_ERR_MESSAGE bytes on a UTF-8 border. */
+ * The formatted text (server messages, file names) is made printable by
+ * str_printable() and cut at LIMIT_ERR_MESSAGE bytes on a UTF-8 border. */
 struct err *err_new(enum err_kind kind, const char *reason, const char *fmt, ...) ERR_MUST_USE
     __attribute__((format(printf, 3, 4), returns_nonnull));
 

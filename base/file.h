@@ -4,8 +4,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
-#include "reconcile/base/buf.h"
-#include "reconcile/base/err.h"
+#include "base/buf.h"
+#include "base/err.h"
 
 /* Reads a regular file (symlinks followed) into out, up to out->max bytes. ERR_TERMINAL
  * InvalidSpec "could not read FILE: ..." (ENOENT too: test file_exists() first where it matters). */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One gzip stream in, one out, bounded, by zlib. */
 #define ZLIB_CONST /* next_in is const */
-#include "reconcile/base/gzip.h"
+#include "base/gzip.h"
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
 /* One gzip stream in, one out, bounded. Output is deterministic: no name, no time. */
 #pragma once
 #include <stddef.h>
-#include "reconcile/base/buf.h"
-#include "reconcile/base/err.h"
+#include "base/buf.h"
+#include "base/err.h"
 
 void gzip_pack(const void *bytes, size_t length, struct buf *out);
 /* ERR_TERMINAL AssignmentStale on a damaged stream, trailing bytes, or more than out->max bytes. */

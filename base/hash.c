@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Digests by OpenSSL, crc32 by zlib, encodings, random numbers. */
-#include "reconcile/base/hash.h"
+#include "base/hash.h"
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <zlib.h>
-#include "reconcile/base/mem.h"
+#include "base/mem.h"
 
 struct sha256 {
     EVP_MD_CTX *context;
@@ -61,6 +61,14 @@ struct sha256 *sha256_new(void)
     h->context = EVP_MD_CTX_new();
     must(h->context && EVP_DigestInit_ex(h->context, algorithm(), NULL) == 1, "SHA-256");
     return h;
+}
+
+struct sha256 *sha256_copy(const struct sha256 *h)
+{
+    struct sha256 *copy = mem_alloc(sizeof *copy);
+    copy->context = EVP_MD_CTX_new();
+    must(copy->context && EVP_MD_CTX_copy_ex(copy->context, h->context) == 1, "SHA-256");
+    return copy;
 }
 
 void sha256_add(struct sha256 *h, const void *bytes, size_t length)
@@ -216,4 +224,10 @@ void random_uuid(char out[37])
     hex_format(b, sizeof b, hex);
     (void)snprintf(out, 37, "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16,
                    hex + 20);
+}
+
+void hash_libraries(struct kvlist *out)
+{
+    kvlist_set(out, "OpenSSL", OpenSSL_version(OPENSSL_VERSION_STRING));
+    kvlist_set(out, "zlib", zlibVersion());
 }

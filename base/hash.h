@@ -4,7 +4,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "reconcile/base/buf.h"
+#include "base/buf.h"
+#include "base/str.h"
 
 #define SHA256_LEN 32
 #define SHA256_HEX_LEN 64
@@ -14,6 +15,7 @@ void sha256_hex(const void *bytes, size_t length, char out[SHA256_HEX_LEN + 1]);
 
 struct sha256; /* streaming */
 struct sha256 *sha256_new(void);
+struct sha256 *sha256_copy(const struct sha256 *h); /* of what was added up to now */
 void sha256_add(struct sha256 *h, const void *bytes, size_t length);
 void sha256_end(struct sha256 *h, uint8_t out[SHA256_LEN]); /* frees h */
 
@@ -41,3 +43,6 @@ bool base64_parse(const char *text, size_t length, struct buf *out); /* strict, 
 void random_bytes(void *out, size_t length);
 void random_hex(char *out, size_t hex_length); /* hex_length digits + NUL */
 void random_uuid(char out[37]);                /* version 4, lower case */
+
+/* Adds OpenSSL and zlib with the versions that are loaded. */
+void hash_libraries(struct kvlist *out);

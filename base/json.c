@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Strict JSON over cJSON; struct json is cJSON's node under another name. */
-#include "reconcile/base/json.h"
+#include "base/json.h"
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/json_check.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
+#include "base/json_check.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/str.h"
 
 #define EXACT_MAX 9007199254740992 /* 2^53 */
 
@@ -302,16 +301,6 @@ struct json *json_copy(const struct json *node)
     return node ? out_node(cJSON_Duplicate(in(node), 1)) : NULL;
 }
 
-bool json_equal(const struct json *a, const struct json *b)
-{
-    if (!a || !b) {
-        return a == b;
-    }
-    AUTO(free_auto) char *x = json_text_sorted(a);
-    AUTO(free_auto) char *y = json_text_sorted(b);
-    return strcmp(x, y) == 0;
-}
-
 void json_merge_patch(struct json *target, const struct json *patch)
 {
     for (const struct json *m = json_first(patch); m; m = json_next(m)) {
@@ -327,4 +316,9 @@ void json_merge_patch(struct json *target, const struct json *patch)
             json_set(target, key, json_copy(m));
         }
     }
+}
+
+void json_libraries(struct kvlist *out)
+{
+    kvlist_set(out, "cJSON", cJSON_Version());
 }

@@ -5,8 +5,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "reconcile/base/buf.h"
-#include "reconcile/base/err.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/str.h"
 
 struct json; /* a node; the root owns the tree: json_free(root). Getters return borrowed nodes. */
 
@@ -73,6 +74,12 @@ void json_merge_patch(struct json *target, const struct json *patch);
 void json_write(const struct json *node, bool sorted, struct buf *out);
 char *json_text(const struct json *node);        /* compact, insertion order; owned */
 char *json_text_sorted(const struct json *node); /* compact, sorted keys; owned */
-char *json_text_pretty(const struct json *node); /* two-space indent; owned */
+/* Two-space indent, for people: strings as json_write_shown(); owned. */
+char *json_text_pretty(const struct json *node);
 /* A quoted, escaped JSON string; invalid UTF-8 becomes U+FFFD. */
 void json_write_string(const char *text, size_t length, struct buf *out);
+/* The same string for a terminal or a log: what str_hidden() tells of is written as \uXXXX. */
+void json_write_shown(const char *text, size_t length, struct buf *out);
+
+/* Adds cJSON with the version that is loaded. */
+void json_libraries(struct kvlist *out);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The grammar check in front of cJSON, which takes more than JSON: raw control characters, "01", "1.",
  * duplicate keys, NUL escapes, integers it cannot hold. */
-#include "reconcile/base/json_check.h"
+#include "base/json_check.h"
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/buf.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
+#include "base/auto.h"
+#include "base/buf.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/str.h"
 
 #define NUMBER_MAX 63                /* characters; cJSON reads no more of a number */
 #define EXACT_MAX 9007199254740992.0 /* 2^53 */
@@ -186,7 +186,6 @@ static bool digits(struct scan *s)
 static bool check_number(struct scan *s)
 {
     size_t start = s->at;
-    bool integer = true;
     s->at += peek(s) == '-';
     if (peek(s) == '0') {
         s->at++;
@@ -197,14 +196,12 @@ static bool check_number(struct scan *s)
         return false;
     }
     if (peek(s) == '.') {
-        integer = false;
         s->at++;
         if (!digits(s)) {
             return false;
         }
     }
     if (peek(s) == 'e' || peek(s) == 'E') {
-        integer = false;
         s->at++;
         s->at += peek(s) == '+' || peek(s) == '-';
         if (!digits(s)) {
@@ -218,9 +215,10 @@ static bool check_number(struct scan *s)
     memcpy(copy, s->text + start, s->at - start);
     copy[s->at - start] = '\0';
     double value = strtod(copy, NULL);
-    if (!isfinite(value) || (integer && fabs(value) > EXACT_MAX) ||
-        (integer && fabs(value) == EXACT_MAX &&
-         strcmp(copy + (copy[0] == '-'), "9007199254740992"))) {
+    /* Beyond 2^53 every spelling, 1e20 too, is a whole number that is written with all its digits, and
+     * would be refused when it is read again. */
+    if (!isfinite(value) || fabs(value) > EXACT_MAX ||
+        (fabs(value) == EXACT_MAX && strcmp(copy + (copy[0] == '-'), "9007199254740992"))) {
         return fail_at(s, start, "number is too large: write it as a string");
     }
     return true;

@@ -4,47 +4,91 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/json.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
+#include "base/auto.h"
+#include "base/json.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/str.h"
 
 struct style {
     bool sorted;
     bool pretty;
 };
 
-void json_write_string(const char *text, size_t length, struct buf *out)
+/* As \uXXXX, in UTF-16. */
+static void add_escaped(struct buf *out, uint32_t cp)
+{
+    if (cp > 0xffff) {
+        buf_addf(out, "\\u%04x", 0xd800u + (unsigned)((cp - 0x10000) >> 10));
+        cp = 0xdc00 + ((cp - 0x10000) & 0x3ff);
+    }
+    buf_addf(out, "\\u%04x", (unsigned)cp);
+}
+
+/* Returns the bytes that it took: a character that has to be escaped. 0: none. */
+static size_t add_special(const char *text, size_t length, bool shown, struct buf *out)
+{
+    const unsigned char c = (unsigned char)*text;
+    uint32_t cp = c;
+    size_t n = 1;
+
+    if (c == '"' || c == '\\') {
+        buf_addf(out, "\\%c", c);
+        return n;
+    }
+    if (c == '\n' || c == '\r' || c == '\t') {
+        buf_addf(out, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
+        return n;
+    }
+    if (c >= 0x20 && c != 0x7f) {
+        n = shown && c >= 0x80 ? str_hidden(text, length, &cp) : 0;
+        if (n == 0 || cp == UINT32_MAX) {
+            return 0;
+        }
+    }
+    add_escaped(out, cp);
+    return n;
+}
+
+static bool is_plain(char c)
+{
+    return (unsigned char)c >= 0x20 && c != '"' && c != '\\' && c != 0x7f;
+}
+
+static void write_string(const char *text, size_t length, bool shown, struct buf *out)
 {
     buf_addc(out, '"');
     for (size_t i = 0; i < length;) {
-        unsigned char c = (unsigned char)text[i];
-        if (c == '"' || c == '\\') {
-            buf_addf(out, "\\%c", c);
-        } else if (c == '\n' || c == '\r' || c == '\t') {
-            buf_addf(out, "\\%c", c == '\n' ? 'n' : c == '\r' ? 'r' : 't');
-        } else if (c < 0x20 || c == 0x7f) {
-            buf_addf(out, "\\u%04x", c);
-        } else {
-            /* A run of plain text at once. */
-            size_t run = 0;
-            while (i + run < length && (unsigned char)text[i + run] >= 0x20 &&
-                   text[i + run] != '"' && text[i + run] != '\\' && text[i + run] != 0x7f) {
-                run++;
-            }
-            size_t valid = str_utf8_valid(text + i, run);
-            buf_add(out, text + i, valid);
-            if (valid < run) {
-                buf_adds(out, "\xef\xbf\xbd");
-                valid++;
-            }
-            i += valid;
+        const size_t special = add_special(text + i, length - i, shown, out);
+        if (special) {
+            i += special;
             continue;
         }
-        i++;
+        /* A run of plain text at once. */
+        size_t run = 1;
+        while (i + run < length && is_plain(text[i + run]) &&
+               !(shown && (unsigned char)text[i + run] >= 0xc2)) {
+            run++;
+        }
+        size_t valid = str_utf8_valid(text + i, run);
+        buf_add(out, text + i, valid);
+        if (valid < run) {
+            buf_adds(out, "\xef\xbf\xbd");
+            valid++;
+        }
+        i += valid;
     }
     buf_addc(out, '"');
+}
+
+void json_write_string(const char *text, size_t length, struct buf *out)
+{
+    write_string(text, length, false, out);
+}
+
+void json_write_shown(const char *text, size_t length, struct buf *out)
+{
+    write_string(text, length, true, out);
 }
 
 static void write_number(const struct json *node, struct buf *out)
@@ -104,7 +148,7 @@ static void write_container(const struct json *node, struct style style, int dep
         indent(style, depth + 1, out);
         if (object) {
             const char *key = json_key(members[i]);
-            json_write_string(key, strlen(key), out);
+            write_string(key, strlen(key), style.pretty, out);
             buf_adds(out, style.pretty ? ": " : ":");
         }
         write_value(members[i], style, depth + 1, out);
@@ -125,7 +169,7 @@ static void write_value(const struct json *node, struct style style, int depth, 
         write_number(node, out);
         break;
     case JSON_STRING:
-        json_write_string(json_string(node), strlen(json_string(node)), out);
+        write_string(json_string(node), strlen(json_string(node)), style.pretty, out);
         break;
     case JSON_ARRAY:
     case JSON_OBJECT:
@@ -163,4 +207,14 @@ char *json_text_sorted(const struct json *node)
 char *json_text_pretty(const struct json *node)
 {
     return text_of(node, (struct style){ .pretty = true });
+}
+
+bool json_equal(const struct json *a, const struct json *b)
+{
+    if (!a || !b) {
+        return a == b;
+    }
+    AUTO(free_auto) char *x = json_text_sorted(a);
+    AUTO(free_auto) char *y = json_text_sorted(b);
+    return strcmp(x, y) == 0;
 }

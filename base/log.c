@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* JSON lines, one write() each. */
-#include "reconcile/base/log.h"
+#include "base/log.h"
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/buf.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/json.h"
+#include "base/auto.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/json.h"
 
 #define LINE_MAX_BYTES 65536
 #define FIELD_MAX_BYTES 8192
@@ -33,7 +33,7 @@ bool log_enabled(enum log_level level)
 static void add_text(struct buf *line, const char *text)
 {
     /* Foreign texts may be long; a line that is cut is better than a line that is lost. */
-    json_write_string(text, strnlen(text, FIELD_MAX_BYTES), line);
+    json_write_shown(text, strnlen(text, FIELD_MAX_BYTES), line);
 }
 
 static void write_line(const struct buf *line)

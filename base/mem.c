@@ -1,15 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Allocation that aborts when memory is gone. */
-#include "reconcile/base/mem.h"
+#include "base/mem.h"
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+static void (*on_exhausted)(void);
+
+void mem_on_exhausted(void (*end)(void))
+{
+    on_exhausted = end;
+}
+
 static void *checked(void *p)
 {
     if (!p) {
+        if (on_exhausted) {
+            on_exhausted();
+        }
         (void)fputs("sluice: out of memory\n", stderr);
         abort();
     }

@@ -3,6 +3,8 @@
 #pragma once
 #include <stddef.h>
 
+/* Called instead of the message and the abort; must not return nor allocate. NULL: those again. */
+void mem_on_exhausted(void (*end)(void));
 void *mem_alloc(size_t size) __attribute__((malloc, returns_nonnull));               /* zeroed */
 void *mem_array(size_t count, size_t size) __attribute__((malloc, returns_nonnull)); /* zeroed */
 /* Grow an array to hold `count` elements; the new tail is zeroed. *cap is in elements. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Child processes by posix_spawn and pidfd. */
-#include "reconcile/base/proc.h"
+#include "base/proc.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -10,7 +10,7 @@
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "reconcile/base/clock.h"
+#include "base/clock.h"
 
 #define STD_COUNT 3
 

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include "reconcile/base/err.h"
+#include "base/err.h"
 
 struct proc_spec {
     const char *path;        /* absolute */

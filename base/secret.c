@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Passwords and tokens, wiped when done. */
-#include "reconcile/base/secret.h"
+#include "base/secret.h"
 #include <stdlib.h>
 #include <string.h>
-#include "reconcile/base/mem.h"
+#include "base/mem.h"
 
 struct secret secret_make(const char *bytes, size_t length)
 {
@@ -44,4 +44,10 @@ void secret_kvlist_done(struct kvlist *list)
         secret_wipe(value, value ? strlen(value) : 0);
     }
     kvlist_done(list);
+}
+
+void secret_buf_done(struct buf *buf)
+{
+    secret_wipe(buf->data, buf->cap);
+    buf_done(buf);
 }

@@ -3,7 +3,8 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
-#include "reconcile/base/str.h"
+#include "base/buf.h"
+#include "base/str.h"
 
 struct secret {
     char *bytes; /* NUL-terminated, owned; NULL: none. Hand only to the library that needs it. */
@@ -15,5 +16,6 @@ struct secret secret_copy(const struct secret *from);
 bool secret_set(const struct secret *s);      /* has a value */
 void secret_done(struct secret *s);           /* wipes; a zeroed secret is fine */
 void secret_wipe(void *bytes, size_t length); /* not optimised away */
-/* A list of keys and secret values: wipes the values, then releases. */
+/* Wipe what a list of keys and secret values, or a buffer, holds, then release it. For AUTO, too. */
 void secret_kvlist_done(struct kvlist *list);
+void secret_buf_done(struct buf *buf);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Numbers, UTF-8, lists of strings and pairs. */
-#include "reconcile/base/str.h"
+#include "base/str.h"
 #include <stdlib.h>
 #include <string.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/buf.h"
+#include "base/mem.h"
 
 bool str_to_int64(const char *text, int64_t min, int64_t max, int64_t *out)
 {
@@ -143,31 +144,80 @@ size_t str_utf8_cut(const char *text, size_t length, size_t max)
     return n;
 }
 
-/* C0, DEL, C1, line separators and the marks that reverse text: a terminal must not obey them. */
-static bool is_control(uint32_t cp)
+/* Unicode's Cc, Bidi_Control and Default_Ignorable_Code_Point, and the line separators; but U+FE00..FE0F, which say how
+ * the character before them looks. */
+static const struct {
+    uint32_t first, last;
+} hidden[] = {
+    { 0x0, 0x1f },        { 0x7f, 0x9f },       { 0xad, 0xad },       { 0x34f, 0x34f },
+    { 0x61c, 0x61c },     { 0x115f, 0x1160 },   { 0x17b4, 0x17b5 },   { 0x180b, 0x180f },
+    { 0x200b, 0x200f },   { 0x2028, 0x202e },   { 0x2060, 0x206f },   { 0x3164, 0x3164 },
+    { 0xfeff, 0xfeff },   { 0xffa0, 0xffa0 },   { 0xfff0, 0xfffb },   { 0xfffe, 0xffff },
+    { 0x1bca0, 0x1bca3 }, { 0x1d173, 0x1d17a }, { 0xe0000, 0xe0fff },
+};
+
+size_t str_hidden(const char *text, size_t length, uint32_t *cp)
 {
-    return cp < 0x20 || (cp >= 0x7f && cp <= 0x9f) || cp == 0x2028 || cp == 0x2029 ||
-           (cp >= 0x202a && cp <= 0x202e) || (cp >= 0x2066 && cp <= 0x2069);
+    size_t n = utf8_decode((const unsigned char *)text, length, cp);
+    if (n == 0) {
+        *cp = UINT32_MAX;
+        return length > 0 ? 1 : 0;
+    }
+    if (*cp >= 0x20 && *cp < 0x7f) {
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof hidden / sizeof *hidden && hidden[i].first <= *cp; i++) {
+        if (*cp <= hidden[i].last) {
+            return n;
+        }
+    }
+    return 0;
+}
+
+static void add_spelled(struct buf *out, unsigned char byte, uint32_t cp)
+{
+    if (cp == '\n' || cp == '\r' || cp == '\t') {
+        buf_addf(out, "\\%c", cp == '\n' ? 'n' : cp == '\r' ? 'r' : 't');
+    } else if (cp < 0x80 || cp == UINT32_MAX) {
+        buf_addf(out, "\\x%02x", (unsigned)byte);
+    } else {
+        buf_addf(out, "<U+%04X>", (unsigned)cp);
+    }
+}
+
+static char *printable(const char *text, size_t length, bool lines)
+{
+    struct buf out = BUF(length * 4 + 1); /* no spelling is longer than four times the character */
+    for (size_t i = 0; i < length;) {
+        size_t plain = i;
+        uint32_t cp = 0;
+        size_t n = 0;
+        while (i < length && (n = str_hidden(text + i, length - i, &cp)) == 0) {
+            i += utf8_decode((const unsigned char *)text + i, length - i, &cp);
+        }
+        buf_add(&out, text + plain, i - plain);
+        if (i == length) {
+            break;
+        }
+        if (lines &&
+            (cp == '\n' || cp == '\t' || (cp == '\r' && i + 1 < length && text[i + 1] == '\n'))) {
+            buf_addc(&out, text[i]);
+        } else {
+            add_spelled(&out, (unsigned char)text[i], cp);
+        }
+        i += n;
+    }
+    return buf_take(&out);
 }
 
 char *str_printable(const char *text, size_t length)
 {
-    const unsigned char *p = (const unsigned char *)text;
-    char *out = mem_alloc(length + 1);
-    size_t used = 0;
-    for (size_t i = 0; i < length;) {
-        uint32_t cp = 0;
-        size_t n = utf8_decode(p + i, length - i, &cp);
-        if (n == 0 || is_control(cp)) {
-            out[used++] = '?';
-        } else {
-            memcpy(out + used, text + i, n);
-            used += n;
-        }
-        i += n ? n : 1;
-    }
-    out[used] = '\0';
-    return out;
+    return printable(text, length, false);
+}
+
+char *str_printable_lines(const char *text, size_t length)
+{
+    return printable(text, length, true);
 }
 
 #define SIMILAR_MAX 40

@@ -18,8 +18,14 @@ char *str_lower(const char *text);          /* ASCII; owned copy */
 size_t str_utf8_valid(const char *text, size_t length);
 /* Largest n <= max such that cutting at n splits no code point. */
 size_t str_utf8_cut(const char *text, size_t length, size_t max);
-/* Printable form of foreign text: control characters and invalid UTF-8 become '?'. Owned. */
+/* Bytes of the character at `text` if a terminal must not get it as it is, for it would obey or hide it: controls, bytes
+ * that are no UTF-8, marks that turn the direction, characters without a width that no letter needs. 0: none of these.
+ * *cp: which; UINT32_MAX for a byte that is no UTF-8. */
+size_t str_hidden(const char *text, size_t length, uint32_t *cp);
+/* Foreign text in one line, for people: what is hidden is spelled out, as \x1b, \n, <U+202E>, \xff. Owned. */
 char *str_printable(const char *text, size_t length);
+/* The same of a text that has lines: '\n', '\t' and a '\r' before '\n' stay. Owned. */
+char *str_printable_lines(const char *text, size_t length);
 
 /* Could `wrong` be a slip for `right`? At most two edits, or one is the beginning of the other; case
  * does not count. For "did you mean". */

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Threads that take no signals, and waits on the monotonic clock. */
-#include "k8s/thread.h"
+#include "base/thread.h"
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include "reconcile/model/reason.h"
 
 struct err *thread_start(pthread_t *out, void *(*run)(void *payload), void *payload)
 {
@@ -15,7 +14,7 @@ struct err *thread_start(pthread_t *out, void *(*run)(void *payload), void *payl
     (void)pthread_sigmask(SIG_SETMASK, &all, &before);
     int code = pthread_create(out, NULL, run, payload);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return code ? err_new(ERR_TRANSIENT, REASON_INTERNAL, "could not start a thread: %s",
+    return code ? err_new(ERR_TRANSIENT, "InternalError", "could not start a thread: %s",
                           strerror_r(code, text, sizeof text))
                 : NULL;
 }

@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include "reconcile/base/err.h"
+#include "base/err.h"
 
 /* ERR_TRANSIENT InternalError when the system has no thread to give. */
 struct err *thread_start(pthread_t *out, void *(*run)(void *payload), void *payload) ERR_MUST_USE;

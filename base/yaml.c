@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* libyaml events to JSON nodes; everything that two YAML readers could read differently is refused. */
-#include "reconcile/base/yaml.h"
+#include "base/yaml.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
-#include "reconcile/base/yaml_scalar.h"
+#include "base/auto.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/yaml_scalar.h"
 
 struct yaml_key {
     const char *text; /* owned by the JSON member */
@@ -32,6 +32,8 @@ struct builder {
     struct frame frames[LIMIT_JSON_DEPTH];
     int depth;
     struct yaml_docs docs;
+    size_t docs_cap, lines_cap;
+    int ended; /* documents */
 };
 
 static void frame_done(struct frame *f)
@@ -186,20 +188,26 @@ static struct err *close_container(struct builder *b)
     return e;
 }
 
-static void end_document(struct builder *b)
+/* Empty documents count too: each costs the parser as much as another. */
+static struct err *end_document(struct builder *b, yaml_mark_t mark)
 {
     struct json *root = TAKE(b->root);
+    struct yaml_docs *d = &b->docs;
+    if (++b->ended > LIMIT_YAML_DOCUMENTS) {
+        AUTO(free_auto) char *problem =
+            mem_printf("more than %d documents in one file", LIMIT_YAML_DOCUMENTS);
+        json_free(root);
+        return refuse(b, mark, problem);
+    }
     if (json_type(root) == JSON_NULL) {
         json_free(root);
-        return;
+        return NULL;
     }
-    struct yaml_docs *d = &b->docs;
-    size_t cap = d->count;
-    d->docs = mem_grow(d->docs, &cap, d->count + 1, sizeof(struct json *));
-    cap = d->count;
-    d->lines = mem_grow(d->lines, &cap, d->count + 1, sizeof *d->lines);
+    d->docs = mem_grow(d->docs, &b->docs_cap, d->count + 1, sizeof(struct json *));
+    d->lines = mem_grow(d->lines, &b->lines_cap, d->count + 1, sizeof *d->lines);
     d->docs[d->count] = root;
     d->lines[d->count++] = b->root_line;
+    return NULL;
 }
 
 static struct err *on_event(struct builder *b, const yaml_event_t *event)
@@ -212,8 +220,7 @@ static struct err *on_event(struct builder *b, const yaml_event_t *event)
         }
         return NULL;
     case YAML_DOCUMENT_END_EVENT:
-        end_document(b);
-        return NULL;
+        return end_document(b, event->start_mark);
     case YAML_ALIAS_EVENT:
         return refuse(b, event->start_mark,
                       "anchors and aliases are not supported: write the value out");
@@ -291,4 +298,9 @@ void yaml_docs_done(struct yaml_docs *docs)
     free(docs->docs);
     free(docs->lines);
     *docs = (struct yaml_docs){ 0 };
+}
+
+void yaml_libraries(struct kvlist *out)
+{
+    kvlist_set(out, "libyaml", yaml_get_version_string());
 }

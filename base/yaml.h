@@ -2,8 +2,8 @@
 /* YAML documents to JSON: the subset that kubectl users write, bounded, no surprises. */
 #pragma once
 #include <stddef.h>
-#include "reconcile/base/err.h"
-#include "reconcile/base/json.h"
+#include "base/err.h"
+#include "base/json.h"
 
 struct yaml_docs {
     struct json **docs; /* each owned; empty documents are left out */
@@ -17,3 +17,6 @@ struct yaml_docs {
 struct err *yaml_parse(const char *text, size_t length, const char *what, struct yaml_docs *out)
     ERR_MUST_USE;
 void yaml_docs_done(struct yaml_docs *docs);
+
+/* Adds libyaml with the version that is loaded. */
+void yaml_libraries(struct kvlist *out);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Plain scalars by the YAML 1.2 core schema, less those that a YAML 1.1 reader takes for another value. */
-#include "reconcile/base/yaml_scalar.h"
+#include "base/yaml_scalar.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "reconcile/base/str.h"
+#include "base/str.h"
 
 #define EXACT_MAX 9007199254740992 /* 2^53 */
 
@@ -85,7 +85,7 @@ static const char *read_number(const char *text, struct json **out)
         return NULL;
     }
     double value = strtod(text, NULL);
-    if (!isfinite(value)) {
+    if (!isfinite(value) || fabs(value) >= EXACT_MAX) { /* as in JSON */
         return "number is too large: quote it";
     }
     *out = json_double_new(value);

@@ -1,22 +1,74 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Option tables over getopt_long, help text, and the one line that every failure prints. */
-#include "controller/cli/cli.h"
+#include "cli/cli.h"
 
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/json.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "model/reason.h"
 
-#define FIRST_LONG 256 /* getopt values of rows, above every letter */
+#define COLOR 256      /* a getopt value */
+#define FIRST_LONG 257 /* getopt values of rows, above every letter */
+#define LEFT 34        /* columns of an option's name and value */
+#define LIKE_MAX 3     /* names that are offered instead of a wrong one */
+
+enum {
+    COMMON_COLOR,
+    COMMON_HELP
+};
+const struct option_row cli_common[] = {
+    [COMMON_COLOR] = { "color", 0, OPTION_WORD, "auto|always|never",
+                       "colour: on a terminal (auto, the default), always or never", 0 },
+    [COMMON_HELP] = { "help", 'h', OPTION_FLAG, NULL, "show this help", 0 },
+};
+const size_t cli_common_count = sizeof cli_common / sizeof *cli_common;
 
 static struct err *bad_value(const struct option_row *row, const char *text, const char *expected)
 {
     return err_new(ERR_TERMINAL, REASON_USAGE, "--%s: \"%s\" is not %s", row->name, text, expected);
+}
+
+const char *cli_next_word(const char **at, size_t *length)
+{
+    const char *word = *at;
+
+    if (word) {
+        *length = strcspn(word, "|");
+        *at = word[*length] ? word + *length + 1 : NULL;
+    }
+    return word;
+}
+
+static bool is_word(const struct option_row *row, const char *text)
+{
+    const char *at = row->value;
+    const char *word;
+    size_t length;
+
+    while ((word = cli_next_word(&at, &length))) {
+        if (strlen(text) == length && memcmp(word, text, length) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct err *bad_word(const struct option_row *row, const char *text)
+{
+    AUTO(buf_done) struct buf words = BUF(4096);
+    const char *at = row->value;
+    const char *word;
+    size_t length;
+
+    while ((word = cli_next_word(&at, &length))) {
+        buf_addf(&words, "%s%.*s", words.len == 0 ? "" : at ? ", " : " or ", (int)length, word);
+    }
+    return bad_value(row, text, buf_text(&words));
 }
 
 static struct err *store(const struct option_row *row, const char *text, void *values)
@@ -26,6 +78,12 @@ static struct err *store(const struct option_row *row, const char *text, void *v
     switch (row->type) {
     case OPTION_FLAG:
         *(bool *)field = true;
+        return NULL;
+    case OPTION_WORD:
+        if (!is_word(row, text)) {
+            return bad_word(row, text);
+        }
+        *(const char **)field = text;
         return NULL;
     case OPTION_TEXT:
         *(const char **)field = text;
@@ -56,19 +114,31 @@ static struct err *store(const struct option_row *row, const char *text, void *v
     return NULL;
 }
 
+static void print_row(const struct option_row *row)
+{
+    AUTO(free_auto)
+    char *left = mem_printf("%s%c%s--%s%s%s", row->letter ? "-" : "  ",
+                            row->letter ? row->letter : ' ', row->letter ? ", " : " ", row->name,
+                            row->value ? " " : "", row->value ? row->value : "");
+
+    if (strlen(left) > LEFT) {
+        say("  %s\n", left);
+        left[0] = '\0';
+    }
+    say("  %-*s %s\n", LEFT, left, row->help);
+}
+
 void cli_print_help(const struct cli_spec *spec)
 {
-    printf("Usage: sluice %s %s\n\n%s\n", spec->command, spec->synopsis, spec->about);
-    printf("\nOptions:\n");
+    say("Usage: sluice %s %s\n\n", spec->command, spec->synopsis);
+    say_lines(spec->about);
+    say("\n\nOptions:\n");
     for (size_t i = 0; i < spec->row_count; i++) {
-        const struct option_row *row = &spec->rows[i];
-        AUTO(free_auto) char *left =
-            mem_printf("%s%c%s--%s%s%s", row->letter ? "-" : "  ", row->letter ? row->letter : ' ',
-                       row->letter ? ", " : " ", row->name, row->value ? " " : "",
-                       row->value ? row->value : "");
-        printf("  %-34s %s\n", left, row->help);
+        print_row(&spec->rows[i]);
     }
-    printf("  %-34s %s\n", "-h, --help", "show this help");
+    for (size_t i = 0; i < cli_common_count; i++) {
+        print_row(&cli_common[i]);
+    }
 }
 
 /* getopt's tables, made from ours. */
@@ -81,7 +151,7 @@ static void tables_make(const struct cli_spec *spec, struct getopt_tables *out)
 {
     size_t used = 0;
 
-    out->longs = mem_array(spec->row_count + 2, sizeof *out->longs);
+    out->longs = mem_array(spec->row_count + 3, sizeof *out->longs);
     out->letters[used++] = ':'; /* a missing value is told apart from an unknown option */
     out->letters[used++] = 'h';
     for (size_t i = 0; i < spec->row_count; i++) {
@@ -96,7 +166,10 @@ static void tables_make(const struct cli_spec *spec, struct getopt_tables *out)
             }
         }
     }
-    out->longs[spec->row_count] = (struct option){ "help", no_argument, NULL, 'h' };
+    out->longs[spec->row_count] =
+        (struct option){ cli_common[COMMON_HELP].name, no_argument, NULL, 'h' };
+    out->longs[spec->row_count + 1] =
+        (struct option){ cli_common[COMMON_COLOR].name, required_argument, NULL, COLOR };
     out->letters[used] = '\0';
 }
 
@@ -111,6 +184,64 @@ static const struct option_row *row_of(const struct cli_spec *spec, int value)
         }
     }
     return NULL;
+}
+
+/* ---- did you mean ------------------------------------------------------------------------------- */
+
+/* Names that `wrong` may have meant, each as BEFORE name AFTER: ", did you mean a, b or c?"; "": none. Owned. */
+static char *offer(const struct strlist *names, const char *before, const char *after)
+{
+    AUTO(buf_done) struct buf out = BUF(4096);
+
+    for (size_t i = 0; i < names->count; i++) {
+        buf_addf(&out, "%s%s%s%s",
+                 i == 0                 ? ", did you mean "
+                 : i + 1 < names->count ? ", "
+                                        : " or ",
+                 before, names->items[i], after);
+    }
+    buf_adds(&out, names->count ? "?" : "");
+    return buf_take(&out);
+}
+
+static void add_like(struct strlist *names, const char *name)
+{
+    if (names->count < LIKE_MAX) {
+        strlist_add(names, name);
+    }
+}
+
+char *cli_command_like(const char *wrong)
+{
+    AUTO(strlist_done) struct strlist names = { 0 };
+
+    for (size_t i = 0; i < command_count; i++) {
+        if (!commands[i].hidden && str_similar(wrong, commands[i].name)) {
+            add_like(&names, commands[i].name);
+        }
+    }
+    return offer(&names, "`sluice ", "`");
+}
+
+static struct err *unknown_option(const struct getopt_tables *tables, const char *word)
+{
+    AUTO(strlist_done) struct strlist names = { 0 };
+    const char *name = word + strspn(word, "-");
+    AUTO(free_auto) char *wrong = mem_strndup(name, strcspn(name, "="));
+    size_t beginning = 0;
+
+    for (size_t i = 0; str_starts(word, "--") && tables->longs[i].name; i++) {
+        beginning += str_starts(tables->longs[i].name, wrong);
+    }
+    for (size_t i = 0; str_starts(word, "--") && tables->longs[i].name; i++) {
+        if (beginning > 1 ? str_starts(tables->longs[i].name, wrong)
+                          : str_similar(wrong, tables->longs[i].name)) {
+            add_like(&names, tables->longs[i].name);
+        }
+    }
+    AUTO(free_auto) char *like = offer(&names, "--", "");
+    return err_new(ERR_TERMINAL, REASON_USAGE, "%s \"%s\"%s",
+                   beginning > 1 ? "ambiguous option" : "unknown option", word, like);
 }
 
 static struct err *check_words(const struct cli_spec *spec, int count, char **argv)
@@ -143,11 +274,14 @@ struct err *cli_parse(const struct cli_spec *spec, int argc, char **argv, void *
             break;
         }
         if (value == '?' || value == ':') {
-            failed =
-                err_new(ERR_TERMINAL, REASON_USAGE, "%s \"%s\"",
-                        value == ':' ? "a value is missing after" : "unknown or ambiguous option",
-                        argv[optind - 1]);
+            failed = value == ':' ? err_new(ERR_TERMINAL, REASON_USAGE,
+                                            "a value is missing after \"%s\"", argv[optind - 1])
+                                  : unknown_option(&tables, argv[optind - 1]);
             break;
+        }
+        if (value == COLOR) {
+            failed = say_color(optarg) ? NULL : bad_word(&cli_common[COMMON_COLOR], optarg);
+            continue;
         }
         const struct option_row *row = row_of(spec, value);
         failed = row ? store(row, optarg, values) : NULL;
@@ -170,8 +304,9 @@ static int fail(const char *command, struct err *e, const char *remedy, bool jso
 {
     int code = reason_exit_code(e->reason);
 
-    fprintf(stderr, "sluice %s: %s (%s)%s%s\n", command, e->message, e->reason, *remedy ? ": " : "",
-            remedy);
+    complain_in(code == reason_exit_code(REASON_INTERRUPTED) ? INK_WAIT : INK_BAD,
+                command ? "sluice %s:" : "sluice:", command);
+    complain(" %s (%s)%s%s\n", e->message, e->reason, *remedy ? ": " : "", remedy);
     if (json) {
         struct json *root = json_object();
         struct json *error = json_object();
@@ -181,11 +316,24 @@ static int fail(const char *command, struct err *e, const char *remedy, bool jso
         json_set_int64(error, "exitCode", code);
         json_set(root, "error", error);
         AUTO(free_auto) char *text = json_text_pretty(root);
-        printf("%s\n", text);
+        say_lines(text);
+        say("\n");
         json_free(root);
     }
     err_free(e);
     return code;
+}
+
+enum log_level cli_log_level(const char *word)
+{
+    static const char *const levels[] = { "debug", "info", "warn", "error" };
+
+    for (size_t i = 0; word && i < sizeof levels / sizeof *levels; i++) {
+        if (str_eq(word, levels[i])) {
+            return (enum log_level)i;
+        }
+    }
+    return LOG_INFO;
 }
 
 int cli_fail(const char *command, struct err *e, bool json)
@@ -206,20 +354,4 @@ const char *cli_remedy_here(const char *reason)
 int cli_fail_here(const char *command, struct err *e, bool json)
 {
     return fail(command, e, cli_remedy_here(e->reason), json);
-}
-
-struct err *cli_output(const char *word, const char *const *allowed, bool *json)
-{
-    *json = false;
-    if (!word) {
-        return NULL;
-    }
-    for (size_t i = 0; allowed[i]; i++) {
-        if (str_eq(word, allowed[i])) {
-            *json = str_eq(word, "json");
-            return NULL;
-        }
-    }
-    return err_new(ERR_TERMINAL, REASON_USAGE,
-                   "output format \"%s\" is not one of the formats of this command", word);
 }

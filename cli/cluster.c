@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening the Kubernetes platform for the controller, and working only while the lease is ours. */
-#include "controller/cli/cluster.h"
+#include "cli/cluster.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -8,16 +8,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
 #include "controller/controller.h"
 #include "controller/failpoint.h"
-#include "k8s/k8s.h"
-#include "k8s/leader.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/file.h"
-#include "reconcile/base/log.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "k8s/client/leader.h"
+#include "k8s/platform/k8s.h"
+#include "model/reason.h"
 
 #define CACHE_DIR "/var/cache/sluice"
 #define LEASE_NAME "sluice-controller"
@@ -171,10 +171,9 @@ static struct err *open_platform(const struct cluster_values *values, const stru
     };
 
     if (!image) {
-        return err_new(
-            ERR_TERMINAL, REASON_USAGE,
-            "controller: --runner-image is needed on a cluster: the image of the Jobs, as"
-            " a rule this controller's own");
+        return err_new(ERR_TERMINAL, REASON_USAGE,
+                       "--runner-image is needed on a cluster: the image of the Jobs, as"
+                       " a rule this controller's own");
     }
     return k8s_open(&options, out);
 }
@@ -196,7 +195,7 @@ struct err *cluster_run(const struct cluster_values *values, struct config *conf
     config->scratch_dir = scratch;
     config->ports_file = ports;
     if (in_cluster(values)) {
-        config->bind_host = "0.0.0.0";
+        config->bind_host = "::";
     }
     TRY(open_platform(values, config, limit, &platform));
     struct err *failed = elect(values, &platform, config);

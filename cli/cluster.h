@@ -3,8 +3,8 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
+#include "base/err.h"
 #include "controller/config.h"
-#include "reconcile/base/err.h"
 
 struct cluster_values { /* of the command line; NULL and 0: not given */
     const char *kubeconfig, *context, *cluster_id;

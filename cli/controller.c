@@ -5,22 +5,27 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "controller/cli/cli.h"
-#include "controller/cli/cluster.h"
-#include "controller/cli/commands.h"
+#include "base/auto.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "cli/cli.h"
+#include "cli/cluster.h"
+#include "cli/commands.h"
 #include "controller/controller.h"
-#include "controller/credentials.h"
+#include "database/credentials.h"
 #include "git/repo.h"
 #include "local/local.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/file.h"
-#include "reconcile/base/log.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
+
+#define STUCK_MS (15 * 60 * 1000) /* longer than any deadline: spec.source.timeout is 10m at most */
+#define INSPECTION_MIB 128
 
 struct controller_values {
     const char *standalone, *allow, *namespace_, *metrics, *health, *hook, *log_level;
-    int64_t min_interval_ms, workers;
+    bool anonymous_metrics;
+    int64_t min_interval_ms, stuck_ms, workers, source_memory, inspection_memory_mib;
     struct cluster_values cluster;
 };
 
@@ -37,8 +42,8 @@ static const struct option_row controller_rows[] = {
         cluster.context),
     ROW("runner-image", OPTION_TEXT, "IMAGE",
         "cluster: image of the Jobs (or $SLUICE_RUNNER_IMAGE)", cluster.runner_image),
-    ROW("runner-image-pull-policy", OPTION_TEXT, "WHEN", "Always, IfNotPresent or Never",
-        cluster.pull_policy),
+    ROW("runner-image-pull-policy", OPTION_WORD, "Always|IfNotPresent|Never",
+        "of the Jobs (default: the API server's)", cluster.pull_policy),
     ROW("cluster-id", OPTION_TEXT, "ID",
         "of the leases (default: the UID of namespace kube-system)", cluster.cluster_id),
     ROW("kube-api-qps", OPTION_TEXT, "N",
@@ -61,22 +66,31 @@ static const struct option_row controller_rows[] = {
     ROW("min-interval", OPTION_DURATION, "TIME",
         "floor of every poll and inspection interval (default 30s)", min_interval_ms),
     ROW("workers", OPTION_NUMBER, "N", "plans worked on at once (default 8)", workers),
+    ROW("stuck-after", OPTION_DURATION, "TIME",
+        "age of a task at which /healthz fails (default 15m)", stuck_ms),
+    ROW("source-memory", OPTION_NUMBER, "MIB",
+        "MiB of migration files held for all plans together (default 256)", source_memory),
+    ROW("inspection-memory", OPTION_NUMBER, "MIB",
+        "what the answer of one database may take, at most two at a time (default 128)",
+        inspection_memory_mib),
     ROW("metrics-addr", OPTION_TEXT, "ADDR", "/metrics (default :8080; port 0: any; off)", metrics),
+    ROW("no-plan-metrics", OPTION_FLAG, NULL, "/metrics names no namespace, plan or database",
+        anonymous_metrics),
     ROW("health-addr", OPTION_TEXT, "ADDR", "/healthz, /readyz (default :9440)", health),
     ROW("hook-addr", OPTION_TEXT, "ADDR", "/hook/NAMESPACE/PLAN (default :9292)", hook),
-    ROW("log-level", OPTION_TEXT, "LEVEL", "debug, info, warn or error (default info)", log_level),
+    ROW("log-level", OPTION_WORD, CLI_LOG_LEVELS, "lines of this level and above (default info)",
+        log_level),
 };
 
-static const struct cli_spec controller_spec = {
+const struct cli_spec controller_spec = {
     .command = "controller",
     .synopsis = "[--standalone DIR | --kubeconfig FILE] [--runner-image IMAGE]",
     .about =
         "Runs the controller on the MigrationPlans of a cluster, its own without --kubeconfig, or "
         "on a"
         "\nfolder of MigrationPlan, Secret and ConfigMap manifests, the same that kubectl apply"
-        " takes.\nAddresses without a host bind 127.0.0.1, in a cluster 0.0.0.0. Log lines on "
-        "stderr"
-        " are JSON.",
+        " takes.\nAddresses without a host bind 127.0.0.1, in a cluster all of this"
+        " machine's, IPv6 too. Log lines on stderr are JSON.",
     .rows = controller_rows,
     .row_count = sizeof controller_rows / sizeof *controller_rows,
 };
@@ -96,37 +110,10 @@ static struct err *parse_schemes(const char *list, unsigned *out)
             *out |= REPO_ALLOW_FILE;
         } else if (*word && !str_eq(word, "https") && !str_eq(word, "ssh")) {
             return err_new(ERR_TERMINAL, REASON_USAGE,
-                           "controller --allow-source-scheme: \"%s\" is not http or file", word);
+                           "--allow-source-scheme: \"%s\" is not http or file", word);
         }
     }
     return NULL;
-}
-
-static struct err *parse_level(const char *word, enum log_level *out)
-{
-    static const char *const levels[] = { "debug", "info", "warn", "error" };
-
-    *out = LOG_INFO;
-    for (size_t i = 0; word && i < sizeof levels / sizeof *levels; i++) {
-        if (str_eq(word, levels[i])) {
-            *out = (enum log_level)i;
-            return NULL;
-        }
-    }
-    return word ? err_new(ERR_TERMINAL, REASON_USAGE,
-                          "controller --log-level: \"%s\" is not debug, info, warn or error", word)
-                : NULL;
-}
-
-static struct err *check_policy(const char *word)
-{
-    if (!word || str_eq(word, "Always") || str_eq(word, "IfNotPresent") || str_eq(word, "Never")) {
-        return NULL;
-    }
-    return err_new(ERR_TERMINAL, REASON_USAGE,
-                   "controller --runner-image-pull-policy: \"%s\" is not Always, IfNotPresent or"
-                   " Never",
-                   word);
 }
 
 static const char *address(const char *given, const char *standard)
@@ -141,26 +128,42 @@ static struct err *config_make(const struct controller_values *v, struct config 
 {
     if (v->standalone && (v->cluster.kubeconfig || v->cluster.context)) {
         return err_new(ERR_TERMINAL, REASON_USAGE,
-                       "controller: --standalone and --kubeconfig exclude each other");
+                       "--standalone and --kubeconfig exclude each other");
     }
     if (!v->standalone && !cluster_wanted(&v->cluster)) {
         return err_new(ERR_TERMINAL, REASON_USAGE,
-                       "controller: say where the plans are: --standalone DIR, the folder of"
-                       " manifests, or --kubeconfig FILE");
+                       "neither a folder nor a cluster is given: add --standalone DIR, the folder "
+                       "of manifests, or --kubeconfig FILE");
     }
-    TRY(check_policy(v->cluster.pull_policy));
     if (v->workers > 256) {
-        return err_new(ERR_TERMINAL, REASON_USAGE, "controller --workers: at most 256");
+        return err_new(ERR_TERMINAL, REASON_USAGE, "--workers: at most 256");
+    }
+    if (v->source_memory > 65536) {
+        return err_new(ERR_TERMINAL, REASON_USAGE, "controller --source-memory: at most 65536 MiB");
+    }
+    if (v->inspection_memory_mib > 0 &&
+        (v->inspection_memory_mib < 8 || v->inspection_memory_mib > 65536)) {
+        return err_new(ERR_TERMINAL, REASON_USAGE,
+                       "controller --inspection-memory: 8 to 65536 MiB");
     }
     *out = (struct config){
         .standalone = v->standalone,
         .namespace_ = v->namespace_,
         .min_interval_ms = v->min_interval_ms >= 0 ? v->min_interval_ms : 30000,
         .workers = v->workers > 0 ? (int)v->workers : 8,
+        .anonymous_metrics = v->anonymous_metrics,
+        .stuck_ms = v->stuck_ms > 0 ? v->stuck_ms : STUCK_MS,
+        .source_memory =
+            v->source_memory > 0 ? (size_t)v->source_memory * 1024 * 1024 : LIMIT_SOURCES,
+        .inspection_memory =
+            (v->inspection_memory_mib > 0 ? v->inspection_memory_mib : INSPECTION_MIB) << 20,
         .metrics_addr = address(v->metrics, ":8080"),
         .health_addr = address(v->health, ":9440"),
         .hook_addr = address(v->hook, ":9292"),
         .bind_host = "127.0.0.1",
+        /* Two folders on one machine are two controllers; on a cluster probes and Services name the port. */
+        .may_move = { v->standalone && !v->metrics, v->standalone && !v->health,
+                      v->standalone && !v->hook },
     };
     return parse_schemes(v->allow, &out->allow_schemes);
 }
@@ -233,17 +236,15 @@ int controller_main(int argc, char **argv)
 {
     struct controller_values values = { .min_interval_ms = -1 };
     struct config config = { 0 };
-    enum log_level level = LOG_INFO;
     bool help = false;
 
     struct err *failed = cli_parse(&controller_spec, argc, argv, &values, NULL, &help);
     if (help) {
         return 0;
     }
-    failed = failed ? failed : parse_level(values.log_level, &level);
     failed = failed ? failed : config_make(&values, &config);
     if (!failed) {
-        log_setup(STDERR_FILENO, level);
+        log_setup(STDERR_FILENO, cli_log_level(values.log_level));
         credentials_protect_process();
         controller_block_signals();
         failed =

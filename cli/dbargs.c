@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Resolves the options of the database commands: target, options, files. */
-#include "controller/cli/dbargs.h"
+#include "cli/dbargs.h"
 
 #include <pwd.h>
 #include <stdio.h>
@@ -8,13 +8,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/mem.h"
 #include "git/repo.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/file.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
 
 #define LOCK_WAIT_MS 51000 /* Flyway's 51 tries, one second apart */
 
@@ -31,17 +31,17 @@ void db_args_init(struct db_args *args)
 struct err *db_args_parse(const struct cli_spec *spec, int argc, char **argv, struct db_args *args,
                           void *values, bool *help, bool *json)
 {
-    static const char *const formats[] = { "json", NULL };
-
     db_args_init(args);
     TRY(cli_parse(spec, argc, argv, values, NULL, help));
-    return *help ? NULL : cli_output(args->output, formats, json);
+    *json = str_eq(args->output, "json");
+    return NULL;
 }
 
 void db_args_done(struct db_args *args)
 {
     strlist_done(&args->dirs);
     strlist_done(&args->paths);
+    strlist_done(&args->suffixes);
     strlist_done(&args->ignore);
     kvlist_done(&args->placeholders);
     kvlist_done(&args->assume);
@@ -57,7 +57,7 @@ static struct err *read_password(const struct db_args *args, struct target *targ
     const char *environment = getenv("SLUICE_PASSWORD");
 
     if (args->password_file) {
-        AUTO(buf_done) struct buf text = BUF(4096);
+        AUTO(secret_buf_done) struct buf text = BUF(4096);
         TRY(file_read(args->password_file, &text));
         size_t length = text.len;
         while (length > 0 && (text.data[length - 1] == '\n' || text.data[length - 1] == '\r')) {
@@ -65,7 +65,6 @@ static struct err *read_password(const struct db_args *args, struct target *targ
         }
         secret_done(&target->password);
         target->password = secret_make(buf_text(&text), length);
-        secret_wipe(text.data, text.len);
     } else if (environment && !secret_set(&target->password)) {
         target->password = secret_make(environment, strlen(environment));
     }
@@ -77,7 +76,7 @@ static struct err *make_target(const struct db_args *args, struct target *out)
     const char *url = args->url ? args->url : getenv("SLUICE_URL");
 
     if (!url || !*url) {
-        return usage("which database? Say --url postgresql://user@host/database", "");
+        return usage("no database is given: add --url postgresql://user@host/database", "");
     }
     struct err *failed = target_parse_uri(url, out);
     if (failed) {
@@ -115,6 +114,39 @@ static void replace_text(char **field, const char *text)
     }
 }
 
+static struct err *make_name_part(const char *option, const char *text, bool empty, char **out)
+{
+    const char *problem = text ? naming_text_problem(text) : NULL;
+
+    if (text && !*text && !empty) {
+        problem = "must not be empty";
+    }
+    if (problem) {
+        return err_new(ERR_TERMINAL, REASON_USAGE, "%s %s", option, problem);
+    }
+    replace_text(out, text);
+    return NULL;
+}
+
+static struct err *make_naming(const struct db_args *args, struct naming *out)
+{
+    TRY(make_name_part("--sql-migration-prefix", args->prefix, true, &out->prefix));
+    TRY(make_name_part("--repeatable-sql-migration-prefix", args->repeatable_prefix, true,
+                       &out->repeatable_prefix));
+    TRY(make_name_part("--sql-migration-separator", args->separator, false, &out->separator));
+    if (args->suffixes.count > NAMING_SUFFIXES_MAX) {
+        return usage("too many --sql-migration-suffix", "");
+    }
+    for (size_t i = 0; i < args->suffixes.count; i++) {
+        AUTO(free_auto) char *suffix = NULL;
+        TRY(make_name_part("--sql-migration-suffix", args->suffixes.items[i], false, &suffix));
+        strlist_add(&out->suffixes, suffix);
+    }
+    out->validate = args->validate_naming;
+    const char *problem = naming_problem(out);
+    return problem ? usage(problem, "") : NULL;
+}
+
 static struct err *make_migrations(const struct db_args *args, struct migrations_options *out)
 {
     migrations_options_init(out);
@@ -140,6 +172,7 @@ static struct err *make_migrations(const struct db_args *args, struct migrations
         }
     }
     kvlist_copy(&args->placeholders, &out->placeholders);
+    TRY(make_naming(args, &out->naming));
     return make_ignore(&args->ignore, out);
 }
 
@@ -195,7 +228,8 @@ static struct err *read_git_credentials(const char *dir, const char *url,
     return repo_credentials_parse(&data, url, out);
 }
 
-static struct err *fetch_tree(const struct db_args *args, struct tree *out)
+static struct err *fetch_tree(const struct db_args *args, const struct naming *naming,
+                              struct tree *out)
 {
     AUTO(repo_credentials_done) struct repo_credentials credentials = { 0 };
     AUTO(repo_result_done) struct repo_result result = { 0 };
@@ -205,6 +239,7 @@ static struct err *fetch_tree(const struct db_args *args, struct tree *out)
         .ref = { .kind = REPO_REF_ANY, .name = args->ref ? args->ref : "main" },
         .sets = &paths,
         .set_count = 1,
+        .naming = naming,
     };
 
     TRY(parse_schemes(args->allow_scheme, &request.source.allow));
@@ -226,12 +261,13 @@ static struct err *fetch_tree(const struct db_args *args, struct tree *out)
     return NULL;
 }
 
-static struct err *read_dirs(const struct db_args *args, struct tree *out)
+static struct err *read_dirs(const struct db_args *args, const struct naming *naming,
+                             struct tree *out)
 {
     AUTO(tree_done) struct tree tree = { 0 };
 
     for (size_t i = 0; i < args->dirs.count; i++) {
-        TRY(repo_read_dir(args->dirs.items[i], &tree));
+        TRY(repo_read_dir(args->dirs.items[i], naming, &tree));
     }
     TRY(tree_finish(&tree));
     *out = tree;
@@ -242,15 +278,17 @@ static struct err *read_dirs(const struct db_args *args, struct tree *out)
 static struct err *make_files(const struct db_args *args, struct db_context *context)
 {
     if (!args->repo == (args->dirs.count == 0)) {
-        return usage("where are the migrations? Say --dir DIR, or --repo URL with --ref and --path",
+        return usage("no migrations are given: add --dir DIR, or --repo URL with --ref and --path",
                      "");
     }
     if (args->dirs.count > 0 && (args->ref || args->paths.count > 0)) {
         return usage("--ref and --path go with --repo, not with --dir", "");
     }
     context->from_git = args->repo != NULL;
-    TRY(args->repo ? fetch_tree(args, &context->tree) : read_dirs(args, &context->tree));
-    return migration_set_parse(&context->tree, &context->files);
+    const struct naming *naming = &context->migrations.naming;
+    TRY(args->repo ? fetch_tree(args, naming, &context->tree)
+                   : read_dirs(args, naming, &context->tree));
+    return migration_set_parse(&context->tree, naming, &context->files);
 }
 
 static void make_people(struct db_context *context)
@@ -297,6 +335,7 @@ static void make_place(const struct db_args *args, struct db_context *context)
     if (args->allow_scheme) {
         command_option(&files, "allow-source-scheme", args->allow_scheme);
     }
+    naming_options(&context->migrations.naming, &files);
     for (size_t i = 0; i < args->ignore.count; i++) {
         command_option(&files, "ignore-pattern", args->ignore.items[i]);
     }
@@ -337,8 +376,10 @@ struct apply_request db_request(const struct db_context *context, const struct d
         .ownership = OWNERSHIP_KEEP,
         .holder = context->holder,
         .retry_token = "",
+        .connect_timeout_ms = args->connect_timeout_ms > 0 ? args->connect_timeout_ms : 0,
         .lock_wait_ms = args->lock_wait_ms >= 0 ? args->lock_wait_ms : LOCK_WAIT_MS,
         .warn_superuser = true,
+        .show_values = true,
         .place = &context->place,
         .files = &context->files,
     };
@@ -394,34 +435,52 @@ struct err *db_plan(const struct db_context *context, const struct db_args *args
     return plan_make(&input, plan);
 }
 
-static struct err *open_to_read(const struct db_context *context, const struct db_args *args,
-                                struct db **out)
+void db_apply_list(const struct plan *plan, struct apply_list *out)
 {
-    struct db_options options = {
-        .application = "sluice",
-        .connect_timeout_ms = args->connect_timeout_ms > 0 ? args->connect_timeout_ms : 0,
-        .read_only = true,
-    };
+    out->items = mem_array(plan->action_count + 1, sizeof *out->items);
+    for (size_t i = 0; i < plan->action_count; i++) {
+        const struct action *action = &plan->actions[i];
+        out->items[out->count++] = (struct apply_item){
+            .baseline_marker = action->kind == ACTION_BASELINE_MARKER,
+            .file = action->file,
+            .checksum = action->checksum,
+        };
+    }
+}
 
-    return db_open(&context->target, &options, out);
+static struct ask ask_of(const struct db_context *context, const struct db_args *args)
+{
+    return (struct ask){ .target = &context->target,
+                         .application = "sluice",
+                         .show_values = true,
+                         .place = &context->place,
+                         .memory_bytes = args->memory_mib << 20,
+                         .connect_timeout_ms =
+                             args->connect_timeout_ms > 0 ? args->connect_timeout_ms : 0 };
 }
 
 struct err *db_look(const struct db_context *context, const struct db_args *args,
                     struct inspection *out)
 {
-    AUTO(db_close_auto) struct db *db = NULL;
+    const struct ask ask = ask_of(context, args);
 
-    TRY(open_to_read(context, args, &db));
-    return db_inspect(db, JOURNAL_FILES, out);
+    return ask_inspect(&ask, out);
+}
+
+struct err *db_look_around(const struct db_context *context, const struct db_args *args,
+                           struct inspection *out, struct ask_around *around)
+{
+    const struct ask ask = ask_of(context, args);
+
+    return ask_look_around(&ask, out, around);
 }
 
 struct err *db_look_journal(const struct db_context *context, const struct db_args *args,
-                            const struct inspection *seen, int64_t *rows)
+                            int64_t *rows)
 {
-    AUTO(db_close_auto) struct db *db = NULL;
+    const struct ask ask = ask_of(context, args);
 
-    TRY(open_to_read(context, args, &db));
-    return db_verify_journal(db, seen, rows);
+    return ask_journal(&ask, rows);
 }
 
 /* Without the packager's part, as in "PostgreSQL 15.20 (Debian ...)", which clutters the line. */

@@ -2,15 +2,16 @@
 /* The options that every command on one database shares, and what they resolve to. */
 #pragma once
 #include <stdbool.h>
-#include "controller/cli/cli.h"
+#include "cli/cli.h"
+#include "database/ask.h"
 #include "database/database.h"
+#include "model/command.h"
+#include "model/migration.h"
+#include "model/options.h"
+#include "model/target.h"
+#include "model/tree.h"
 #include "reconcile/migration/parse.h"
 #include "reconcile/migration/placeholder.h"
-#include "reconcile/model/command.h"
-#include "reconcile/model/migration.h"
-#include "reconcile/model/options.h"
-#include "reconcile/model/target.h"
-#include "reconcile/model/tree.h"
 #include "reconcile/plan/plan.h"
 
 struct db_args { /* as given; release with db_args_done() */
@@ -21,14 +22,18 @@ struct db_args { /* as given; release with db_args_done() */
     const char *git_secret_dir;
     const char *allow_scheme;
     int64_t fetch_timeout_ms;
+    const char *prefix, *repeatable_prefix, *separator;
+    struct strlist suffixes;
+    bool validate_naming;
     const char *schema, *table, *target;
     bool out_of_order, baseline_on_migrate, no_placeholders;
     const char *baseline_version, *baseline_description;
     struct strlist ignore;
     struct kvlist placeholders, assume;
     int64_t lock_wait_ms, lock_timeout_ms, lock_retry_for_ms, statement_timeout_ms,
-        connect_timeout_ms;
+        connect_timeout_ms, memory_mib;
     const char *output;
+    bool force;
 };
 
 /* Rows for struct TYPE with a member `db` of struct db_args. */
@@ -47,11 +52,16 @@ struct db_args { /* as given; release with db_args_done() */
                   "history table (default flyway_schema_history)", table),                         \
         DB_OPTION(TYPE, "connect-timeout", 0, OPTION_DURATION, "TIME",                             \
                   "whole connect with login (default 10s)", connect_timeout_ms),                   \
-        DB_OPTION(TYPE, "output", 'o', OPTION_TEXT, "json", "print JSON instead of text", output)
+        DB_OPTION(TYPE, "memory", 0, OPTION_NUMBER, "MIB",                                         \
+                  "what the server's answers may take (default: docs/reference/limits.md)",        \
+                  memory_mib),                                                                     \
+        DB_OPTION(TYPE, "output", 'o', OPTION_WORD, "json", "print JSON instead of text", output)
 #define DB_FILE_OPTIONS(TYPE)                                                                      \
     DB_OPTION(TYPE, "dir", 'd', OPTION_LIST, "DIR", "folder of migrations; may be repeated",       \
               dirs),                                                                               \
-        DB_OPTION(TYPE, "repo", 0, OPTION_TEXT, "URL", "git repository instead of --dir", repo),   \
+        DB_OPTION(TYPE, "repo", 0, OPTION_TEXT, "URL",                                             \
+                  "git repository instead of --dir (through $https_proxy, but for $no_proxy)",     \
+                  repo),                                                                           \
         DB_OPTION(TYPE, "ref", 0, OPTION_TEXT, "REF", "branch, tag or commit (default main)",      \
                   ref),                                                                            \
         DB_OPTION(TYPE, "path", 0, OPTION_LIST, "PATH",                                            \
@@ -63,10 +73,21 @@ struct db_args { /* as given; release with db_args_done() */
         DB_OPTION(TYPE, "allow-source-scheme", 0, OPTION_TEXT, "LIST",                             \
                   "also http and/or file, comma-separated", allow_scheme),                         \
         DB_OPTION(TYPE, "fetch-timeout", 0, OPTION_DURATION, "TIME",                               \
-                  "whole fetch of the repository (default 60s)", fetch_timeout_ms)
+                  "whole fetch of the repository (default 60s)", fetch_timeout_ms),                \
+        DB_OPTION(TYPE, "sql-migration-prefix", 0, OPTION_TEXT, "TEXT",                            \
+                  "names of versioned migrations begin with it; may be empty (default V)",         \
+                  prefix),                                                                         \
+        DB_OPTION(TYPE, "repeatable-sql-migration-prefix", 0, OPTION_TEXT, "TEXT",                 \
+                  "the same of repeatable ones (default R)", repeatable_prefix),                   \
+        DB_OPTION(TYPE, "sql-migration-separator", 0, OPTION_TEXT, "TEXT",                         \
+                  "between version and description (default __)", separator),                      \
+        DB_OPTION(TYPE, "sql-migration-suffix", 0, OPTION_LIST, "TEXT",                            \
+                  "names end with it; may be repeated, replaces the default .sql", suffixes),      \
+        DB_OPTION(TYPE, "validate-migration-naming", 0, OPTION_FLAG, NULL,                         \
+                  "files with that suffix and another name are an error", validate_naming)
 #define DB_PLAN_OPTIONS(TYPE)                                                                      \
-    DB_OPTION(TYPE, "target", 0, OPTION_TEXT, "VERSION",                                           \
-              "latest, current, next or a version (2.1? if it may be missing)", target),           \
+    DB_OPTION(TYPE, "target", 0, OPTION_TEXT, "latest|current|next|VERSION",                       \
+              "the last version to apply (2.1? if it may be missing)", target),                    \
         DB_OPTION(TYPE, "out-of-order", 0, OPTION_FLAG, NULL,                                      \
                   "apply versions below the newest applied one", out_of_order),                    \
         DB_OPTION(TYPE, "ignore-pattern", 0, OPTION_LIST, "TYPE:STATE",                            \
@@ -92,6 +113,10 @@ struct db_args { /* as given; release with db_args_done() */
                   "tries for a table lock in all (default 10m)", lock_retry_for_ms),               \
         DB_OPTION(TYPE, "statement-timeout", 0, OPTION_DURATION, "TIME",                           \
                   "limit of one statement (default none)", statement_timeout_ms)
+/* Of commands that write: see owner.h. */
+#define DB_FORCE_OPTION(TYPE)                                                                      \
+    DB_OPTION(TYPE, "force", 0, OPTION_FLAG, NULL, "also where a MigrationPlan owns the database", \
+              force)
 
 void db_args_init(struct db_args *args); /* durations: not given = -1 */
 void db_args_done(struct db_args *args);
@@ -124,6 +149,8 @@ void db_context_done(struct db_context *context);
 struct err *db_plan(const struct db_context *context, const struct db_args *args,
                     const struct inspection *seen, bool validate_only, struct plan *plan)
     ERR_MUST_USE;
+/* What of a plan goes to apply_run(); `out` borrows the files. */
+void db_apply_list(const struct plan *plan, struct apply_list *out);
 void db_placeholders(const struct db_context *context, const struct identity *identity,
                      struct placeholders *out);
 
@@ -131,13 +158,17 @@ void db_placeholders(const struct db_context *context, const struct identity *id
  * Borrows from the context. */
 struct apply_request db_request(const struct db_context *context, const struct db_args *args);
 
-/* db_open + db_inspect with the usual options; the session is read only and closed again. */
+/* One look by a child process, whose memory and time a server cannot stretch (database/ask.h). */
 struct err *db_look(const struct db_context *context, const struct db_args *args,
                     struct inspection *out) ERR_MUST_USE;
 
-/* db_open + db_verify_journal, likewise. */
+/* db_look() of a person: also who works there now. A statement that is open in *out with no runner beside it was left. */
+struct err *db_look_around(const struct db_context *context, const struct db_args *args,
+                           struct inspection *out, struct ask_around *around) ERR_MUST_USE;
+
+/* The journal from end to end, likewise. */
 struct err *db_look_journal(const struct db_context *context, const struct db_args *args,
-                            const struct inspection *seen, int64_t *rows) ERR_MUST_USE;
+                            int64_t *rows) ERR_MUST_USE;
 
 /* "postgresql://…/orders (PostgreSQL 15.20), schema app". Owned. */
 char *db_headline(const struct db_context *context, const struct identity *identity);

@@ -3,12 +3,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "controller/cli/commands.h"
-#include "controller/cli/plans.h"
-#include "controller/cli/render.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cli/commands.h"
+#include "cli/plans.h"
+#include "cli/render.h"
+#include "cli/table.h"
+#include "model/reason.h"
 
 struct describe_values {
     struct plan_args plan;
@@ -16,15 +18,16 @@ struct describe_values {
 
 static const struct option_row describe_rows[] = {
     PLAN_OPTIONS(struct describe_values),
-    PLAN_OUTPUT(struct describe_values, "json for the whole object"),
+    PLAN_OUTPUT(struct describe_values, "json", "the whole object"),
 };
 
-static const struct cli_spec describe_spec = {
+const struct cli_spec describe_spec = {
     .command = "describe",
     .synopsis = "plan/NAME",
     .about = "Shows one plan: what its conditions say, where its roll-out and each database stand.",
     .rows = describe_rows,
     .row_count = sizeof describe_rows / sizeof *describe_rows,
+    .argument = "plan/NAME",
     .min_words = 1,
     .max_words = 2,
 };
@@ -32,13 +35,25 @@ static const struct cli_spec describe_spec = {
 static void line(const char *key, const char *value)
 {
     if (value && *value) {
-        printf("%-18s %s\n", key, value);
+        say("%-18s %s\n", key, value);
     }
+}
+
+static enum ink condition_ink(const struct status *status, enum condition_type type)
+{
+    const bool stalled = status->conditions[CONDITION_STALLED].status == CONDITION_TRUE;
+
+    if (type == CONDITION_READY) {
+        return status->conditions[type].status == CONDITION_TRUE ? INK_GOOD
+               : stalled                                         ? INK_BAD
+                                                                 : INK_WAIT;
+    }
+    return type == CONDITION_STALLED && stalled ? INK_BAD : INK_PLAIN;
 }
 
 static void print_conditions(const struct status *status)
 {
-    printf("Conditions:\n");
+    say("Conditions:\n");
     for (int type = 0; type < CONDITION_TYPE_MAX_; type++) {
         const struct condition *c = &status->conditions[type];
         char since[TIME_TEXT_LEN];
@@ -47,13 +62,15 @@ static void print_conditions(const struct status *status)
             continue;
         }
         time_format(c->transition_ms, since);
-        printf("  %-19s %-8s %-24s since %s\n", condition_type_text((enum condition_type)type),
-               condition_status_text(c->status), c->reason ? c->reason : "", since);
+        say("  %-19s ", condition_type_text((enum condition_type)type));
+        say_in(condition_ink(status, (enum condition_type)type), "%-8s",
+               condition_status_text(c->status));
+        say(" %-24s since %s\n", c->reason ? c->reason : "", since);
         if (c->message && *c->message) {
-            printf("    %s\n", c->message);
+            say("    %s\n", c->message);
         }
         if (type == CONDITION_STALLED && reason && reason->remedy && *reason->remedy) {
-            printf("    what to do: %s\n", reason->remedy);
+            say("    what to do: %s\n", reason->remedy);
         }
     }
 }
@@ -67,70 +84,88 @@ static void print_rollout(const struct status *status)
         return;
     }
     time_format(r->started_ms, started);
-    printf("Roll-out:\n  commit %s, wave %s, %s, started %s\n",
-           r->revision ? r->revision : r->commit, r->wave ? r->wave : "-",
-           rollout_phase_text(r->phase), started);
+    say("Roll-out:\n  commit %s, wave %s, %s, started %s\n", r->revision ? r->revision : r->commit,
+        r->wave ? r->wave : "-", rollout_phase_text(r->phase), started);
     if (r->restarted) {
-        printf("  began anew: %s\n", r->restarted);
+        say("  began anew: %s\n", r->restarted);
     }
     if (status->queued_commit[0]) {
-        printf("  queued: %.12s, rolled out when this one has ended\n", status->queued_commit);
+        say("  queued: %.12s, rolled out when this one has ended\n", status->queued_commit);
+    }
+}
+
+static enum ink database_ink(enum database_state state)
+{
+    switch (state) {
+    case DATABASE_UP_TO_DATE:
+        return INK_GOOD;
+    case DATABASE_FAILED:
+    case DATABASE_UNREACHABLE:
+        return INK_BAD;
+    case DATABASE_RUNNING:
+        return INK_WAIT;
+    default:
+        return INK_PLAIN;
     }
 }
 
 static void print_databases(const struct status *status)
 {
-    size_t width = 4;
+    AUTO(table_done) struct table t = { .columns = 4, .indent = "  " };
 
     for (size_t i = 0; i < status->database_count; i++) {
-        size_t length = strlen(status->databases[i].name);
-        width = length > width ? length : width;
-    }
-    printf("Databases:\n");
-    for (size_t i = 0; i < status->database_count; i++) {
         const struct database_status *d = &status->databases[i];
-        printf("  %-*s  %-11s  version %-10s", (int)width, d->name, database_state_text(d->state),
-               d->version ? d->version : "-");
-        if (d->wave) {
-            printf("  wave %s", d->wave);
-        }
-        if (d->begun) {
-            printf("  has begun");
-        }
-        if (d->job) {
-            printf("  job %s", d->job);
-        }
+        AUTO(free_auto) char *version = mem_printf("version %s", d->version ? d->version : "-");
+        AUTO(free_auto)
+        char *rest =
+            mem_printf("%s%s%s%s%s", d->wave ? "wave " : "", d->wave ? d->wave : "",
+                       d->begun ? "  has begun" : "", d->job ? "  job " : "", d->job ? d->job : "");
+        table_add(&t, INK_PLAIN, d->name);
+        table_add(&t, database_ink(d->state), database_state_text(d->state));
+        table_add(&t, INK_PLAIN, version);
+        table_add(&t, INK_PLAIN, rest + strspn(rest, " "));
         if (d->message && *d->message) {
-            printf("\n  %*s  %s", (int)width, "", d->message);
+            table_note(&t, d->message);
         }
-        printf("\n");
     }
+    say("Databases:\n");
+    table_print(&t);
 }
 
 static void print_gates(const struct status *status)
 {
     if (status->gate_count) {
-        printf("Gates:\n");
+        say("Gates:\n");
     }
     for (size_t i = 0; i < status->gate_count; i++) {
         const struct gate_status *g = &status->gates[i];
-        printf("  %s/%s  %s  value %s, %d passed, %d failed\n", g->wave, g->name,
-               gate_state_text(g->state), g->last_value ? g->last_value : "-", g->successes,
-               g->failures);
+        say("  %s/%s  %s  value %s, %d passed, %d failed\n", g->wave, g->name,
+            gate_state_text(g->state), g->last_value ? g->last_value : "-", g->successes,
+            g->failures);
+    }
+}
+
+static void print_notices(const struct status *status)
+{
+    if (status->notices.count) {
+        say("Notices:\n");
+    }
+    for (size_t i = 0; i < status->notices.count; i++) {
+        say("  %s\n", status->notices.items[i]);
     }
 }
 
 static void print_history(const struct status *status)
 {
     if (status->history_count) {
-        printf("History:\n");
+        say("History:\n");
     }
     for (size_t i = 0; i < status->history_count; i++) {
         const struct history_entry *h = &status->history[i];
         char finished[TIME_TEXT_LEN];
         time_format(h->finished_ms, finished);
-        printf("  %.10s  %-9s  %s  %s\n", h->commit, h->succeeded ? "Succeeded" : "Failed",
-               finished, h->message ? h->message : "");
+        say("  %.10s  %-9s  %s  %s\n", h->commit, h->succeeded ? "Succeeded" : "Failed", finished,
+            h->message ? h->message : "");
     }
 }
 
@@ -143,8 +178,8 @@ static void print_plan(const struct json *object)
     line("Name:", text.name);
     line("Namespace:", text.namespace_);
     line("Source:", json_get_string(json_get(json_get(object, "spec"), "source"), "url"));
-    printf("%-18s %lld (observed: %lld)\n", "Generation:", (long long)text.generation,
-           (long long)text.status.observed_generation);
+    say("%-18s %lld (observed: %lld)\n", "Generation:", (long long)text.generation,
+        (long long)text.status.observed_generation);
     line("Applied:", text.status.last_applied_revision);
     line("Attempted:", text.status.last_attempted_revision);
     line("Queued commit:", text.status.queued_commit);
@@ -159,12 +194,12 @@ static void print_plan(const struct json *object)
     print_rollout(&text.status);
     print_databases(&text.status);
     print_gates(&text.status);
+    print_notices(&text.status);
     print_history(&text.status);
 }
 
 int describe_main(int argc, char **argv)
 {
-    static const char *const formats[] = { "json", NULL };
     struct describe_values values = { 0 };
     AUTO(strlist_done) struct strlist words = { 0 };
     AUTO(plans_close) struct platform platform = { 0 };
@@ -177,13 +212,14 @@ int describe_main(int argc, char **argv)
     if (help) {
         return 0;
     }
-    failed = failed ? failed : cli_output(values.plan.output, formats, &json);
-    failed = failed ? failed : plan_word("describe", words.items[words.count - 1], &name);
-    failed = failed ? failed : plans_open("describe", &values.plan, &platform);
+    json = str_eq(values.plan.output, "json");
+    failed = failed ? failed : plan_word(words.items[words.count - 1], &name);
+    failed = failed ? failed : plans_open(&values.plan, &platform);
     if (!failed) {
         failed = platform.ops->read_plan(platform.self, plans_namespace(&values.plan, &platform),
                                          name, &object);
         plans_warn(&platform);
+        plans_warn_unattended(&platform);
     }
     if (failed) {
         return cli_fail("describe", failed, json);

@@ -6,14 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controller/cli/commands.h"
-#include "controller/cli/dbargs.h"
-#include "controller/cli/plan_wait.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
-#include "reconcile/model/version.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cli/commands.h"
+#include "cli/dbargs.h"
+#include "cli/plan_wait.h"
+#include "model/reason.h"
+#include "model/version.h"
 
 #define TIMEOUT_MS ((int64_t)15 * 60 * 1000)
 #define EXIT_STALLED 3
@@ -36,15 +36,15 @@ static const struct option_row gate_rows[] = {
     PLAN_OPTIONS(struct gate_values),
     ROW("database", OPTION_TEXT, "NAME", "only this entry of the plan (default: all of them)",
         database),
-    ROW("if-missing", OPTION_TEXT, "WHAT", "no such plan: wait, fail (exit 4, the default) or pass",
+    ROW("if-missing", OPTION_WORD, "wait|fail|pass", "no such plan (default fail: exit 4)",
         if_missing),
-    ROW("on-unreachable", OPTION_TEXT, "WHAT",
-        "nobody answers until the timeout: fail (the default) or pass", on_unreachable),
+    ROW("on-unreachable", OPTION_WORD, "fail|pass",
+        "nobody answers until the timeout (default fail)", on_unreachable),
     ROW("timeout", OPTION_DURATION, "TIME", "then exit 2 (default 15m; 0s: look once)", timeout_ms),
     DB_CONNECT_OPTIONS(struct gate_values),
 };
 
-static const struct cli_spec gate_spec = {
+const struct cli_spec gate_spec = {
     .command = "gate",
     .synopsis = "(plan/NAME [--database NAME] | --url DB) --min-version VERSION",
     .about = "Ends with 0 when every database of the plan has at least this version, and stays so"
@@ -52,6 +52,7 @@ static const struct cli_spec gate_spec = {
              " Stalled, with 2 when\ntime is up. With --url the database itself is asked.",
     .rows = gate_rows,
     .row_count = sizeof gate_rows / sizeof *gate_rows,
+    .argument = "plan/NAME",
     .max_words = 2,
 };
 
@@ -133,10 +134,10 @@ static struct err *judge_plan(const struct json *object, const struct gate_value
     return NULL;
 }
 
-static void say(const char *said, char **shown)
+static void tell(const char *said, char **shown)
 {
     if (said && !str_eq(said, *shown)) {
-        printf("%s\n", said);
+        say("%s\n", said);
         fflush(stdout);
         mem_strset(shown, said);
     }
@@ -151,7 +152,7 @@ static bool passes(const char *word)
 static struct err *judge_missing(const struct plan_wait *w, const struct gate_values *v, int *code)
 {
     if (passes(v->if_missing)) {
-        printf("there is no MigrationPlan %s/%s: passed\n", w->namespace_, w->name);
+        say("there is no MigrationPlan %s/%s: passed\n", w->namespace_, w->name);
         *code = 0;
         return NULL;
     }
@@ -160,8 +161,10 @@ static struct err *judge_missing(const struct plan_wait *w, const struct gate_va
 
 static struct err *time_is_up(const struct plan_wait *w, const char *said)
 {
-    return err_new(ERR_TRANSIENT, REASON_TIMED_OUT, "plan %s/%s: not met in time: %s",
-                   w->namespace_, w->name, said ? said : "no such plan");
+    const char *why = plan_wait_why(w);
+
+    return err_new(ERR_TRANSIENT, REASON_TIMED_OUT, "plan %s/%s: not met in time: %s%s%s",
+                   w->namespace_, w->name, said ? said : "no such plan", *why ? "; " : "", why);
 }
 
 /* A platform that does not answer is asked again until time is up. */
@@ -171,15 +174,14 @@ static struct err *unanswered(struct err *failed, const struct gate_values *v, b
         return failed;
     }
     if (late) {
-        fprintf(stderr, "sluice gate: %s: passed, because of --on-unreachable=pass\n",
-                failed->message);
+        complain("sluice gate: %s: passed, because of --on-unreachable=pass\n", failed->message);
         *code = 0;
     }
     err_free(failed);
     return NULL;
 }
 
-static struct err *look_once(const struct plan_wait *w, const struct gate_values *v,
+static struct err *look_once(struct plan_wait *w, const struct gate_values *v,
                              const struct version *wanted, char **said, int *code)
 {
     AUTO(json_free_auto) struct json *object = NULL;
@@ -197,8 +199,8 @@ static struct err *look_once(const struct plan_wait *w, const struct gate_values
     if (verdict == GATE_LOOK_MET) {
         *code = 0;
     } else if (verdict == GATE_LOOK_STALLED) {
-        fprintf(stderr, "sluice gate: plan %s/%s is Stalled and will not go on by itself: %s\n",
-                w->namespace_, w->name, *said);
+        complain("sluice gate: plan %s/%s is Stalled and will not go on by itself: %s\n",
+                 w->namespace_, w->name, *said);
         *code = EXIT_STALLED;
     } else if (late) {
         return time_is_up(w, *said);
@@ -220,7 +222,7 @@ static struct err *gate_plan(const struct gate_values *v, const struct version *
         if (failed || *code >= 0) {
             break;
         }
-        say(said, &shown);
+        tell(said, &shown);
         plan_wait_sleep(&w);
     }
     plan_wait_done(&w);
@@ -267,7 +269,7 @@ static struct err *gate_database(const struct gate_values *v, const struct versi
             return err_new(ERR_TRANSIENT, REASON_TIMED_OUT, "not met in time: %s", said);
         }
         if (*code < 0) {
-            say(said, &shown);
+            tell(said, &shown);
             (void)poll(NULL, 0, RETRY_MS);
         }
     }
@@ -278,33 +280,29 @@ static struct err *gate_database(const struct gate_values *v, const struct versi
 
 static struct err *usage(const char *message)
 {
-    return err_new(ERR_TERMINAL, REASON_USAGE, "gate: %s", message);
+    return err_new(ERR_TERMINAL, REASON_USAGE, "%s", message);
 }
 
 static struct err *check(const struct gate_values *v, const struct strlist *words,
                          struct version *wanted)
 {
     if (!v->min_version) {
-        return usage("say which version the application needs: --min-version VERSION");
+        return usage("no version is given: add --min-version VERSION, which the application needs");
     }
     if (!version_parse(v->min_version, wanted)) {
-        return err_new(ERR_TERMINAL, REASON_USAGE, "gate --min-version: \"%s\" is not a version",
+        return err_new(ERR_TERMINAL, REASON_USAGE, "--min-version: \"%s\" is not a version",
                        v->min_version);
     }
     if (words->count > 0 && v->db.url) {
-        return usage("say what to look at: plan/NAME or --url DB, one of them");
+        return usage("both plan/NAME and --url DB are given: give one of them");
     }
     if (words->count == 0 && !v->db.url && !getenv("SLUICE_URL")) {
-        return usage("say what to look at: plan/NAME or --url DB");
+        return usage("neither plan/NAME nor --url DB is given: give one of them");
     }
     if (words->count == 0 && v->database) {
         return usage("--database names an entry of a plan; --url needs none");
     }
-    if (!str_eq(v->on_unreachable, "fail") && !str_eq(v->on_unreachable, "pass")) {
-        return err_new(ERR_TERMINAL, REASON_USAGE,
-                       "gate --on-unreachable: \"%s\" is not fail or pass", v->on_unreachable);
-    }
-    return plan_wait_check_missing("gate", v->if_missing);
+    return NULL;
 }
 
 int gate_main(int argc, char **argv)

@@ -4,14 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controller/cli/commands.h"
-#include "controller/cli/plans.h"
-#include "controller/cli/render.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
-
-#define COLUMNS 10
+#include "base/auto.h"
+#include "base/mem.h"
+#include "cli/commands.h"
+#include "cli/plans.h"
+#include "cli/render.h"
+#include "cli/table.h"
+#include "model/reason.h"
 
 struct get_values {
     struct plan_args plan;
@@ -21,10 +20,10 @@ static const struct option_row get_rows[] = {
     PLAN_OPTIONS(struct get_values),
     { "all-namespaces", 'A', OPTION_FLAG, NULL, "of a cluster, not only of one namespace",
       offsetof(struct get_values, plan.all_namespaces) },
-    PLAN_OUTPUT(struct get_values, "wide, or json for the whole object"),
+    PLAN_OUTPUT(struct get_values, "wide|json", "more columns; or the whole object"),
 };
 
-static const struct cli_spec get_spec = {
+const struct cli_spec get_spec = {
     .command = "get",
     .synopsis = "[plans | plan/NAME | NAME]",
     .about =
@@ -32,32 +31,9 @@ static const struct cli_spec get_spec = {
         "the\ncontext's (-A: all).",
     .rows = get_rows,
     .row_count = sizeof get_rows / sizeof *get_rows,
+    .argument = "plans|plan/NAME",
     .max_words = 2,
 };
-
-struct table { /* cells in rows of COLUMNS; the first row is the head */
-    struct strlist cells;
-    int columns;
-};
-
-static void print_table(const struct table *t)
-{
-    size_t width[COLUMNS] = { 0 };
-    size_t columns = (size_t)t->columns;
-
-    for (size_t i = 0; i < t->cells.count; i++) {
-        size_t length = strlen(t->cells.items[i]);
-        width[i % columns] = length > width[i % columns] ? length : width[i % columns];
-    }
-    for (size_t i = 0; i < t->cells.count; i++) {
-        bool last = i % columns == columns - 1;
-        if (last) {
-            printf("%s\n", t->cells.items[i]);
-        } else {
-            printf("%-*s   ", (int)width[i % columns], t->cells.items[i]);
-        }
-    }
-}
 
 static void add_head(struct table *t, bool namespaces, bool wide)
 {
@@ -65,15 +41,23 @@ static void add_head(struct table *t, bool namespaces, bool wide)
     static const char *const more[] = { "AGE", "WAVE", "SUSPENDED", "MESSAGE" };
 
     if (namespaces) {
-        strlist_add(&t->cells, "NAMESPACE");
+        table_add(t, INK_HEAD, "NAMESPACE");
     }
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
-        strlist_add(&t->cells, plain[i]);
+        table_add(t, INK_HEAD, plain[i]);
     }
     for (size_t i = 0; i < (wide ? sizeof more / sizeof *more : 1); i++) {
-        strlist_add(&t->cells, more[i]);
+        table_add(t, INK_HEAD, more[i]);
     }
-    t->columns = (int)t->cells.count;
+    t->columns = t->count;
+}
+
+static enum ink ready_ink(const struct plan_text *text)
+{
+    return text->deleting                ? INK_DIM
+           : str_eq(text->ready, "True") ? INK_GOOD
+           : plan_text_stalled(text)     ? INK_BAD
+                                         : INK_WAIT;
 }
 
 static void add_row(struct table *t, const struct json *object, bool namespaces, bool wide)
@@ -82,26 +66,26 @@ static void add_row(struct table *t, const struct json *object, bool namespaces,
 
     plan_text_make(object, &text);
     if (namespaces) {
-        strlist_add(&t->cells, text.namespace_);
+        table_add(t, INK_PLAIN, text.namespace_);
     }
-    strlist_add(&t->cells, text.name);
-    strlist_add(&t->cells, text.deleting ? "Deleting" : text.ready);
-    strlist_add(&t->cells, text.reason);
-    strlist_add(&t->cells, text.progress);
-    strlist_add(&t->cells, text.revision);
-    strlist_add(&t->cells, text.age);
+    table_add(t, INK_PLAIN, text.name);
+    table_add(t, ready_ink(&text), text.deleting ? "Deleting" : text.ready);
+    table_add(t, INK_PLAIN, text.reason);
+    table_add(t, INK_PLAIN, text.progress);
+    table_add(t, INK_PLAIN, text.revision);
+    table_add(t, INK_PLAIN, text.age);
     if (wide) {
-        strlist_add(&t->cells, text.status.rollout.present && text.status.rollout.wave
-                                   ? text.status.rollout.wave
-                                   : "");
-        strlist_add(&t->cells, text.suspended ? "True" : "False");
-        strlist_add(&t->cells, text.message);
+        table_add(t, INK_PLAIN,
+                  text.status.rollout.present && text.status.rollout.wave ? text.status.rollout.wave
+                                                                          : "");
+        table_add(t, INK_PLAIN, text.suspended ? "True" : "False");
+        table_add(t, INK_PLAIN, text.message);
     }
 }
 
 static void print_plans(struct json *const *objects, size_t count, bool wide)
 {
-    struct table t = { .columns = 1 };
+    AUTO(table_done) struct table t = { .gap = "   " };
     bool namespaces = false;
 
     for (size_t i = 0; i < count; i++) {
@@ -112,8 +96,7 @@ static void print_plans(struct json *const *objects, size_t count, bool wide)
     for (size_t i = 0; i < count; i++) {
         add_row(&t, objects[i], namespaces, wide);
     }
-    print_table(&t);
-    strlist_done(&t.cells);
+    table_print(&t);
 }
 
 static struct json *list_of(struct json *const *objects, size_t count)
@@ -193,16 +176,17 @@ static struct err *show(const struct platform *platform, const struct get_values
     } else {
         const char *namespace_ = plans_namespace(&values->plan, platform);
         objects = mem_array(1, sizeof *objects);
-        failed = plan_word("get", words->items[words->count - 1], &name);
+        failed = plan_word(words->items[words->count - 1], &name);
         failed = failed ? failed
                         : platform->ops->read_plan(platform->self, namespace_, name, &objects[0]);
         count = failed ? 0 : 1;
     }
     plans_warn(platform);
+    plans_warn_unattended(platform);
     if (!failed && json) {
         render_print(all ? list_of(objects, count) : json_copy(objects[0]));
     } else if (!failed && count == 0) {
-        fprintf(stderr, "no MigrationPlans found\n");
+        complain("no MigrationPlans found\n");
     } else if (!failed) {
         print_plans(objects, count, wide);
     }
@@ -215,7 +199,6 @@ static struct err *show(const struct platform *platform, const struct get_values
 
 int get_main(int argc, char **argv)
 {
-    static const char *const formats[] = { "json", "wide", NULL };
     struct get_values values = { 0 };
     AUTO(strlist_done) struct strlist words = { 0 };
     AUTO(plans_close) struct platform platform = { 0 };
@@ -226,8 +209,8 @@ int get_main(int argc, char **argv)
     if (help) {
         return 0;
     }
-    failed = failed ? failed : cli_output(values.plan.output, formats, &json);
-    failed = failed ? failed : plans_open("get", &values.plan, &platform);
+    json = str_eq(values.plan.output, "json");
+    failed = failed ? failed : plans_open(&values.plan, &platform);
     failed = failed ? failed : show(&platform, &values, &words, json);
     return failed ? cli_fail("get", failed, json) : 0;
 }

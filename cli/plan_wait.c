@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Waiting for one plan to change. */
-#include "controller/cli/plan_wait.h"
+#include "cli/plan_wait.h"
 
 #include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "reconcile/base/clock.h"
-#include "reconcile/model/reason.h"
+#include "base/clock.h"
+#include "model/reason.h"
 
 #define LOOK_MS 1000
 
@@ -28,9 +30,11 @@ static void on_change(void *payload, enum platform_kind kind, const char *namesp
 struct err *plan_wait_open(const char *command, const struct plan_args *args, const char *word,
                            int64_t timeout_ms, struct plan_wait *out)
 {
-    *out = (struct plan_wait){ .wake_fd = -1, .end_ms = clock_mono_ms() + timeout_ms };
-    TRY(plan_word(command, word, &out->name));
-    TRY(plans_open(command, args, &out->platform));
+    *out = (struct plan_wait){ .command = command,
+                               .wake_fd = -1,
+                               .end_ms = clock_mono_ms() + timeout_ms };
+    TRY(plan_word(word, &out->name));
+    TRY(plans_open(args, &out->platform));
     out->namespace_ = plans_namespace(args, &out->platform);
     out->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     return out->platform.ops->watch(out->platform.self, on_change, out);
@@ -39,15 +43,29 @@ struct err *plan_wait_open(const char *command, const struct plan_args *args, co
 void plan_wait_done(struct plan_wait *wait)
 {
     plans_close(&wait->platform); /* no change is announced after it */
+    free(wait->unattended);
     if (wait->wake_fd >= 0) {
         close(wait->wake_fd);
     }
 }
 
-struct err *plan_wait_look(const struct plan_wait *wait, struct json **out)
+/* Said once, when it is seen: a person may start one now. */
+static void look_for_controller(struct plan_wait *wait)
+{
+    char *now = plans_unattended(&wait->platform);
+
+    if (now && !wait->unattended) {
+        complain("sluice %s: %s\n", wait->command, now);
+    }
+    free(wait->unattended);
+    wait->unattended = now;
+}
+
+struct err *plan_wait_look(struct plan_wait *wait, struct json **out)
 {
     const struct platform *p = &wait->platform;
 
+    look_for_controller(wait);
     json_free(*out);
     *out = NULL;
     struct err *failed = p->ops->read_plan(p->self, wait->namespace_, wait->name, out);
@@ -61,6 +79,11 @@ struct err *plan_wait_look(const struct plan_wait *wait, struct json **out)
 bool plan_wait_transient(const struct err *failed)
 {
     return failed->kind == ERR_TRANSIENT && !str_eq(failed->reason, REASON_FORBIDDEN);
+}
+
+const char *plan_wait_why(const struct plan_wait *wait)
+{
+    return wait->unattended ? wait->unattended : "";
 }
 
 bool plan_wait_late(const struct plan_wait *wait)
@@ -85,13 +108,4 @@ struct err *plan_wait_missing(const struct plan_wait *wait)
 {
     return err_new(ERR_TERMINAL, REASON_NOT_FOUND, "there is no MigrationPlan %s/%s",
                    wait->namespace_, wait->name);
-}
-
-struct err *plan_wait_check_missing(const char *command, const char *word)
-{
-    if (str_eq(word, "wait") || str_eq(word, "fail") || str_eq(word, "pass")) {
-        return NULL;
-    }
-    return err_new(ERR_TERMINAL, REASON_USAGE, "%s --if-missing: \"%s\" is not wait, fail or pass",
-                   command, word);
 }

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Plans as commands see them. */
-#include "controller/cli/plans.h"
+#include "cli/plans.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "k8s/k8s.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "k8s/platform/k8s.h"
 #include "local/local.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/file.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
 #include "reconcile/step/step.h"
 
 #define SHORT_COMMIT 10
@@ -25,22 +25,22 @@ static bool has_home_kubeconfig(void)
     return home && file_exists(path);
 }
 
-struct err *plans_open(const char *command, const struct plan_args *args, struct platform *out)
+struct err *plans_open(const struct plan_args *args, struct platform *out)
 {
     const char *dir = args->standalone ? args->standalone : getenv("SLUICE_STANDALONE");
 
     if (args->standalone && (args->kubeconfig || args->context)) {
         return err_new(ERR_TERMINAL, REASON_USAGE,
-                       "%s: --standalone goes without --kubeconfig and --context", command);
+                       "--standalone goes without --kubeconfig and --context");
     }
     if (dir && *dir && !args->kubeconfig && !args->context) {
         return local_attach(dir, out);
     }
     if (!args->kubeconfig && !args->context && !getenv("KUBECONFIG") && !kube_in_cluster() &&
         !has_home_kubeconfig()) {
-        return err_new(ERR_TERMINAL, REASON_USAGE,
-                       "%s: say where the plans are: --standalone DIR or --kubeconfig FILE",
-                       command);
+        return err_new(
+            ERR_TERMINAL, REASON_USAGE,
+            "neither a folder nor a cluster is given: add --standalone DIR or --kubeconfig FILE");
     }
     const struct k8s_options options = { .kubeconfig = args->kubeconfig,
                                          .context = args->context,
@@ -73,11 +73,25 @@ void plans_warn(const struct platform *platform)
 
     platform->ops->list_problems(platform->self, &problems);
     for (size_t i = 0; i < problems.count; i++) {
-        fprintf(stderr, "warning: %s\n", problems.items[i]);
+        complain("warning: %s\n", problems.items[i]);
     }
 }
 
-struct err *plan_word(const char *command, const char *word, const char **name)
+char *plans_unattended(const struct platform *platform)
+{
+    return platform->ops->unattended ? platform->ops->unattended(platform->self) : NULL;
+}
+
+void plans_warn_unattended(const struct platform *platform)
+{
+    AUTO(free_auto) char *why = plans_unattended(platform);
+
+    if (why) {
+        complain("warning: %s\n", why);
+    }
+}
+
+struct err *plan_word(const char *word, const char **name)
 {
     static const char *const kinds[] = { "plan/", "plans/", "mplan/", "migrationplan/",
                                          "migrationplans/" };
@@ -89,7 +103,8 @@ struct err *plan_word(const char *command, const char *word, const char **name)
         }
     }
     if (!*word || strchr(word, '/')) {
-        return err_new(ERR_TERMINAL, REASON_USAGE, "%s: write plan/NAME", command);
+        return err_new(ERR_TERMINAL, REASON_USAGE, "\"%s\" is no name of a plan: write plan/NAME",
+                       word);
     }
     *name = word;
     return NULL;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the commands on MigrationPlans share: where the plans are, names, one plan as text. */
 #pragma once
-#include "controller/cli/cli.h"
-#include "reconcile/base/json.h"
-#include "reconcile/model/platform.h"
-#include "reconcile/model/status.h"
+#include "base/json.h"
+#include "cli/cli.h"
+#include "model/platform.h"
+#include "model/status.h"
 
 struct plan_args { /* options of every such command */
     const char *standalone, *kubeconfig, *context, *namespace_, *output;
@@ -23,18 +23,24 @@ struct plan_args { /* options of every such command */
         PLAN_OPTION(TYPE, "context", 0, "NAME", "context of the kubeconfig", context),             \
         PLAN_OPTION(TYPE, "namespace", 'n', "NS",                                                  \
                     "namespace of the plan (default: the context's, else default)", namespace_)
-#define PLAN_OUTPUT(TYPE, help) PLAN_OPTION(TYPE, "output", 'o', "FORMAT", help, output)
+#define PLAN_OUTPUT(TYPE, value, help)                                                             \
+    {                                                                                              \
+        "output", 'o', OPTION_WORD, value, help, offsetof(TYPE, plan.output)                       \
+    }
 
-struct err *plans_open(const char *command, const struct plan_args *args, struct platform *out)
-    ERR_MUST_USE;
+struct err *plans_open(const struct plan_args *args, struct platform *out) ERR_MUST_USE;
 void plans_close(struct platform *platform);
 /* -n, else what the platform says. Borrowed. */
 const char *plans_namespace(const struct plan_args *args, const struct platform *platform);
 /* Complaints about manifests, to stderr: a plan that is missing may be in one of them. */
 void plans_warn(const struct platform *platform);
+/* That no controller works on these plans, to stderr: what a command shows or asks for is then only what was written. */
+void plans_warn_unattended(const struct platform *platform);
+/* The same clause; NULL: one does, or it cannot be told. Owned. */
+char *plans_unattended(const struct platform *platform);
 
 /* "plan/shop", "mplan/shop", "migrationplan/shop" or "shop" -> "shop". Usage on another kind. */
-struct err *plan_word(const char *command, const char *word, const char **name) ERR_MUST_USE;
+struct err *plan_word(const char *word, const char **name) ERR_MUST_USE;
 
 struct plan_text {                 /* one plan, ready to be printed; plan_text_done() */
     const char *namespace_, *name; /* borrowed from the object */

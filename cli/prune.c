@@ -2,12 +2,13 @@
 /* `sluice prune`: deletes old rows of finished migrations from the journal of a database. */
 #include <stdio.h>
 
-#include "controller/cli/commands.h"
-#include "controller/cli/dbargs.h"
-#include "controller/cli/render.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/json.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/json.h"
+#include "cli/commands.h"
+#include "cli/owner.h"
+#include "cli/render.h"
+#include "model/reason.h"
+#include "runner/budget.h"
 
 #define KEEP_MS (INT64_C(90) * 24 * 3600 * 1000)
 
@@ -23,11 +24,12 @@ static const struct option_row prune_rows[] = {
       offsetof(struct prune_values, older_than_ms) },
     { "dry-run", 0, OPTION_FLAG, NULL, "say how many rows it would delete, and delete none",
       offsetof(struct prune_values, dry_run) },
+    DB_FORCE_OPTION(struct prune_values),
     DB_OPTION(struct prune_values, "lock-wait", 0, OPTION_DURATION, "TIME",
               "how long to wait for another runner (default 51s)", lock_wait_ms),
 };
 
-static const struct cli_spec prune_spec = {
+const struct cli_spec prune_spec = {
     .command = "prune",
     .synopsis = "--url DB [--older-than TIME] [--dry-run]",
     .about =
@@ -42,8 +44,13 @@ static struct err *prune(const struct prune_values *values, const struct db_cont
                          struct pruned *out)
 {
     AUTO(result_done) struct result result = { 0 };
-    const struct apply_request request = db_request(context, &values->db);
+    AUTO(owner_done) struct owner_question owner = { .command = "prune",
+                                                     .force = values->db.force };
+    struct apply_request request = db_request(context, &values->db);
+    request.owned = owner_ask; /* the plan need not look: what it reads stays */
+    request.owned_payload = &owner;
 
+    budget_begin("prune", values->db.memory_mib);
     return prune_journal(&request, values->older_than_ms >= 0 ? values->older_than_ms : KEEP_MS,
                          values->dry_run, out, &result);
 }
@@ -58,11 +65,11 @@ static void print(const struct prune_values *values, const struct db_context *co
         json_set_bool(root, "dryRun", values->dry_run);
         render_print(root);
     } else if (pruned->rows == 0) {
-        printf("%s: the journal has no such rows\n", context->label);
+        say("%s: the journal has no such rows\n", context->label);
     } else {
-        printf("%s: %lld rows of the journal %s, up to row %lld\n", context->label,
-               (long long)pruned->rows, values->dry_run ? "would be deleted" : "were deleted",
-               (long long)pruned->seq);
+        say("%s: %lld rows of the journal %s, up to row %lld\n", context->label,
+            (long long)pruned->rows, values->dry_run ? "would be deleted" : "were deleted",
+            (long long)pruned->seq);
     }
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* JSON and sentences about a database and its migrations. */
-#include "controller/cli/render.h"
+#include "cli/render.h"
 
 #include <stdio.h>
 
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/mem.h"
 
 struct json *render_database(const struct db_context *context, const struct identity *identity)
 {
@@ -75,6 +75,26 @@ char *render_name(const struct migration *file)
                                        : mem_printf("\"%s\"", file->description);
 }
 
+static char *where(const struct plan_entry *entry)
+{
+    const struct journal_row *open = entry->open;
+
+    return open->step > 0
+               ? mem_printf("statement %d of %s:%d", open->step, entry->file->path, open->line)
+               : mem_printf("%s:%d", entry->file->path, open->line > 0 ? open->line : 1);
+}
+
+char *render_step(const struct plan_entry *entry)
+{
+    AUTO(free_auto) char *place = where(entry);
+
+    if (entry->open->state != JOURNAL_INTENT) {
+        return mem_printf("running behind %s, which is done", place);
+    }
+    return mem_printf("running %s, since %.19s UTC", place,
+                      entry->open->started ? entry->open->started : "an unknown time");
+}
+
 char *render_open(const struct db_context *context, const struct plan_entry *entry)
 {
     const struct journal_row *open = entry->open;
@@ -82,12 +102,9 @@ char *render_open(const struct db_context *context, const struct plan_entry *ent
     if (!open || !entry->file) {
         return NULL;
     }
-    AUTO(free_auto) char *where =
-        open->step > 0
-            ? mem_printf("statement %d of %s:%d", open->step, entry->file->path, open->line)
-            : mem_printf("%s:%d", entry->file->path, open->line > 0 ? open->line : 1);
+    AUTO(free_auto) char *place = where(entry);
     if (entry->state == STATE_FAILED) {
-        return mem_printf("failed at %s: %s%s%s; fix it and run `sluice migrate` again", where,
+        return mem_printf("failed at %s: %s%s%s; fix it and run `sluice migrate` again", place,
                           open->error_code ? open->error_code : "", open->error_code ? " " : "",
                           open->message ? open->message : "");
     }
@@ -95,15 +112,31 @@ char *render_open(const struct db_context *context, const struct plan_entry *ent
         AUTO(free_auto)
         char *verdicts =
             command_verdicts(&context->place, open->version, open->description, open->step);
-        return mem_printf("outcome unknown at %s: %s", where, verdicts);
+        return mem_printf("outcome unknown at %s: %s", place, verdicts);
     }
-    return mem_printf("interrupted at %s: the next `sluice migrate` settles it", where);
+    if (journal_row_applied(open)) {
+        return mem_printf("interrupted behind %s, which stays as what is before it does: the next "
+                          "`sluice migrate` goes on from there",
+                          place);
+    }
+    return mem_printf("interrupted at %s: the next `sluice migrate` settles it", place);
 }
 
 void render_print(struct json *root)
 {
     AUTO(free_auto) char *text = json_text_pretty(root);
 
-    printf("%s\n", text);
+    say_lines(text);
+    say("\n");
     json_free(root);
+}
+
+struct json *render_strings(const struct strlist *list)
+{
+    struct json *out = json_array();
+
+    for (size_t i = 0; i < list->count; i++) {
+        json_push_string(out, list->items[i]);
+    }
+    return out;
 }

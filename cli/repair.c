@@ -3,12 +3,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "controller/cli/commands.h"
-#include "controller/cli/render.h"
-#include "controller/cli/signals.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/mem.h"
+#include "cli/commands.h"
+#include "cli/live.h"
+#include "cli/owner.h"
+#include "cli/render.h"
 #include "reconcile/migration/parse.h"
+#include "runner/budget.h"
+#include "runner/signals.h"
 
 struct repair_values {
     struct db_args db;
@@ -24,13 +27,14 @@ static const struct option_row repair_rows[] = {
               "value of ${K}; may be repeated", placeholders),
     DB_OPTION(struct repair_values, "no-placeholders", 0, OPTION_FLAG, NULL, "leave ${...} alone",
               no_placeholders),
+    DB_FORCE_OPTION(struct repair_values),
     DB_OPTION(struct repair_values, "lock-wait", 0, OPTION_DURATION, "TIME",
               "how long to wait for another runner (default 51s)", lock_wait_ms),
     { "dry-run", 0, OPTION_FLAG, NULL, "say what would be changed",
       offsetof(struct repair_values, dry_run) },
 };
 
-static const struct cli_spec repair_spec = {
+const struct cli_spec repair_spec = {
     .command = "repair",
     .synopsis = "--url DB [--dir DIR… | --repo URL --ref REF --path PATH…]",
     .about = "Removes failed rows from the history table, once what they left behind is undone; "
@@ -46,7 +50,7 @@ static const struct cli_spec repair_spec = {
 struct work {
     const struct db_args *args;
     const struct db_context *context;
-    bool json, dry_run, headline_shown;
+    bool json, dry_run, headline_shown; /* and the notices of the files */
     size_t count;
     struct json *lists[HISTORY_DELETED + 1]; /* by kind */
     struct json *kept;
@@ -61,7 +65,11 @@ static void see(struct work *w, const struct identity *identity)
 {
     if (!w->json && !w->headline_shown) {
         AUTO(free_auto) char *headline = db_headline(w->context, identity);
-        printf("%s\n", headline);
+        live_hide();
+        say("%s\n", headline);
+        for (size_t i = 0; i < w->context->files.notices.count; i++) {
+            say("  notice: %s\n", w->context->files.notices.items[i]);
+        }
     }
     if (w->json && !w->headline_shown) {
         w->database = render_database(w->context, identity);
@@ -133,7 +141,7 @@ static void print_change(const struct work *w, const struct history_change *chan
     AUTO(free_auto) char *name = row_text(change->row);
     AUTO(free_auto) char *text = change_text(change);
 
-    printf("  %s: %s: %s\n", (w->dry_run ? would : done)[change->kind], name, text);
+    say("  %s: %s: %s\n", (w->dry_run ? would : done)[change->kind], name, text);
 }
 
 static struct json *change_json(const struct history_change *change)
@@ -169,7 +177,7 @@ static void tell(void *payload, const struct history_changes *changes)
         if (w->json) {
             json_push_string(w->kept, changes->kept.items[i]);
         } else {
-            printf("  kept: %s\n", changes->kept.items[i]);
+            say("  kept: %s\n", changes->kept.items[i]);
         }
     }
 }
@@ -181,13 +189,13 @@ static void report(struct work *w)
     if (!w->json) {
         const char *plural = w->count == 1 ? "" : "s";
         if (w->count == 0) {
-            printf("nothing to repair%s\n",
-                   w->context->place.files
-                       ? ""
-                       : " among failed rows; --dir or --repo compares the files too");
+            say("nothing to repair%s\n",
+                w->context->place.files
+                    ? ""
+                    : " among failed rows; --dir or --repo compares the files too");
         } else {
-            printf("%s: %zu row%s of %s\n", w->dry_run ? "would repair" : "done", w->count, plural,
-                   w->context->migrations.table);
+            say("%s: %zu row%s of %s\n", w->dry_run ? "would repair" : "done", w->count, plural,
+                w->context->migrations.table);
         }
         return;
     }
@@ -198,6 +206,7 @@ static void report(struct work *w)
         json_set(root, keys[kind], w->lists[kind]);
     }
     json_set(root, "kept", w->kept);
+    json_set(root, "notices", render_strings(&w->context->files.notices));
     render_print(root);
     w->database = w->kept = NULL;
     memset(w->lists, 0, sizeof w->lists);
@@ -210,7 +219,7 @@ static void progress_notice(void *payload, const char *text)
     const struct work *w = payload;
 
     if (!w->json) {
-        printf("  notice: %s\n", text);
+        say("  notice: %s\n", text);
         fflush(stdout);
     }
 }
@@ -230,13 +239,26 @@ static struct err *execute(struct work *w)
 {
     AUTO(result_done) struct result result = { 0 };
     const struct progress progress = { .payload = w, .notice = progress_notice };
+    AUTO(owner_done) struct owner_question owner = { .command = "repair", .force = w->args->force };
     struct apply_request request = db_request(w->context, w->args);
+    request.owned = owner_ask;
+    request.owned_payload = &owner;
     request.cancel = &interrupted;
     request.progress = &progress;
     const struct repair repair = { .payload = w, .decide = decide, .told = tell };
 
+    budget_begin("repair", w->args->memory_mib);
     signals_watch(&interrupted);
-    return repair_run(&request, &repair, &result);
+    if (!w->json && live_start()) {
+        live_show(" ", "waiting for the database and its migration lock");
+    }
+    struct err *failed = repair_run(&request, &repair, &result);
+    live_hide();
+    AUTO(free_auto) char *told = !failed && owner.force ? owner_tell(&owner) : NULL;
+    if (told) {
+        progress_notice(w, told);
+    }
+    return failed;
 }
 
 static void work_start(struct work *w)

@@ -7,14 +7,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "controller/cli/commands.h"
-#include "controller/cli/plans.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/history.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "cli/commands.h"
+#include "cli/plans.h"
+#include "model/history.h"
+#include "model/reason.h"
 #include "reconcile/step/step.h"
 
 struct request_values {
@@ -31,44 +31,48 @@ static const struct option_row retry_rows[] = {
     PLAN_OPTIONS(struct request_values),
 };
 
-static const struct cli_spec retry_spec = {
+const struct cli_spec retry_spec = {
     .command = "retry",
     .synopsis = "plan/NAME",
     .about = "Lets a Stalled plan try again: failed migrations are run once more, the wave's soak"
              " begins anew.",
     .rows = retry_rows,
     .row_count = sizeof retry_rows / sizeof *retry_rows,
+    .argument = "plan/NAME",
     .min_words = 1,
     .max_words = 2,
 };
 
-static const struct cli_spec reconcile_spec = {
+const struct cli_spec reconcile_spec = {
     .command = "reconcile",
     .synopsis = "plan/NAME",
-    .about = "Asks the controller to look at the repository and the databases now.",
+    .about = "Asks the controller to poll the repository and inspect the databases now.",
     .rows = retry_rows,
     .row_count = sizeof retry_rows / sizeof *retry_rows,
+    .argument = "plan/NAME",
     .min_words = 1,
     .max_words = 2,
 };
 
-static const struct cli_spec suspend_spec = {
+const struct cli_spec suspend_spec = {
     .command = "suspend",
     .synopsis = "plan/NAME",
     .about = "Sets spec.suspend: running Jobs finish, nothing new starts, nothing is fetched. Where"
              " a\nGitOps tool owns the manifest, set it there.",
     .rows = retry_rows,
     .row_count = sizeof retry_rows / sizeof *retry_rows,
+    .argument = "plan/NAME",
     .min_words = 1,
     .max_words = 2,
 };
 
-static const struct cli_spec resume_spec = {
+const struct cli_spec resume_spec = {
     .command = "resume",
     .synopsis = "plan/NAME",
     .about = "Takes spec.suspend back.",
     .rows = retry_rows,
     .row_count = sizeof retry_rows / sizeof *retry_rows,
+    .argument = "plan/NAME",
     .min_words = 1,
     .max_words = 2,
 };
@@ -80,11 +84,11 @@ static const struct option_row resolve_rows[] = {
     ROW("description", OPTION_TEXT, "TEXT", "the migration, by description (a repeatable)",
         description),
     ROW("step", OPTION_NUMBER, "N", "the statement, from 1, as `sluice info` says", step),
-    ROW("verdict", OPTION_TEXT, "VERDICT", "applied, not-applied or restart", verdict),
+    ROW("verdict", OPTION_WORD, "applied|not-applied|restart", "what became of it", verdict),
     ROW("reason", OPTION_TEXT, "TEXT", "how you know; kept in the journal with your name", reason),
 };
 
-static const struct cli_spec resolve_spec = {
+const struct cli_spec resolve_plan_spec = {
     .command = "resolve",
     .synopsis = "plan/NAME --database NAME --version VERSION --step N"
                 " --verdict applied|not-applied|restart --reason TEXT",
@@ -92,6 +96,7 @@ static const struct cli_spec resolve_spec = {
              " database\nwithout a plan: sluice resolve --url DB --help.)",
     .rows = resolve_rows,
     .row_count = sizeof resolve_rows / sizeof *resolve_rows,
+    .argument = "plan/NAME",
     .min_words = 1,
     .max_words = 2,
 };
@@ -108,29 +113,17 @@ static char *new_token(void)
 }
 
 /* Sends the patch, which it takes. */
-static struct err *request(const char *command, const struct request_values *v, const char *word,
-                           struct json *patch)
+static struct err *request(const struct request_values *v, const char *word, struct json *patch)
 {
     AUTO(json_free_auto) struct json *owned = patch;
     AUTO(plans_close) struct platform platform = { 0 };
     const char *name = NULL;
 
-    TRY(plan_word(command, word, &name));
-    TRY(plans_open(command, &v->plan, &platform));
-    return platform.ops->patch_plan(platform.self, plans_namespace(&v->plan, &platform), name,
-                                    owned);
-}
-
-static struct json *annotation(const char *key, const char *value)
-{
-    struct json *patch = json_object();
-    struct json *metadata = json_object();
-    struct json *annotations = json_object();
-
-    json_set_string(annotations, key, value);
-    json_set(metadata, "annotations", annotations);
-    json_set(patch, "metadata", metadata);
-    return patch;
+    TRY(plan_word(word, &name));
+    TRY(plans_open(&v->plan, &platform));
+    TRY(platform.ops->patch_plan(platform.self, plans_namespace(&v->plan, &platform), name, owned));
+    plans_warn_unattended(&platform);
+    return NULL;
 }
 
 static struct json *suspension(bool suspend)
@@ -156,11 +149,11 @@ static int send(const struct cli_spec *spec, int argc, char **argv, struct json 
         json_free(patch);
         return help ? 0 : cli_fail(spec->command, failed, false);
     }
-    failed = request(spec->command, &values, words.items[words.count - 1], patch);
+    failed = request(&values, words.items[words.count - 1], patch);
     if (failed) {
         return cli_fail(spec->command, failed, false);
     }
-    printf("%s\n", done);
+    say("%s\n", done);
     return 0;
 }
 
@@ -169,7 +162,7 @@ int retry_main(int argc, char **argv)
     AUTO(free_auto) char *token = new_token();
     AUTO(free_auto) char *done = mem_printf("retry requested (%s)", token);
 
-    return send(&retry_spec, argc, argv, annotation(ANNOTATION_RETRY, token), done);
+    return send(&retry_spec, argc, argv, annotation_patch(ANNOTATION_RETRY, token), done);
 }
 
 int reconcile_main(int argc, char **argv)
@@ -177,7 +170,7 @@ int reconcile_main(int argc, char **argv)
     AUTO(free_auto) char *token = new_token();
     AUTO(free_auto) char *done = mem_printf("reconcile requested (%s)", token);
 
-    return send(&reconcile_spec, argc, argv, annotation(ANNOTATION_REQUESTED, token), done);
+    return send(&reconcile_spec, argc, argv, annotation_patch(ANNOTATION_REQUESTED, token), done);
 }
 
 int suspend_main(int argc, char **argv)
@@ -195,25 +188,26 @@ int resume_main(int argc, char **argv)
 
 static struct err *usage(const char *message)
 {
-    return err_new(ERR_TERMINAL, REASON_USAGE, "resolve: %s", message);
+    return err_new(ERR_TERMINAL, REASON_USAGE, "%s", message);
 }
 
 static struct err *check(const struct request_values *v)
 {
     if (!v->database) {
-        return usage("say which database of the plan: --database NAME");
+        return usage("no database is given: add --database NAME, an entry of the plan");
     }
     if (!v->version == !v->description) {
-        return usage("say which migration: --version or --description, one of them");
+        return usage("no migration is given, or two are: add one of --version and --description");
     }
     if (v->step <= 0 && !(v->verdict && verdict_parse(v->verdict) == VERDICT_RESTART)) {
-        return usage("say which statement: --step N, from 1 (for all of them: --verdict restart)");
+        return usage(
+            "no statement is given: add --step N, from 1 (for all of them: --verdict restart)");
     }
     if (!v->verdict || verdict_parse(v->verdict) == VERDICT_NONE) {
-        return usage("say --verdict applied, not-applied or restart");
+        return usage("--verdict must be applied, not-applied or restart");
     }
     if (!v->reason || !*v->reason) {
-        return usage("say how you know: --reason TEXT");
+        return usage("no reason is given: add --reason TEXT, how you know");
     }
     return NULL;
 }
@@ -265,20 +259,20 @@ int resolve_main(int argc, char **argv)
     if (!names_plan(argc, argv)) {
         return resolve_database_main(argc, argv);
     }
-    struct err *failed = cli_parse(&resolve_spec, argc, argv, &values, &words, &help);
+    struct err *failed = cli_parse(&resolve_plan_spec, argc, argv, &values, &words, &help);
     if (help) {
         return 0;
     }
     failed = failed ? failed : check(&values);
     if (!failed) {
         text = resolve_text(&values);
-        failed = request("resolve", &values, words.items[words.count - 1],
-                         annotation(ANNOTATION_RESOLVE, text));
+        failed = request(&values, words.items[words.count - 1],
+                         annotation_patch(ANNOTATION_RESOLVE, text));
     }
     if (failed) {
         return cli_fail("resolve", failed, false);
     }
-    printf("verdict requested: statement %lld of %s on %s is %s\n", (long long)values.step,
-           values.version ? values.version : values.description, values.database, values.verdict);
+    say("verdict requested: statement %lld of %s on %s is %s\n", (long long)values.step,
+        values.version ? values.version : values.description, values.database, values.verdict);
     return 0;
 }

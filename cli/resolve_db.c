@@ -3,10 +3,12 @@
  * written into the journal of a database that has no controller. */
 #include <stdio.h>
 
-#include "controller/cli/commands.h"
-#include "controller/cli/dbargs.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/mem.h"
+#include "cli/commands.h"
+#include "cli/owner.h"
+#include "model/reason.h"
+#include "runner/budget.h"
 
 struct resolve_values {
     struct db_args db;
@@ -22,15 +24,16 @@ static const struct option_row resolve_rows[] = {
       offsetof(struct resolve_values, description) },
     { "step", 0, OPTION_NUMBER, "N", "the statement, from 1, as `sluice info` says",
       offsetof(struct resolve_values, step) },
-    { "verdict", 0, OPTION_TEXT, "VERDICT", "applied, not-applied or restart",
+    { "verdict", 0, OPTION_WORD, "applied|not-applied|restart", "what became of it",
       offsetof(struct resolve_values, verdict) },
     { "reason", 0, OPTION_TEXT, "TEXT", "how you know; kept in the journal with your name",
       offsetof(struct resolve_values, reason) },
+    DB_FORCE_OPTION(struct resolve_values),
     DB_OPTION(struct resolve_values, "lock-wait", 0, OPTION_DURATION, "TIME",
               "how long to wait for another runner (default 51s)", lock_wait_ms),
 };
 
-static const struct cli_spec resolve_spec = {
+const struct cli_spec resolve_database_spec = {
     .command = "resolve",
     .synopsis =
         "--url DB --version VERSION --step N --verdict applied|not-applied|restart --reason TEXT",
@@ -52,25 +55,43 @@ static struct err *usage(const char *message)
 static struct err *check(const struct resolve_values *values)
 {
     if (!values->version == !values->description) {
-        return usage("say which migration: --version or --description, one of them");
+        return usage("no migration is given, or two are: add one of --version and --description");
     }
     if (values->step <= 0 &&
         !(values->verdict && verdict_parse(values->verdict) == VERDICT_RESTART)) {
-        return usage("say which statement: --step N, from 1 (for all of them: --verdict restart)");
+        return usage(
+            "no statement is given: add --step N, from 1 (for all of them: --verdict restart)");
     }
     if (!values->verdict || verdict_parse(values->verdict) == VERDICT_NONE) {
-        return usage("say --verdict applied, not-applied or restart");
+        return usage("--verdict must be applied, not-applied or restart");
     }
     if (!values->reason || !*values->reason) {
-        return usage("say how you know: --reason TEXT");
+        return usage("no reason is given: add --reason TEXT, how you know");
     }
     return NULL;
 }
 
-static struct err *record(const struct resolve_values *values, const struct db_context *context)
+static char *of_plan(const void *payload, const struct command_place *place)
 {
+    const struct resolve_values *values = payload;
+    AUTO(free_auto)
+    char *command = command_resolve(place, values->version, values->description,
+                                    (int32_t)values->step, verdict_parse(values->verdict));
+
+    return mem_printf("give the verdict to the plan: %s", command);
+}
+
+static struct err *record(const struct resolve_values *values, const struct db_context *context,
+                          char **told)
+{
+    AUTO(owner_done)
+    struct owner_question owner = {
+        .command = "resolve", .force = values->db.force, .instead = of_plan, .values = values
+    };
     AUTO(result_done) struct result result = { 0 };
-    const struct apply_request request = db_request(context, &values->db);
+    struct apply_request request = db_request(context, &values->db);
+    request.owned = owner_ask;
+    request.owned_payload = &owner;
     const struct resolution resolution = {
         .version = values->version,
         .description = values->description,
@@ -80,18 +101,22 @@ static struct err *record(const struct resolve_values *values, const struct db_c
         .token = "",
     };
 
-    return record_resolution(&request, &resolution, &result);
+    budget_begin("resolve", values->db.memory_mib);
+    TRY(record_resolution(&request, &resolution, &result));
+    *told = owner.force ? owner_tell(&owner) : NULL;
+    return NULL;
 }
 
 int resolve_database_main(int argc, char **argv)
 {
     struct resolve_values values = { .step = 0 };
     AUTO(db_context_done) struct db_context context = { 0 };
+    AUTO(free_auto) char *told = NULL;
     bool help = false;
     bool json = false;
 
     struct err *failed =
-        db_args_parse(&resolve_spec, argc, argv, &values.db, &values, &help, &json);
+        db_args_parse(&resolve_database_spec, argc, argv, &values.db, &values, &help, &json);
     if (!failed && !help) {
         failed = check(&values);
     }
@@ -99,21 +124,24 @@ int resolve_database_main(int argc, char **argv)
         failed = db_context_make(&values.db, false, &context);
     }
     if (!failed && !help) {
-        failed = record(&values, &context);
+        failed = record(&values, &context, &told);
     }
     db_args_done(&values.db);
     if (failed) {
         return cli_fail_here("resolve", failed, json);
     }
     if (!help && json) {
-        printf("{\"recorded\": true}\n");
+        say("{\"recorded\": true}\n");
     } else if (!help) {
         const char *name = values.version ? values.version : values.description;
         if (verdict_parse(values.verdict) == VERDICT_RESTART) {
-            printf("recorded: %s starts anew; `sluice migrate` runs all of its file\n", name);
+            say("recorded: %s starts anew; `sluice migrate` runs all of its file\n", name);
         } else {
-            printf("recorded: statement %lld of %s is %s; `sluice migrate` goes on from there\n",
-                   (long long)values.step, name, values.verdict);
+            say("recorded: statement %lld of %s is %s; `sluice migrate` goes on from there\n",
+                (long long)values.step, name, values.verdict);
+        }
+        if (told) {
+            say("%s\n", told);
         }
     }
     return 0;

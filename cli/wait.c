@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "controller/cli/commands.h"
-#include "controller/cli/plan_wait.h"
-#include "controller/cli/render.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/mem.h"
+#include "cli/commands.h"
+#include "cli/plan_wait.h"
+#include "cli/render.h"
+#include "model/reason.h"
 
 #define TIMEOUT_MS ((int64_t)15 * 60 * 1000)
 #define EXIT_STALLED 3
@@ -35,13 +35,14 @@ static const struct option_row wait_rows[] = {
     ROW("for", OPTION_TEXT, "condition=TYPE", "condition to wait for (default condition=Ready)",
         for_),
     ROW("timeout", OPTION_DURATION, "TIME", "then exit 2 (default 15m)", timeout_ms),
-    ROW("if-missing", OPTION_TEXT, "WHAT", "wait, fail (exit 4, the default) or pass", if_missing),
+    ROW("if-missing", OPTION_WORD, "wait|fail|pass", "no such plan (default fail: exit 4)",
+        if_missing),
     ROW("fail-if-suspended", OPTION_FLAG, NULL, "a suspended plan ends the wait with exit 3",
         fail_if_suspended),
-    PLAN_OUTPUT(struct wait_values, "json prints the whole object at the end"),
+    PLAN_OUTPUT(struct wait_values, "json", "print the whole object at the end"),
 };
 
-static const struct cli_spec wait_spec = {
+const struct cli_spec wait_spec = {
     .command = "wait",
     .synopsis = "plan/NAME [--commit SHA | --generation N | --for condition=TYPE]",
     .about =
@@ -49,6 +50,7 @@ static const struct cli_spec wait_spec = {
         " up.\nA commit that a newer one skipped counts as applied with it.",
     .rows = wait_rows,
     .row_count = sizeof wait_rows / sizeof *wait_rows,
+    .argument = "plan/NAME",
     .min_words = 1,
     .max_words = 2,
 };
@@ -92,18 +94,36 @@ static bool commit_applied(const struct status *status, const char *commit)
     return false;
 }
 
+/* What no commit mends: it is not looked for, or does not come this far. */
+static bool outlives_commits(const struct status *status)
+{
+    static const char *const reasons_[] = {
+        REASON_INVALID_SPEC,       REASON_SECRET_INVALID,     REASON_NO_DATABASES,
+        REASON_HOST_KEY_MISMATCH,  REASON_TARGET_ID_CONFLICT, REASON_TARGET_CHANGED,
+        REASON_ROLE_TOO_POWERFUL,  REASON_POOLER_UNSUPPORTED, REASON_UNSUPPORTED_TOPOLOGY,
+        REASON_UNSUPPORTED_SERVER, REASON_FORMAT_TOO_NEW,     REASON_HISTORY_TOO_LARGE,
+        REASON_HISTORY_TAMPERED,   REASON_HISTORY_REGRESSED,
+    };
+    const char *reason = status->conditions[CONDITION_STALLED].reason;
+
+    for (size_t i = 0; i < sizeof reasons_ / sizeof *reasons_; i++) {
+        if (str_eq(reason, reasons_[i])) {
+            return true;
+        }
+    }
+    return str_eq(reason, REASON_DEADLINE_EXCEEDED) && /* nobody hears of a commit */
+           status->conditions[CONDITION_SOURCE_READY].status == CONDITION_FALSE;
+}
+
 /* A failure of the commit before must not end the wait for the one that fixes it. */
 static bool stall_concerns(struct waiting *w, const struct status *status)
 {
     const char *commit = w->values->commit;
-    const struct reason *reason = reason_find(status->conditions[CONDITION_STALLED].reason);
     bool of_commit = is_commit(status->last_attempted_commit, commit) ||
                      (status->rollout.present && is_commit(status->rollout.commit, commit));
 
     w->attempted = w->attempted || of_commit;
-    return w->attempted || (reason && (str_eq(reason->name, REASON_INVALID_SPEC) ||
-                                       str_eq(reason->name, REASON_SECRET_INVALID) ||
-                                       str_eq(reason->name, REASON_NO_DATABASES)));
+    return w->attempted || outlives_commits(status);
 }
 
 static bool condition_met(const struct waiting *w, const struct plan_text *text)
@@ -142,7 +162,7 @@ static void show(struct waiting *w, const struct plan_text *text)
                            wave ? wave : "", text->message[0] ? ": " : "", text->message);
 
     if (!w->quiet && !str_eq(now, w->shown)) {
-        printf("%s\n", now);
+        say("%s\n", now);
         fflush(stdout);
     }
     free(w->shown);
@@ -171,22 +191,23 @@ static struct err *conclude(const struct waiting *w, enum verdict_of_look verdic
                             int *code)
 {
     const char *if_missing = w->values->if_missing;
+    const char *why = plan_wait_why(&w->plan);
 
     *code = -1;
     if (verdict == LOOK_MET || (verdict == LOOK_MISSING && str_eq(if_missing, "pass"))) {
         *code = 0;
     } else if (verdict == LOOK_STALLED || verdict == LOOK_SUSPENDED) {
         /* The reason in the one line that a pipeline's log surely keeps, whatever stdout became. */
-        fprintf(stderr, "sluice wait: plan %s/%s is %s and will not go on by itself: %s\n",
-                w->plan.namespace_, w->plan.name, verdict == LOOK_STALLED ? "Stalled" : "suspended",
-                w->shown);
+        complain("sluice wait: plan %s/%s is %s and will not go on by itself: %s\n",
+                 w->plan.namespace_, w->plan.name,
+                 verdict == LOOK_STALLED ? "Stalled" : "suspended", w->shown);
         *code = EXIT_STALLED;
     } else if (verdict == LOOK_MISSING && !str_eq(if_missing, "wait")) {
         return plan_wait_missing(&w->plan);
     } else if (late) {
         return err_new(ERR_TRANSIENT, REASON_TIMED_OUT,
-                       "plan %s/%s: not met in time, last seen: %s", w->plan.namespace_,
-                       w->plan.name, w->shown ? w->shown : "no such plan");
+                       "plan %s/%s: not met in time, last seen: %s%s%s", w->plan.namespace_,
+                       w->plan.name, w->shown ? w->shown : "no such plan", *why ? "; " : "", why);
     }
     return NULL;
 }
@@ -198,7 +219,7 @@ static struct err *unanswered(struct waiting *w, struct err *failed)
         return failed;
     }
     if (!w->unanswered) {
-        fprintf(stderr, "sluice wait: %s; trying again\n", failed->message);
+        complain("sluice wait: %s; trying again\n", failed->message);
     }
     w->unanswered = true;
     err_free(failed);
@@ -245,23 +266,21 @@ static struct err *parse_condition(const char *text, struct waiting *w)
         }
     }
     return err_new(ERR_TERMINAL, REASON_USAGE,
-                   "wait --for: \"%s\" is not condition=TYPE or condition=TYPE=STATUS", text);
+                   "--for: \"%s\" is not condition=TYPE or condition=TYPE=STATUS", text);
 }
 
 static struct err *check_values(const struct wait_values *v)
 {
     if (v->commit && (strlen(v->commit) < COMMIT_MIN ||
                       strspn(v->commit, "0123456789abcdef") != strlen(v->commit))) {
-        return err_new(
-            ERR_TERMINAL, REASON_USAGE,
-            "wait --commit: \"%s\" is not a commit id of at least %d lower-case hex digits",
-            v->commit, COMMIT_MIN);
+        return err_new(ERR_TERMINAL, REASON_USAGE,
+                       "--commit: \"%s\" is not a commit id of at least %d lower-case hex digits",
+                       v->commit, COMMIT_MIN);
     }
     if (v->commit && (v->for_ || v->generation > 0)) {
-        return err_new(ERR_TERMINAL, REASON_USAGE,
-                       "wait: --commit goes without --for and --generation");
+        return err_new(ERR_TERMINAL, REASON_USAGE, "--commit goes without --for and --generation");
     }
-    return plan_wait_check_missing("wait", v->if_missing);
+    return NULL;
 }
 
 static struct err *run(struct waiting *w, const char *word, struct json **last, int *code)
@@ -277,7 +296,6 @@ static struct err *run(struct waiting *w, const char *word, struct json **last, 
 
 int wait_main(int argc, char **argv)
 {
-    static const char *const formats[] = { "json", NULL };
     struct wait_values values = { .timeout_ms = TIMEOUT_MS, .if_missing = "fail" };
     struct waiting w = { .values = &values, .wanted = CONDITION_TRUE };
     AUTO(strlist_done) struct strlist words = { 0 };
@@ -290,7 +308,7 @@ int wait_main(int argc, char **argv)
     if (help) {
         return 0;
     }
-    failed = failed ? failed : cli_output(values.plan.output, formats, &json);
+    json = str_eq(values.plan.output, "json");
     failed = failed ? failed : check_values(&values);
     failed = failed ? failed : parse_condition(values.for_ ? values.for_ : "condition=Ready", &w);
     w.quiet = json;

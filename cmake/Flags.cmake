@@ -6,7 +6,7 @@ include(CheckLinkerFlag)
 add_compile_options(-Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
   -Wformat=2 -Wvla -Wcast-qual -Wwrite-strings -Wimplicit-fallthrough
   -Werror=implicit -Werror=incompatible-pointer-types -Werror=int-conversion -Werror=format-security)
-add_compile_options(-include ${PROJECT_SOURCE_DIR}/reconcile/base/banned.h)
+add_compile_options(-include ${PROJECT_SOURCE_DIR}/base/banned.h)
 add_compile_definitions(_GNU_SOURCE)
 if(SLUICE_WERROR)
   add_compile_options(-Werror)
@@ -75,10 +75,17 @@ check_pie_supported(LANGUAGES C) # with POSITION_INDEPENDENT_CODE: executables a
 if(SLUICE_SANITIZE)
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=address,undefined)
+elseif(SLUICE_TSAN)
+  add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=thread)
 elseif(NOT SLUICE_COVERAGE AND NOT CMAKE_BUILD_TYPE STREQUAL Debug)
   # Checked memcpy and friends need the optimiser; the sanitizers check the same and better.
   add_compile_options(-U_FORTIFY_SOURCE)
   sluice_probe_first(-D_FORTIFY_SOURCE=3 -D_FORTIFY_SOURCE=2)
+endif()
+if(SLUICE_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link) # counts what runs; tests/fuzz links what counts with it
+  add_link_options(-fsanitize=fuzzer-no-link)
 endif()
 if(SLUICE_COVERAGE)
   add_compile_options(--coverage -O0)

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "reconcile/base/auto.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/limits.h"
+#include "base/mem.h"
 
 static void fill_plan(const struct assign_input *in, struct assignment *a)
 {
@@ -31,7 +31,7 @@ static void fill_database(const struct assign_input *in, struct assignment *a)
     const char *schema = entry->migrations.schema ? entry->migrations.schema : entry->schema;
 
     a->database.name = mem_strdup(entry->name);
-    a->database.engine = in->seen->identity.engine;
+    a->database.engine = in->inspection->identity.engine;
     a->database.schema = mem_strdup(schema);
     a->database.table = mem_strdup(entry->migrations.table);
     a->database.host = mem_strdup(entry->connection.host);
@@ -45,21 +45,23 @@ static void fill_database(const struct assign_input *in, struct assignment *a)
 /* Exactly where the inspection found it: the runner does nothing when it is anywhere else. */
 static void fill_expectations(const struct assign_input *in, struct assignment *a)
 {
-    const struct inspection *seen = in->seen;
-    const struct history *history = &seen->history;
+    const struct inspection *found = in->inspection;
+    const struct history *history = &found->history;
 
-    if (seen->lease.present) {
-        snprintf(a->expect.target, sizeof a->expect.target, "%s", seen->lease.target_id);
-        a->expect.owner = mem_strdup(seen->lease.owner_plan_uid);
-        a->expect.epoch = seen->lease.epoch;
+    if (found->lease.present) {
+        snprintf(a->expect.target, sizeof a->expect.target, "%s", found->lease.target_id);
+        a->expect.owner = mem_strdup(found->lease.owner_plan_uid);
+        a->expect.epoch = found->lease.epoch;
     }
     a->expect.rank = history->count ? history->rows[history->count - 1].rank : 0;
-    a->expect.journal_seq = seen->journal.head_seq;
-    if (seen->journal.head_seq) {
+    a->expect.journal_seq = found->journal.head_seq;
+    if (found->journal.head_seq) {
         snprintf(a->expect.journal_hash, sizeof a->expect.journal_hash, "%s",
-                 seen->journal.head_hash);
+                 found->journal.head_hash);
     }
-    a->start_before_ms = seen->identity.now_ms + in->seen_age_ms + in->plan->start_timeout_ms;
+    const int64_t now_ms = found->identity.now_ms + in->inspection_age_ms;
+    a->start_before_ms = now_ms + in->plan->start_timeout_ms;
+    a->stop_at_ms = in->stop_in_ms >= 0 ? now_ms + in->stop_in_ms : 0;
 }
 
 static struct err *pack(const struct assign_input *in, struct assign *out)
@@ -68,7 +70,7 @@ static struct err *pack(const struct assign_input *in, struct assign *out)
     size_t most = in->actions ? in->actions->action_count : 0;
     AUTO(free_auto) const struct migration **files = mem_array(most + 1, sizeof *files);
 
-    for (size_t i = 0; i < most; i++) {
+    for (size_t i = 0; i < most && !(in->first_only && count > 0); i++) {
         if (in->actions->actions[i].kind == ACTION_APPLY) {
             files[count++] = in->actions->actions[i].file;
         }

@@ -1,25 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From a decision to a Job's assignment: manifest, digest, packed SQL (docs/formats.md 2). */
+/* From a decision to a Job's assignment: manifest, digest, packed SQL (docs/reference/formats.md 2). */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "reconcile/base/buf.h"
-#include "reconcile/base/err.h"
-#include "reconcile/model/assignment.h"
-#include "reconcile/model/history.h"
-#include "reconcile/model/mplan.h"
-#include "reconcile/model/platform.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "model/assignment.h"
+#include "model/history.h"
+#include "model/mplan.h"
+#include "model/platform.h"
 #include "reconcile/plan/plan.h"
 
 struct assign_input { /* all borrowed */
     const struct mplan *plan;
     size_t database;
-    const struct inspection *seen;
-    int64_t seen_age_ms;        /* monotonic, since the inspection ended */
+    const struct inspection *inspection;
+    int64_t inspection_age_ms;  /* monotonic, since the inspection ended */
     const struct plan *actions; /* what is missing; NULL: nothing */
     const char *cluster, *digest, *commit, *revision, *retry_token;
     int64_t attempt;
     enum ownership ownership;
+    int64_t stop_in_ms; /* from now; < 0: no such time */
+    bool first_only;    /* of the files: the one that an attempt was interrupted in */
 };
 
 struct assign {

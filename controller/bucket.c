@@ -4,12 +4,7 @@
 
 #include <stdio.h>
 
-#include "reconcile/base/str.h"
-
-#define PEER_BURST 60
-#define PEER_PER_SECOND 20
-#define ALL_BURST 600
-#define ALL_PER_SECOND 200
+#include "base/str.h"
 
 static bool bucket_take(struct bucket *b, double burst, double per_second, int64_t now_ms)
 {
@@ -27,26 +22,28 @@ static bool bucket_take(struct bucket *b, double burst, double per_second, int64
     return true;
 }
 
-static struct bucket *peer_bucket(struct buckets *buckets, const char *peer)
+static struct bucket *bucket_of(struct buckets *buckets, const char *name)
 {
-    struct bucket_peer *oldest = &buckets->peers[0];
+    struct bucket_name *oldest = &buckets->names[0];
 
-    for (int i = 0; i < BUCKET_PEERS; i++) {
-        struct bucket_peer *p = &buckets->peers[i];
-        if (str_eq(p->peer, peer)) {
-            return &p->bucket;
+    for (int i = 0; i < BUCKET_NAMES; i++) {
+        struct bucket_name *n = &buckets->names[i];
+        if (str_eq(n->name, name)) {
+            return &n->bucket;
         }
-        if (p->bucket.at_ms < oldest->bucket.at_ms) {
-            oldest = p;
+        if (n->bucket.at_ms < oldest->bucket.at_ms) {
+            oldest = n;
         }
     }
-    *oldest = (struct bucket_peer){ 0 };
-    snprintf(oldest->peer, sizeof oldest->peer, "%s", peer);
+    *oldest = (struct bucket_name){ 0 };
+    snprintf(oldest->name, sizeof oldest->name, "%s", name);
     return &oldest->bucket;
 }
 
-bool buckets_take(struct buckets *buckets, const char *peer, int64_t now_mono_ms)
+bool buckets_take(struct buckets *buckets, const struct bucket_rate *rate, const char *name,
+                  int64_t now_mono_ms)
 {
-    return bucket_take(peer_bucket(buckets, peer), PEER_BURST, PEER_PER_SECOND, now_mono_ms) &&
-           bucket_take(&buckets->all, ALL_BURST, ALL_PER_SECOND, now_mono_ms);
+    return bucket_take(bucket_of(buckets, name), rate->burst, rate->per_second, now_mono_ms) &&
+           (rate->all_burst <= 0 ||
+            bucket_take(&buckets->all, rate->all_burst, rate->all_per_second, now_mono_ms));
 }

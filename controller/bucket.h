@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Token buckets: so many requests at once, so many a second, per address and in all. One thread. */
+/* Token buckets: so many requests at once, so many a second, per name (an address, a plan) and in all. One
+ * thread. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 
-#define BUCKET_PEERS 256 /* addresses remembered; the least recent one is forgotten */
+#define BUCKET_NAMES 256 /* names remembered; the least recent one is forgotten */
+
+struct bucket_rate {
+    double burst, per_second;
+    double all_burst, all_per_second; /* of all names together; 0: no limit */
+};
 
 struct bucket {
     double tokens;
@@ -13,11 +19,12 @@ struct bucket {
 
 struct buckets {
     struct bucket all;
-    struct bucket_peer {
-        char peer[64];
+    struct bucket_name {
+        char name[320];
         struct bucket bucket;
-    } peers[BUCKET_PEERS];
+    } names[BUCKET_NAMES];
 };
 
-/* May one more request of `peer` pass now? */
-bool buckets_take(struct buckets *buckets, const char *peer, int64_t now_mono_ms);
+/* May one more request of `name` pass now? */
+bool buckets_take(struct buckets *buckets, const struct bucket_rate *rate, const char *name,
+                  int64_t now_mono_ms);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fetching and parsing the trees of a commit. */
-#include "controller/trees.h"
+/* Fetching and parsing the files of a commit. */
+#include "controller/commit_files.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "controller/held.h"
+#include "model/reason.h"
 
 static bool same_list(const struct strlist *a, const struct strlist *b)
 {
@@ -22,7 +24,7 @@ static bool same_list(const struct strlist *a, const struct strlist *b)
     return true;
 }
 
-void trees_paths(const struct mplan *plan, size_t database, struct strlist *out)
+void commit_files_paths(const struct mplan *plan, size_t database, struct strlist *out)
 {
     const struct mplan_database *entry = &plan->databases[database];
     const struct strlist *paths = entry->paths.count ? &entry->paths : &plan->source.paths;
@@ -33,7 +35,7 @@ void trees_paths(const struct mplan *plan, size_t database, struct strlist *out)
     }
 }
 
-static void add_set(struct trees_want *want, const struct strlist *paths)
+static void add_set(struct files_want *want, const struct strlist *paths)
 {
     for (size_t i = 0; i < want->set_count; i++) {
         if (same_list(&want->sets[i], paths)) {
@@ -44,33 +46,34 @@ static void add_set(struct trees_want *want, const struct strlist *paths)
     strlist_copy(paths, &want->sets[want->set_count++]);
 }
 
-void trees_sets(const struct mplan *plan, struct trees_want *want)
+void commit_files_sets(const struct mplan *plan, struct files_want *want)
 {
     for (size_t i = 0; i < plan->database_count; i++) {
         AUTO(strlist_done) struct strlist paths = { 0 };
-        trees_paths(plan, i, &paths);
+        commit_files_paths(plan, i, &paths);
         add_set(want, &paths);
     }
 }
 
-void trees_want_sets(struct trees_want *to, const struct trees_want *from)
+void files_want_join(struct files_want *to, const struct files_want *from)
 {
     for (size_t i = 0; i < from->set_count; i++) {
         add_set(to, &from->sets[i]);
     }
 }
 
-const struct tree_set *trees_find(const struct trees *trees, const struct strlist *paths)
+const struct path_files *commit_files_find(const struct commit_files *files,
+                                           const struct strlist *paths)
 {
-    for (size_t i = 0; trees && i < trees->count; i++) {
-        if (same_list(&trees->sets[i].paths, paths)) {
-            return &trees->sets[i];
+    for (size_t i = 0; files && i < files->count; i++) {
+        if (same_list(&files->sets[i].paths, paths)) {
+            return &files->sets[i];
         }
     }
     return NULL;
 }
 
-const struct migration *tree_set_script(const struct tree_set *set, const char *script)
+const struct migration *path_files_script(const struct path_files *set, const char *script)
 {
     for (size_t i = 0; set && script && i < set->files.count; i++) {
         AUTO(free_auto) char *stored = script_stored(set->files.items[i].script);
@@ -81,16 +84,46 @@ const struct migration *tree_set_script(const struct tree_set *set, const char *
     return NULL;
 }
 
+/* False: no more fits. */
+static bool add_notices(const struct path_files *set, struct strlist *out)
+{
+    for (size_t i = 0; set && i < set->files.notices.count; i++) {
+        const char *text = set->files.notices.items[i];
+        if (strlist_has(out, text)) {
+            continue;
+        }
+        if (out->count == LIMIT_NOTICES) {
+            return false;
+        }
+        strlist_add(out, text);
+    }
+    return true;
+}
+
+void commit_files_notices(const struct commit_files *files, const struct mplan *plan,
+                          struct strlist *out)
+{
+    for (size_t i = 0; files->notices && i < plan->database_count; i++) {
+        AUTO(strlist_done) struct strlist paths = { 0 };
+        commit_files_paths(plan, i, &paths);
+        if (!add_notices(commit_files_find(files, &paths), out)) {
+            strlist_add(out, "more files are passed over because of their names");
+            return;
+        }
+    }
+}
+
 /* ---- make ------------------------------------------------------------------------------------- */
 
-static void set_make(const struct strlist *paths, struct repo_tree *from, struct tree_set *out)
+static void set_make(const struct strlist *paths, const struct naming *naming,
+                     struct repo_tree *from, struct path_files *out)
 {
     strlist_copy(paths, &out->paths);
     out->error = TAKE(from->error);
     out->tree = from->tree;
     from->tree = (struct tree){ 0 };
     if (!out->error) {
-        out->error = migration_set_parse(&out->tree, &out->files);
+        out->error = migration_set_parse(&out->tree, naming, &out->files);
     }
     if (out->error) { /* a text in place of OIDs: an unusable tree is a tree of its own */
         AUTO(free_auto) char *oid = mem_printf("error: %s", out->error->message);
@@ -103,29 +136,31 @@ static void set_make(const struct strlist *paths, struct repo_tree *from, struct
     }
 }
 
-static struct trees *trees_make(const struct trees_want *want, struct repo_result *from)
+static struct commit_files *files_make(const struct files_want *want, struct repo_result *from)
 {
     static atomic_uint_fast64_t serials;
-    struct trees *trees = mem_alloc(sizeof *trees);
+    struct commit_files *files = mem_alloc(sizeof *files);
 
-    atomic_init(&trees->refs, 1);
-    trees->serial = atomic_fetch_add(&serials, 1) + 1;
-    memcpy(trees->commit, from->commit, sizeof trees->commit);
-    memcpy(trees->last_applied, want->last_applied, sizeof trees->last_applied);
-    trees->revision = TAKE(from->revision);
-    trees->history = from->history;
-    trees->ancestors = from->ancestors;
+    atomic_init(&files->refs, 1);
+    files->serial = atomic_fetch_add(&serials, 1) + 1;
+    memcpy(files->commit, from->commit, sizeof files->commit);
+    memcpy(files->last_applied, want->last_applied, sizeof files->last_applied);
+    files->revision = TAKE(from->revision);
+    files->history = from->history;
+    files->ancestors = from->ancestors;
     from->ancestors = (struct strlist){ 0 };
-    trees->sets = mem_array(from->tree_count, sizeof *trees->sets);
-    trees->count = from->tree_count;
+    naming_copy(&want->naming, &files->naming);
+    files->sets = mem_array(from->tree_count, sizeof *files->sets);
+    files->count = from->tree_count;
     for (size_t i = 0; i < from->tree_count; i++) {
-        set_make(&want->sets[i], &from->trees[i], &trees->sets[i]);
+        set_make(&want->sets[i], &want->naming, &from->trees[i], &files->sets[i]);
+        files->notices = files->notices || files->sets[i].files.notices.count > 0;
     }
-    return trees;
+    return files;
 }
 
-struct err *trees_fetch(const struct trees_want *want, const struct trees_options *options,
-                        struct trees **out)
+struct err *commit_files_fetch(const struct files_want *want, const struct files_options *options,
+                               struct commit_files **out)
 {
     struct repo_credentials credentials = { 0 };
     struct repo_result result = { 0 };
@@ -144,48 +179,52 @@ struct err *trees_fetch(const struct trees_want *want, const struct trees_option
         .cache = want->cache,
         .sets = want->sets,
         .set_count = want->set_count,
+        .naming = &want->naming,
     };
     struct err *failed = repo_fetch(&request, &result);
     repo_credentials_done(&credentials);
     if (failed) {
         return failed;
     }
-    *out = trees_make(want, &result);
+    *out = files_make(want, &result);
     repo_result_done(&result);
     return NULL;
 }
 
 /* ---- lifetime --------------------------------------------------------------------------------- */
 
-struct trees *trees_ref(struct trees *trees)
+struct commit_files *commit_files_ref(struct commit_files *files)
 {
-    if (trees) {
-        atomic_fetch_add(&trees->refs, 1);
+    if (files) {
+        atomic_fetch_add(&files->refs, 1);
     }
-    return trees;
+    return files;
 }
 
-void trees_unref(struct trees *trees)
+void commit_files_unref(struct commit_files *files)
 {
-    if (!trees || atomic_fetch_sub(&trees->refs, 1) > 1) {
+    if (!files || atomic_fetch_sub(&files->refs, 1) > 1) {
         return;
     }
-    for (size_t i = 0; i < trees->count; i++) {
-        struct tree_set *set = &trees->sets[i];
+    held_leave(files);
+    for (size_t i = 0; i < files->count; i++) {
+        struct path_files *set = &files->sets[i];
         strlist_done(&set->paths);
         strlist_done(&set->oids);
         err_free(set->error);
         migration_set_done(&set->files);
         tree_done(&set->tree);
     }
-    free(trees->sets);
-    free(trees->revision);
-    strlist_done(&trees->ancestors);
-    free(trees);
+    free(files->sets);
+    naming_done(&files->naming);
+    free(files->revision);
+    strlist_done(&files->ancestors);
+    free(files);
 }
 
-void trees_want_done(struct trees_want *want)
+void files_want_done(struct files_want *want)
 {
+    free(want->namespace_);
     free(want->url);
     free(want->ref);
     free(want->revision);
@@ -198,5 +237,6 @@ void trees_want_done(struct trees_want *want)
         strlist_done(&want->sets[i]);
     }
     free(want->sets);
-    *want = (struct trees_want){ 0 };
+    naming_done(&want->naming);
+    *want = (struct files_want){ 0 };
 }

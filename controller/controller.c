@@ -8,18 +8,21 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "controller/core.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "controller/internal.h"
+#include "controller/health.h"
 #include "controller/server.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/log.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
 
-#define POOL_THREADS 32   /* databases and fetches that wait */
+#define POOL_THREADS 48   /* databases and fetches that wait */
 #define SOURCE_THREADS 16 /* polls that wait */
 #define POLL_GAP_MS 1000  /* between polls of one source, whoever asks */
-#define LEAD_LOOK_NS 100000000
+#define PASSES_PER_TURN 4 /* of one that decides, others wait for the platform */
+#define STOP_MS 4000      /* before a stop waits no longer */
+#define LEAD_POLL_NS 100000000
 
 static void signals(sigset_t *set)
 {
@@ -45,7 +48,7 @@ static bool wanted(const struct controller *c, const char *namespace_)
 
 static void add_plan(struct controller *c, const char *namespace_, const char *name)
 {
-    AUTO(free_auto) char *key = cell_key(namespace_, name);
+    AUTO(free_auto) char *key = plan_cache_key(namespace_, name);
 
     if (wanted(c, namespace_)) {
         queue_add(c->plans, key);
@@ -87,7 +90,10 @@ static void on_change(void *payload, enum platform_kind kind, const char *namesp
     if (!name) {
         log_problems(c);
     } else if (kind == PLATFORM_SECRET || kind == PLATFORM_CONFIGMAP) {
-        cells_note_object(&c->cells, kind, namespace_, name, &tell);
+        if (kind == PLATFORM_SECRET) {
+            secret_cache_changed(c->secrets, namespace_, name);
+        }
+        plan_caches_object_changed(&c->caches, kind, namespace_, name, &tell);
     } else {
         add_plan(c, namespace_, name);
     }
@@ -134,7 +140,11 @@ static void make_parts(struct controller *c)
 
     c->polls = polls_new(&polls);
     c->pool = pool_new(POOL_THREADS);
-    c->plans = queue_new("migrationplan", c->config->workers, drive_pass, c);
+    c->secrets = secret_cache_new(&c->platform, c->pool, &c->cancel, on_source, c);
+    c->turns.left = c->config->workers;
+    pthread_mutex_init(&c->turns.lock, NULL);
+    pthread_cond_init(&c->turns.given_back, NULL);
+    c->plans = queue_new("migrationplan", c->config->workers * PASSES_PER_TURN, drive_pass, c);
     queue_observe(c->plans, on_pass, c);
 }
 
@@ -151,8 +161,8 @@ static struct err *start(struct controller *c)
     LOG(LOG_INFO, "controller started", LOG_S("version", SLUICE_VERSION),
         LOG_I("plans", (int64_t)keys.count), LOG_I("workers", c->config->workers));
     plan_keys_done(&keys);
-    polls_start(c->polls);
-    queue_start(c->plans);
+    TRY(polls_start(c->polls));
+    TRY(queue_start(c->plans));
     atomic_store(&c->synced, true);
     return NULL;
 }
@@ -187,7 +197,7 @@ static void wait_for_signal(void)
  * other. False: a signal came first. */
 static bool await_lead(struct controller *c)
 {
-    const struct timespec while_ = { .tv_nsec = LEAD_LOOK_NS };
+    const struct timespec while_ = { .tv_nsec = LEAD_POLL_NS };
     const struct lead *lead = &c->config->lead;
 
     if (lead->held && !lead->held(lead->payload)) {
@@ -202,9 +212,10 @@ static bool await_lead(struct controller *c)
     return true;
 }
 
-/* Nobody waits for a hung server: looks and fetches see the cancel and end. */
+/* Nobody waits for a hung server: inspections and fetches see the cancel and end. */
 static void stop(struct controller *c)
 {
+    health_end_within(c, STOP_MS);
     cancel_trigger(&c->cancel);
     servers_stop(c);
     queue_stop(c->plans);
@@ -214,27 +225,35 @@ static void stop(struct controller *c)
         c->config->lead.release(c->config->lead.payload);
     }
     c->platform.ops->close(c->platform.self);
+    health_ended();
     queue_free(c->plans);
     polls_free(c->polls);
     pool_free(c->pool);
-    cells_done(&c->cells);
+    secret_cache_free(c->secrets);
+    plan_caches_done(&c->caches);
     metrics_free(c->metrics);
     strlist_done(&c->problems);
+    pthread_cond_destroy(&c->turns.given_back);
+    pthread_mutex_destroy(&c->turns.lock);
     pthread_mutex_destroy(&c->problems_lock);
     pthread_mutex_destroy(&c->fetches.lock);
     owners_done(&c->owners);
+    held_done(&c->held);
     cancel_done(&c->cancel);
 }
 
 struct err *controller_run(const struct config *config, struct platform platform)
 {
-    struct controller c = { .config = config, .platform = platform, .metrics = metrics_new() };
+    struct controller c = { .config = config,
+                            .platform = platform,
+                            .metrics = metrics_new(!config->anonymous_metrics) };
 
     cancel_init(&c.cancel);
-    cells_init(&c.cells);
+    plan_caches_init(&c.caches);
     pthread_mutex_init(&c.problems_lock, NULL);
     pthread_mutex_init(&c.fetches.lock, NULL);
     owners_init(&c.owners);
+    held_init(&c.held, config->source_memory);
     make_parts(&c);
     struct err *failed = servers_start(&c);
     if (!failed && await_lead(&c)) {

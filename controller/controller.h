@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The controller as a whole: it runs on a platform until a signal ends it. */
 #pragma once
+#include "base/err.h"
 #include "controller/config.h"
-#include "reconcile/base/err.h"
-#include "reconcile/model/platform.h"
+#include "model/platform.h"
 
 /* Call before any thread is made: signals are left to one thread of ours. */
 void controller_block_signals(void);

@@ -1,36 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The Jobs of one decision, one after the other. What all of them depend on is looked at once. */
+/* The Jobs of one decision, one after the other. What all of them depend on is read once. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
 #include "controller/assign.h"
-#include "controller/core.h"
-#include "controller/credentials.h"
+#include "controller/internal.h"
 #include "controller/failpoint.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/log.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "database/credentials.h"
+#include "model/reason.h"
 
-#define LOOK_LASTS_MS 1000 /* a slow platform: the next Job wants a look of its own */
+#define READ_LASTS_MS 1000 /* a slow platform: the next Job wants a reading of its own */
 
 struct batch { /* one decision's Jobs */
     struct controller *c;
-    struct cell *cell;
+    struct plan_cache *cache;
     struct snapshot *snapshot;
     const struct decision *decision;
     int64_t decided_mono_ms; /* at the latest */
-    int64_t looked_mono_ms;  /* 0: not yet */
-    struct job_list jobs;    /* of the newest look */
+    int64_t read_mono_ms;    /* 0: not yet */
+    struct job_list jobs;    /* of the newest reading */
 };
 
 /* ---- what a Job is made of ------------------------------------------------------------------------ */
 
-struct creation { /* what a Job is made of; held while the cell is not locked */
-    struct seen *seen;
-    struct trees *trees;
-    struct plan actions; /* shallow: its files live in trees */
+struct creation { /* what a Job is made of; held while the cache is not locked */
+    struct inspected *inspected;
+    struct commit_files *files;
+    struct plan actions; /* shallow: its files live in files */
     char *revision, *digest;
     char retry_token[65];
     bool usable;
@@ -38,45 +38,45 @@ struct creation { /* what a Job is made of; held while the cell is not locked */
 
 static void creation_done(struct creation *made)
 {
-    seen_unref(made->seen);
-    trees_unref(made->trees);
+    inspected_unref(made->inspected);
+    commit_files_unref(made->files);
     free(made->actions.actions);
     free(made->revision);
     free(made->digest);
 }
 
-/* Cell locked. */
-static void collect(struct cell *cell, const struct decision *decision, size_t index,
+/* Cache locked. */
+static void collect(struct plan_cache *cache, const struct decision *decision, size_t index,
                     struct creation *out)
 {
-    const struct database_cell *d = &cell->databases[index];
-    struct trees *trees = observe_trees(cell, decision->commit);
-    const struct judgement *j = &d->judgement;
+    const struct database_cache *d = &cache->databases[index];
+    struct commit_files *files = observe_files(cache, decision->commit);
+    const struct pending *j = &d->pending;
 
-    if (!trees || !d->seen || j->seen != d->seen->serial || j->trees != trees->serial ||
-        !j->has_plan || j->error) {
+    if (!files || !d->inspected || j->inspected != d->inspected->serial ||
+        j->files != files->serial || !j->has_plan || j->error) {
         return; /* something arrived since the decision: decide again */
     }
-    out->seen = seen_ref(d->seen);
-    out->trees = trees_ref(trees);
+    out->inspected = inspected_ref(d->inspected);
+    out->files = commit_files_ref(files);
     out->actions.action_count = j->plan.action_count;
     out->actions.actions = mem_array(j->plan.action_count + 1, sizeof *out->actions.actions);
     if (j->plan.action_count) {
         memcpy(out->actions.actions, j->plan.actions,
                j->plan.action_count * sizeof *j->plan.actions);
     }
-    out->revision = mem_strdup(trees->revision);
+    out->revision = mem_strdup(files->revision);
     out->digest = mem_strdup(decision->status.rollout.digest);
-    step_retry_token(&cell->snapshot->plan, &decision->status, out->retry_token);
+    step_retry_token(&cache->snapshot->plan, &decision->status, out->retry_token);
     out->usable = true;
 }
 
-/* ---- looks right before ---------------------------------------------------------------------------- */
+/* ---- read again right before ---------------------------------------------------------------------------- */
 
 /* What was remembered is enough to decide, not to take a database away from somebody: the former owner is
  * asked for once more, after the decision. One that was made anew meanwhile has another UID and owns the
  * database only once a Job of it has written the lease: then the owner and the epoch of our assignment are
- * not those of the lease any more, and the runner goes without a statement. What this look finds is one
+ * not those of the lease any more, and the runner goes without a statement. What this reading finds is one
  * that came back with its UID, out of a backup of the cluster, and has not run anything. */
 static struct err *check_owner_gone(const struct batch *b, enum ownership ownership,
                                     const struct lease *lease)
@@ -96,18 +96,18 @@ static struct err *check_owner_gone(const struct batch *b, enum ownership owners
 
 /* The plan is as it was, and the platform says so too; its Jobs as they are now. A plan that moved drops
  * the pass. */
-static struct err *look(struct batch *b)
+static struct err *read_again(struct batch *b)
 {
     const struct platform *platform = &b->c->platform;
     AUTO(json_free_auto) struct json *object = NULL;
     AUTO(free_auto) char *print = NULL;
     int64_t now_ms = clock_mono_ms();
 
-    if (b->looked_mono_ms && now_ms - b->looked_mono_ms < LOOK_LASTS_MS) {
+    if (b->read_mono_ms && now_ms - b->read_mono_ms < READ_LASTS_MS) {
         return NULL;
     }
     job_list_done(&b->jobs);
-    TRY(platform->ops->read_plan(platform->self, b->cell->namespace_, b->cell->name, &object));
+    TRY(platform->ops->read_plan(platform->self, b->cache->namespace_, b->cache->name, &object));
     print = snapshot_print(object);
     if (!str_eq(print, b->snapshot->print)) {
         return err_new(ERR_CONFLICT, REASON_ASSIGNMENT_STALE, "the plan has changed");
@@ -115,24 +115,29 @@ static struct err *look(struct batch *b)
     if (platform->ops->prepare_jobs) {
         TRY(platform->ops->prepare_jobs(platform->self, &b->snapshot->plan));
     }
-    TRY(platform->ops->list_jobs(platform->self, b->cell->namespace_, b->snapshot->plan.uid,
+    TRY(platform->ops->list_jobs(platform->self, b->cache->namespace_, b->snapshot->plan.uid,
                                  &b->jobs));
-    b->looked_mono_ms = now_ms;
+    b->read_mono_ms = now_ms;
     return NULL;
 }
 
-/* A Job that is there already drops the pass. */
+/* A Job that is there already drops the pass. One that is not waited for has the number of its attempt all the same. */
 static struct err *check_free(const struct batch *b, const char *database, int64_t attempt)
 {
-    for (size_t i = 0; i < b->jobs.count; i++) {
+    struct err *e = NULL;
+
+    pthread_mutex_lock(&b->cache->lock);
+    for (size_t i = 0; i < b->jobs.count && !e; i++) {
         const struct job *job = &b->jobs.items[i];
         if (str_eq(job->database, database) &&
-            (job->phase != JOB_ENDED || job->attempt >= attempt)) {
-            return err_new(ERR_CONFLICT, REASON_ASSIGNMENT_STALE, "job %s is there already",
-                           job->name);
+            (job->attempt >= attempt ||
+             (job->phase != JOB_ENDED && !observe_is_idle(b->cache, job, clock_mono_ms())))) {
+            e = err_new(ERR_CONFLICT, REASON_ASSIGNMENT_STALE, "job %s is there already",
+                        job->name);
         }
     }
-    return NULL;
+    pthread_mutex_unlock(&b->cache->lock);
+    return e;
 }
 
 /* ---- one Job --------------------------------------------------------------------------------------- */
@@ -155,13 +160,13 @@ static struct err *create(struct batch *b, size_t at, const struct creation *mad
     const struct new_job *job = &decision->jobs[at];
     const struct mplan_database *entry = &plan->databases[decision->databases[at]];
     AUTO(assign_done) struct assign assign = { 0 };
-    AUTO(credentials_wipe) struct kvlist credentials = { 0 };
+    AUTO(secret_kvlist_done) struct kvlist credentials = { 0 };
     char name[JOB_NAME_MAX + 1];
     const struct assign_input input = {
         .plan = plan,
         .database = decision->databases[at],
-        .seen = &made->seen->inspection,
-        .seen_age_ms = clock_mono_ms() - made->seen->ended_mono_ms,
+        .inspection = &made->inspected->inspection,
+        .inspection_age_ms = clock_mono_ms() - made->inspected->ended_mono_ms,
         .actions = &made->actions,
         .cluster = platform->ops->cluster_id(platform->self),
         .digest = made->digest,
@@ -170,13 +175,15 @@ static struct err *create(struct batch *b, size_t at, const struct creation *mad
         .retry_token = made->retry_token,
         .attempt = job->attempt,
         .ownership = job->ownership,
+        .stop_in_ms = job->stop_in_ms,
+        .first_only = job->first_only,
     };
 
     TRY(collect_credentials(b, entry, &credentials));
     TRY(assign_make(&input, &assign));
-    TRY(look(b));
+    TRY(read_again(b));
     TRY(check_free(b, entry->name, job->attempt));
-    TRY(check_owner_gone(b, job->ownership, &made->seen->inspection.lease));
+    TRY(check_owner_gone(b, job->ownership, &made->inspected->inspection.lease));
     job_name(plan->name, plan->uid, entry->name, job->attempt, name);
     const struct job_spec spec = { .name = name,
                                    .plan = plan,
@@ -190,7 +197,7 @@ static struct err *create(struct batch *b, size_t at, const struct creation *mad
     failpoint("before_create");
     TRY(platform->ops->create_job(platform->self, &spec));
     failpoint("created");
-    LOG(LOG_INFO, "job created", LOG_S("plan", b->cell->key), LOG_S("database", entry->name),
+    LOG(LOG_INFO, "job created", LOG_S("plan", b->cache->key), LOG_S("database", entry->name),
         LOG_S("job", spec.name), LOG_S("commit", decision->commit), LOG_I("attempt", job->attempt),
         LOG_I("files", (int64_t)assign.assignment.file_count),
         LOG_S("ownership", ownership_text(job->ownership)));
@@ -202,44 +209,49 @@ static struct err *create(struct batch *b, size_t at, const struct creation *mad
 static bool create_job(struct batch *b, size_t at, int64_t *leave_ms)
 {
     AUTO(creation_done) struct creation made = { 0 };
-    struct cell *cell = b->cell;
+    struct plan_cache *cache = b->cache;
     const char *name = b->snapshot->plan.databases[b->decision->databases[at]].name;
 
-    pthread_mutex_lock(&cell->lock);
-    if (cell->snapshot == b->snapshot) {
-        collect(cell, b->decision, b->decision->databases[at], &made);
+    pthread_mutex_lock(&cache->lock);
+    if (cache->snapshot == b->snapshot) {
+        collect(cache, b->decision, b->decision->databases[at], &made);
     }
-    pthread_mutex_unlock(&cell->lock);
+    pthread_mutex_unlock(&cache->lock);
     if (!made.usable) {
         return false;
     }
     struct err *failed = create(b, at, &made);
     bool made_it = !failed;
     bool conflict = failed && failed->kind == ERR_CONFLICT;
-    *leave_ms = conflict ? jitter_ms(LOOK_AGAIN_MS) : 0;
-    pthread_mutex_lock(&cell->lock);
-    struct database_cell *d = cell_database(cell, name);
+    *leave_ms = conflict ? jitter_ms(STALE_VIEW_MS) : 0;
+    pthread_mutex_lock(&cache->lock);
+    struct database_cache *d = plan_cache_database(cache, name);
     if (d && !failed) {
-        if (!str_eq(d->create.reason, REASON_RUNNER_NOT_STARTED)) {
-            note_clear(&d->create); /* why the last one did not start is told until this one has */
+        if (!str_eq(d->create_failure.reason, REASON_RUNNER_NOT_STARTED)) {
+            last_failure_clear(
+                &d->create_failure); /* why the last one did not start is told until this one has */
         }
         d->recorded_attempt = 0;
-    } else if (d && !conflict) { /* a conflict is no failure: look again */
-        if (note_failure(&d->create, TAKE(failed), clock_mono_ms())) {
-            LOG(LOG_WARN, "job not created", LOG_S("plan", cell->key), LOG_S("database", name),
-                LOG_S("reason", d->create.reason), LOG_S("message", d->create.message));
+    } else if (d && !conflict) { /* a conflict is no failure: decide again */
+        if (str_eq(failed->reason, REASON_NAME_CONFLICT)) {
+            d->taken_attempt = b->decision->jobs[at].attempt; /* the next one has another name */
+        }
+        if (last_failure_set(&d->create_failure, TAKE(failed), clock_mono_ms())) {
+            LOG(LOG_WARN, "job not created", LOG_S("plan", cache->key), LOG_S("database", name),
+                LOG_S("reason", d->create_failure.reason),
+                LOG_S("message", d->create_failure.message));
         }
     }
-    pthread_mutex_unlock(&cell->lock);
+    pthread_mutex_unlock(&cache->lock);
     err_free(failed);
     return made_it;
 }
 
-int64_t create_jobs(struct controller *c, struct cell *cell, struct snapshot *snapshot,
+int64_t create_jobs(struct controller *c, struct plan_cache *cache, struct snapshot *snapshot,
                     const struct decision *decision)
 {
     struct batch b = { .c = c,
-                       .cell = cell,
+                       .cache = cache,
                        .snapshot = snapshot,
                        .decision = decision,
                        .decided_mono_ms = clock_mono_ms() };

@@ -1,27 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The drive loop: observe, decide, store, act, look again. A crash between any two lines leads to the
+/* The drive loop: observe, decide, store, act, and again. A crash between any two lines leads to the
  * same next decision. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "controller/core.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "controller/internal.h"
 #include "controller/failpoint.h"
 #include "controller/writes.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/log.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
 
 #define RETRY_FIRST_MS 200
 #define RETRY_MAX_MS 30000
 
 struct pass {
     struct controller *c;
-    struct cell *cell;
+    struct plan_cache *cache;
     struct snapshot *snapshot; /* a reference */
     struct observation o;
     struct decision decision;
+    struct owner_list owners; /* that have to be asked for */
     int64_t now_mono_ms;
     int64_t requeue_ms; /* -1: none */
     int64_t blocked_ms; /* the status could not be stored: nothing before then */
@@ -36,180 +37,103 @@ static void wake(struct pass *p, int64_t after_ms)
 
 /* ---- the object --------------------------------------------------------------------------------- */
 
-static void wake_waiting(void *payload, struct cell *cell)
+static void wake_waiting(void *payload, struct plan_cache *cache)
 {
     struct controller *c = payload;
 
-    if (atomic_load(&cell->waits_for_owner)) {
-        queue_add(c->plans, cell->key);
+    if (atomic_load(&cache->waits_for_owner)) {
+        queue_add(c->plans, cache->key);
     }
 }
 
-static void plan_gone(struct controller *c, struct cell *cell)
+static void plan_gone(struct controller *c, struct plan_cache *cache)
 {
-    pthread_mutex_lock(&cell->lock);
-    cell->gone = true;
-    pthread_mutex_unlock(&cell->lock);
-    polls_forget(c->polls, cell->key);
-    metrics_forget_plan(c->metrics, cell->namespace_, cell->name);
-    queue_forget(c->plans, cell->key);
-    cells_drop(&c->cells, cell);
-    owners_forget(&c->owners, cell->namespace_, cell->name);
-    cells_each(&c->cells, wake_waiting, c);
+    pthread_mutex_lock(&cache->lock);
+    cache->gone = true;
+    pthread_mutex_unlock(&cache->lock);
+    polls_forget(c->polls, cache->key);
+    metrics_forget_plan(c->metrics, cache->namespace_, cache->name);
+    queue_forget(c->plans, cache->key);
+    plan_caches_drop(&c->caches, cache);
+    owners_forget(&c->owners, cache->namespace_, cache->name);
+    plan_caches_each(&c->caches, wake_waiting, c);
 }
 
-/* Cell locked. */
-static void take_object(struct cell *cell, const struct json *object)
+/* Cache locked. Another object of that name: nothing that was known is of it. */
+static void take_identity(struct plan_cache *cache, const struct json *object)
 {
-    AUTO(free_auto) char *print = snapshot_print(object);
     const char *uid = json_get_string(json_get(object, "metadata"), "uid");
 
-    if (!str_eq(cell->uid, uid)) {
-        cell_reset(cell);
-        snprintf(cell->uid, sizeof cell->uid, "%s", uid ? uid : "");
-    }
-    const struct selection *selection = select_of(object) ? &cell->selection : NULL;
-    if (!cell->snapshot || !str_eq(cell->snapshot->print, print) ||
-        !snapshot_selected(cell->snapshot, selection)) {
-        cell_take_snapshot(cell, snapshot_new(object, selection));
-    }
-    if (!cell->status_known) {
-        status_parse(json_get(object, "status"), &cell->status);
-        status_copy(&cell->status, &cell->stored);
-        cell->status_known = true;
+    if (!str_eq(cache->uid, uid)) {
+        plan_cache_reset(cache);
+        snprintf(cache->uid, sizeof cache->uid, "%s", uid ? uid : "");
     }
 }
 
-static int64_t back_off_ms(const struct note *note)
+/* Cache locked. */
+static void take_object(struct plan_cache *cache, const struct json *object)
+{
+    AUTO(free_auto) char *print = snapshot_print(object);
+
+    const struct selection *selection = select_of(object) ? &cache->selection : NULL;
+    if (!cache->snapshot || !str_eq(cache->snapshot->print, print) ||
+        !snapshot_selected(cache->snapshot, selection)) {
+        plan_cache_take_snapshot(cache, snapshot_new(object, selection));
+    }
+    if (!cache->status_known) {
+        status_parse(json_get(object, "status"), &cache->status);
+        status_copy(&cache->status, &cache->stored);
+        cache->status_known = true;
+    }
+}
+
+static int64_t back_off_ms(const struct last_failure *last)
 {
     int64_t wait_ms = RETRY_FIRST_MS;
 
-    for (int32_t i = 1; i < note->count && wait_ms < RETRY_MAX_MS; i++) {
+    for (int32_t i = 1; i < last->count && wait_ms < RETRY_MAX_MS; i++) {
         wait_ms *= 2;
     }
     return jitter_ms(wait_ms < RETRY_MAX_MS ? wait_ms : RETRY_MAX_MS);
 }
 
-static int64_t read_failed(struct controller *c, struct cell *cell, struct err *e)
+static int64_t read_failed(struct controller *c, struct plan_cache *cache, struct err *e)
 {
     metrics_add(c->metrics, METRIC_RECONCILE_ERRORS, LABELS({ "controller", "migrationplan" }), 1);
-    pthread_mutex_lock(&cell->lock);
-    if (note_failure(&cell->read_failure, e, clock_mono_ms())) {
-        LOG(LOG_ERROR, "plan not read", LOG_S("plan", cell->key),
-            LOG_S("reason", cell->read_failure.reason),
-            LOG_S("message", cell->read_failure.message));
+    pthread_mutex_lock(&cache->lock);
+    if (last_failure_set(&cache->read_failure, e, clock_mono_ms())) {
+        LOG(LOG_ERROR, "plan not read", LOG_S("plan", cache->key),
+            LOG_S("reason", cache->read_failure.reason),
+            LOG_S("message", cache->read_failure.message));
     }
-    int64_t wait_ms = back_off_ms(&cell->read_failure);
-    pthread_mutex_unlock(&cell->lock);
+    int64_t wait_ms = back_off_ms(&cache->read_failure);
+    pthread_mutex_unlock(&cache->lock);
     return wait_ms;
-}
-
-/* ---- schedules of our own ------------------------------------------------------------------------- */
-
-static bool names_changed_object(const struct cell *cell, const struct mplan_database *entry)
-{
-    for (size_t i = 0; i < cell->secrets.count; i++) {
-        const char *object = cell->secrets.items[i];
-        bool secret = str_starts(object, "Secret/");
-        const char *name = strchr(object, '/') + 1;
-        bool ca_secret = str_eq(entry->ca_kind, "Secret");
-        if ((secret &&
-             (str_eq(name, entry->secret_name) || str_eq(name, entry->client_cert_secret))) ||
-            (entry->ca_name && secret == ca_secret && str_eq(name, entry->ca_name))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Looks that nobody asked for: the plan's interval, and Secrets that changed. Cell locked. */
-static void schedule_looks(struct pass *p)
-{
-    struct cell *cell = p->cell;
-    const struct mplan *plan = &cell->snapshot->plan;
-
-    for (size_t i = 0; i < cell->database_count; i++) {
-        struct database_cell *d = &cell->databases[i];
-        if (names_changed_object(cell, &plan->databases[i])) {
-            task_inspect(p->c, cell, i);
-        }
-        if (d->inspecting || d->state == INSPECTION_NONE) {
-            continue; /* step asks for the first one */
-        }
-        if (d->due_mono_ms <= p->now_mono_ms) {
-            task_inspect(p->c, cell, i);
-        } else {
-            wake(p, d->due_mono_ms - p->now_mono_ms);
-        }
-    }
-    strlist_done(&cell->secrets);
-    cell->secrets = (struct strlist){ 0 };
-}
-
-/* A retry is judged by what the databases say after it came: whoever says it has just put something
- * right. Cell locked. */
-static void look_for_retry(struct pass *p)
-{
-    struct cell *cell = p->cell;
-    const char *retry = kvlist_get(&cell->snapshot->plan.annotations, ANNOTATION_RETRY);
-
-    if (!retry || str_eq(retry, cell->status.last_handled_retry)) {
-        return;
-    }
-    wake(p, RETRY_LOOK_MS);
-    if (str_eq(retry, cell->retry)) {
-        return;
-    }
-    mem_strset(&cell->retry, retry);
-    cell->retry_mono_ms = p->now_mono_ms;
-    for (size_t i = 0; i < cell->database_count; i++) {
-        cell->databases[i].before_retry = true;
-        task_inspect(p->c, cell, i);
-    }
-    polls_now(p->c->polls, cell->key);
-}
-
-static void schedule(struct pass *p)
-{
-    const struct snapshot *s = p->cell->snapshot;
-
-    if (s->error || s->plan.deleting) {
-        polls_forget(p->c->polls, p->cell->key);
-        return;
-    }
-    source_sync(p->c, p->cell);
-    if (p->cell->source_failure.reason) {
-        wake(p, s->plan.retry_interval_ms);
-    }
-    if (!s->plan.suspend) {
-        schedule_looks(p);
-        look_for_retry(p);
-    }
 }
 
 /* ---- status ---------------------------------------------------------------------------------------- */
 
-/* Cell locked. Must this status be stored now, later, or not at all? */
+/* Cache locked. Must this status be stored now, later, or not at all? */
 static bool write_due(struct pass *p)
 {
-    struct cell *cell = p->cell;
-    const struct pending_write write = { .stored = &cell->stored,
+    struct plan_cache *cache = p->cache;
+    const struct pending_write write = { .stored = &cache->stored,
                                          .next = &p->decision.status,
                                          .first = p->decision.write_first,
                                          .again = p->decision.requeue_after_ms == 0,
-                                         .written_mono_ms = cell->written_mono_ms,
+                                         .written_mono_ms = cache->written_mono_ms,
                                          .now_mono_ms = p->now_mono_ms };
     int64_t held_ms = p->decision.effect == EFFECT_FORGET
                           ? WRITE_NOTHING
-                          : write_in_ms(&write, &cell->held_mono_ms);
+                          : write_in_ms(&write, &cache->held_mono_ms);
 
-    cell->dirty = held_ms != WRITE_NOTHING;
-    if (!cell->dirty) {
+    cache->dirty = held_ms != WRITE_NOTHING;
+    if (!cache->dirty) {
         return false;
     }
-    if (cell->write_failure.reason) {
+    if (cache->write_failure.reason) {
         int64_t wait_ms =
-            cell->write_failure.mono_ms + back_off_ms(&cell->write_failure) - p->now_mono_ms;
+            cache->write_failure.mono_ms + back_off_ms(&cache->write_failure) - p->now_mono_ms;
         if (wait_ms > 0) {
             wake(p, wait_ms);
             return p->decision.write_first;
@@ -224,75 +148,71 @@ static bool write_due(struct pass *p)
 /* False: it could not be stored, and the effect may depend on it. */
 static bool write_status(struct pass *p)
 {
-    struct cell *cell = p->cell;
+    struct plan_cache *cache = p->cache;
     AUTO(json_free_auto) struct json *json = status_format(&p->decision.status);
 
     failpoint("before_status");
-    struct err *failed = p->c->platform.ops->write_status(p->c->platform.self, cell->namespace_,
-                                                          cell->name, p->snapshot->plan.uid, json);
+    struct err *failed = p->c->platform.ops->write_status(p->c->platform.self, cache->namespace_,
+                                                          cache->name, p->snapshot->plan.uid, json);
     failpoint("status_written");
-    pthread_mutex_lock(&cell->lock);
+    pthread_mutex_lock(&cache->lock);
     if (!failed) {
-        status_done(&cell->stored);
-        status_copy(&p->decision.status, &cell->stored);
-        cell->written_mono_ms = p->now_mono_ms;
-        cell->held_mono_ms = 0;
-        cell->dirty = false;
-        note_clear(&cell->write_failure);
+        status_done(&cache->stored);
+        status_copy(&p->decision.status, &cache->stored);
+        cache->written_mono_ms = p->now_mono_ms;
+        cache->held_mono_ms = 0;
+        cache->dirty = false;
+        last_failure_clear(&cache->write_failure);
     } else if (failed->kind == ERR_CONFLICT) {
         wake(p, 0); /* another object by now: the next pass sees it */
     } else {
-        if (note_failure(&cell->write_failure, TAKE(failed), p->now_mono_ms)) {
-            LOG(LOG_ERROR, "status not written", LOG_S("plan", cell->key),
-                LOG_S("reason", cell->write_failure.reason),
-                LOG_S("message", cell->write_failure.message));
+        if (last_failure_set(&cache->write_failure, TAKE(failed), p->now_mono_ms)) {
+            LOG(LOG_ERROR, "status not written", LOG_S("plan", cache->key),
+                LOG_S("reason", cache->write_failure.reason),
+                LOG_S("message", cache->write_failure.message));
         }
-        p->blocked_ms = back_off_ms(&cell->write_failure);
+        p->blocked_ms = back_off_ms(&cache->write_failure);
         wake(p, p->blocked_ms);
     }
-    bool stored = !cell->dirty;
-    pthread_mutex_unlock(&cell->lock);
+    bool stored = !cache->dirty;
+    pthread_mutex_unlock(&cache->lock);
     err_free(failed);
     return stored;
 }
 
-/* ---- former owners ------------------------------------------------------------------------------- */
+/* ---- what the platform is asked for -------------------------------------------------------------- */
 
-#define OWNER_ROUNDS 4 /* a look that ends while we ask may name one more */
+#define SECRET_AGE_MS 1000 /* a pass begins a reading of what is older */
 
-/* Cell locked. */
+/* Cache locked. */
 static void gather_owners(const struct pass *p, struct owner_list *out)
 {
-    const struct cell *cell = p->cell;
+    const struct plan_cache *cache = p->cache;
     const char *cluster_id = p->c->platform.ops->cluster_id(p->c->platform.self);
     struct owner_key key;
 
-    for (size_t i = 0; i < cell->database_count; i++) {
-        const struct seen *seen = cell->databases[i].seen;
-        if (seen && owners_key(&seen->inspection.lease, &cell->snapshot->plan, cluster_id, &key)) {
+    for (size_t i = 0; i < cache->database_count; i++) {
+        const struct inspected *inspected = cache->databases[i].inspected;
+        if (inspected &&
+            owners_key(&inspected->inspection.lease, &cache->snapshot->plan, cluster_id, &key)) {
             owner_list_add(out, &p->c->owners, &key, p->now_mono_ms);
         }
     }
 }
 
-/* A thousand databases of a plan that was renamed name one former owner: it is asked for once, and nobody
- * waits for the answer with the cell locked. Cell locked; unlocks while it asks. */
-static void ask_for_owners(struct pass *p)
+/* Begins in the pool what the next pass is to know: a thousand databases of a plan that was renamed name one
+ * former owner, which is asked for once. Nobody waits for an answer. */
+static void begin_reading(struct pass *p)
 {
-    for (int round = 0; round < OWNER_ROUNDS; round++) {
-        AUTO(owner_list_done) struct owner_list list = { 0 };
-        gather_owners(p, &list);
-        if (list.count == 0) {
-            return;
-        }
-        pthread_mutex_unlock(&p->cell->lock);
-        for (size_t i = 0; i < list.count; i++) {
-            const struct owner_key key = { .namespace_ = list.items[i].namespace_,
-                                           .name = list.items[i].name,
-                                           .uid = list.items[i].uid };
-            (void)owners_gone(&p->c->owners, &p->c->platform, &key, p->now_mono_ms);
-        }
-        pthread_mutex_lock(&p->cell->lock);
+    const struct snapshot *s = p->snapshot;
+    struct controller *c = p->c;
+
+    owner_task_start(c, p->cache, &p->owners);
+    if (s->error || s->plan.deleting) {
+        return;
+    }
+    if (s->plan.source.secret_name && !s->plan.suspend) {
+        secret_cache_refresh(c->secrets, p->cache->key, s->plan.source.secret_name, SECRET_AGE_MS);
     }
 }
 
@@ -300,73 +220,126 @@ static void ask_for_owners(struct pass *p)
 
 static void report_ended(struct pass *p)
 {
-    const struct cell *cell = p->cell;
+    const struct plan_cache *cache = p->cache;
 
     for (size_t i = 0; i < p->o.jobs.count; i++) {
         const struct job *job = &p->o.jobs.items[i];
         int64_t since_ms = 0;
-        bool known = cell_ended_since(cell, job->name, &since_ms);
+        bool known = plan_cache_ended_since(cache, job->name, &since_ms);
         /* After a start what ended before is old news, but for the metrics of this process too. */
-        if (job->phase == JOB_ENDED && !known && cell->jobs_listed) {
-            report_job(p->c, cell, job);
+        if (job->phase == JOB_ENDED && !known && cache->jobs_listed) {
+            report_job(p->c, cache, job);
         }
     }
 }
 
-/* Cell locked. */
-static void note_waiting(struct pass *p)
+/* Cache locked. */
+static void tell_waits_for_owner(struct pass *p)
 {
     bool waits = false;
 
-    for (size_t i = 0; i < p->cell->database_count && !p->cell->snapshot->error; i++) {
+    for (size_t i = 0; i < p->cache->database_count && !p->cache->snapshot->error; i++) {
         waits = waits || p->o.views[i].owner == OWNER_OTHER_PLAN;
     }
-    atomic_store(&p->cell->waits_for_owner, waits);
+    atomic_store(&p->cache->waits_for_owner, waits);
 }
 
-/* Cell locked. */
-static bool decide(struct pass *p)
+/* Cache locked. */
+static bool decide(struct pass *p, const struct json *object)
 {
-    struct cell *cell = p->cell;
+    struct plan_cache *cache = p->cache;
 
-    schedule(p);
     report_ended(p);
-    observe(p->c, cell, p->now_mono_ms, &p->o);
-    cell->jobs_listed = true;
-    note_waiting(p);
+    observe(p->c, cache, object, p->now_mono_ms, &p->o);
+    gather_owners(p, &p->owners);
+    cache->jobs_listed = true;
+    tell_waits_for_owner(p);
     failpoint("jobs_listed");
     step_decide(&p->o.seen, &p->decision);
     failpoint("decided");
     wake(p, p->decision.requeue_after_ms);
+    wake(p, p->decision.wishes.next_ms);
+    wishes_perform(p->c, cache, object, &p->decision.wishes);
     bool write = write_due(p);
-    report_decision(p->c, cell, &p->decision);
-    status_done(&cell->status);
-    status_copy(&p->decision.status, &cell->status);
-    p->snapshot = snapshot_ref(cell->snapshot);
+    report_decision(p->c, cache, &p->decision);
+    status_done(&cache->status);
+    status_copy(&p->decision.status, &cache->status);
+    p->snapshot = snapshot_ref(cache->snapshot);
     return write;
 }
 
-static int64_t run_pass(struct controller *c, struct cell *cell, const struct json *object)
+/* Cache locked. Without the first list of its databaseSelector's Secrets nothing can be decided: it brings the
+ * plan back. */
+static bool may_decide(struct pass *p, const struct json *object)
 {
-    struct pass p = { .c = c, .cell = cell, .requeue_ms = -1 };
+    const bool deleting = json_get(json_get(object, "metadata"), "deletionTimestamp") != NULL;
+
+    if (deleting || !select_is_unknown(p->cache, object)) {
+        return true;
+    }
+    if (select_due_ms(p->c, p->cache, object, p->now_mono_ms) == 0) {
+        select_start(p->c, p->cache, object);
+    }
+    return false;
+}
+
+static void turn_take(struct turns *turns)
+{
+    pthread_mutex_lock(&turns->lock);
+    while (turns->left == 0) {
+        pthread_cond_wait(&turns->given_back, &turns->lock);
+    }
+    turns->left--;
+    pthread_mutex_unlock(&turns->lock);
+}
+
+static void turn_give(struct turns *turns)
+{
+    pthread_mutex_lock(&turns->lock);
+    turns->left++;
+    pthread_cond_signal(&turns->given_back);
+    pthread_mutex_unlock(&turns->lock);
+}
+
+/* True: there is a decision. *write: its status is due. */
+static bool observe_and_decide(struct pass *p, const struct json *object, bool *write)
+{
+    struct plan_cache *cache = p->cache;
+
+    turn_take(&p->c->turns);
+    pthread_mutex_lock(&cache->lock);
+    p->now_mono_ms = clock_mono_ms();
+    last_failure_clear(&cache->read_failure);
+    take_identity(cache, object);
+    const bool decides = may_decide(p, object);
+    if (decides) {
+        take_object(cache, object);
+        *write = decide(p, object);
+    }
+    pthread_mutex_unlock(&cache->lock);
+    turn_give(&p->c->turns);
+    return decides;
+}
+
+static int64_t run_pass(struct controller *c, struct plan_cache *cache, const struct json *object)
+{
+    struct pass p = { .c = c, .cache = cache, .requeue_ms = -1 };
     const char *uid = json_get_string(json_get(object, "metadata"), "uid");
     struct err *failed =
-        c->platform.ops->list_jobs(c->platform.self, cell->namespace_, uid ? uid : "", &p.o.jobs);
+        c->platform.ops->list_jobs(c->platform.self, cache->namespace_, uid ? uid : "", &p.o.jobs);
 
     if (failed) {
-        return read_failed(c, cell, failed);
+        return read_failed(c, cache, failed);
     }
-    p.now_mono_ms = clock_mono_ms();
-    wake(&p, select_look(c, cell, object, p.now_mono_ms));
-    pthread_mutex_lock(&cell->lock);
-    note_clear(&cell->read_failure);
-    take_object(cell, object);
-    ask_for_owners(&p);
-    bool write = decide(&p);
-    pthread_mutex_unlock(&cell->lock);
+    bool write = false;
+    if (!observe_and_decide(&p, object, &write)) {
+        observation_done(&p.o);
+        return -1;
+    }
+    begin_reading(&p);
     bool stored = !write || write_status(&p);
     if (stored || !p.decision.write_first) {
-        int64_t wait_ms = act(c, cell, p.snapshot, &p.decision, &p.o);
+        int64_t wait_ms = act(c, cache, p.snapshot, &p.decision, &p.o);
         p.requeue_ms = p.requeue_ms >= 0 && p.requeue_ms < wait_ms ? wait_ms : p.requeue_ms;
     } else if (p.blocked_ms > 0) {
         p.requeue_ms = p.blocked_ms;
@@ -374,6 +347,7 @@ static int64_t run_pass(struct controller *c, struct cell *cell, const struct js
     snapshot_unref(p.snapshot);
     decision_done(&p.decision);
     observation_done(&p.o);
+    owner_list_done(&p.owners);
     return p.requeue_ms;
 }
 
@@ -395,19 +369,19 @@ int64_t drive_pass(void *payload, const char *key)
     if (cancel_triggered(&c->cancel)) {
         return -1;
     }
-    struct cell *cell = cells_get(&c->cells, namespace_, slash + 1);
+    struct plan_cache *cache = plan_caches_get(&c->caches, namespace_, slash + 1);
     struct err *failed =
         c->platform.ops->read_plan(c->platform.self, namespace_, slash + 1, &object);
     int64_t requeue_ms = -1;
     if (failed && str_eq(failed->reason, REASON_NOT_FOUND)) {
-        plan_gone(c, cell);
+        plan_gone(c, cache);
         err_free(failed);
     } else if (failed) {
-        requeue_ms = read_failed(c, cell, failed);
+        requeue_ms = read_failed(c, cache, failed);
     } else {
-        requeue_ms = run_pass(c, cell, object);
+        requeue_ms = run_pass(c, cache, object);
     }
-    cell_unref(cell);
+    plan_cache_unref(cache);
     count_pass(c, requeue_ms);
     return requeue_ms;
 }

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "reconcile/base/str.h"
+#include "base/str.h"
 
 /* For tests that want to know where there is to die: one name a line. */
 static void trace(const char *name)

@@ -1,29 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Fetching commits in the pool. Plans that want the same commit of the same repository while a fetch
- * of it waits for its turn share one contact with the server and one copy of the trees. */
+ * of it waits for its turn share one contact with the server and one copy of the files. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "controller/core.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/log.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "controller/internal.h"
+#include "model/reason.h"
 
 #define PER_CLONE 1
 
 struct asker { /* one plan that waits for a fetch */
     struct asker *next;
-    struct cell *cell;
-    char *source; /* of the cell when it asked */
+    struct plan_cache *cache;
+    char *source; /* of the cache when it asked */
 };
 
 struct fetch {
     struct fetch *next; /* in fetches->waiting */
     struct controller *c;
     char *key;
-    struct trees_want want; /* sets of every asker */
+    struct files_want want; /* sets of every asker */
     char commit[REPO_COMMIT_LEN];
     struct asker *askers;
 };
@@ -40,86 +40,134 @@ static enum repo_ref_kind kind_of(const struct mplan_source *source)
     return kinds[source->ref_kind];
 }
 
-static struct err *fetch_want(struct controller *c, const struct cell *cell, const char *commit,
-                              struct trees_want *out)
+static void fetch_want(const struct controller *c, const struct plan_cache *cache,
+                       const char *commit, struct files_want *out)
 {
-    const struct mplan *plan = &cell->snapshot->plan;
+    const struct mplan *plan = &cache->snapshot->plan;
     const struct mplan_source *source = &plan->source;
-    bool newest = str_eq(cell->newest.commit, commit);
+    bool newest = str_eq(cache->newest.commit, commit);
 
-    if (source->secret_name) {
-        TRY(c->platform.ops->read_secret(c->platform.self, plan->namespace_, source->secret_name,
-                                         &out->secret));
-    }
+    out->namespace_ = mem_strdup(plan->namespace_);
     out->url = mem_strdup(source->url);
     out->kind = newest ? kind_of(source) : REPO_REF_COMMIT;
     out->ref = mem_strdup(newest ? (source->ref ? source->ref : "main") : commit);
     out->revision = newest && out->kind != REPO_REF_COMMIT ? mem_strdup(commit) : NULL;
-    memcpy(out->last_applied, cell->status.last_applied_commit, sizeof out->last_applied);
+    memcpy(out->last_applied, cache->status.last_applied_commit, sizeof out->last_applied);
     out->cache = repo_cache_path(c->config->cache_dir, plan->namespace_, source->url);
     out->timeout_ms = source->timeout_ms;
-    trees_sets(plan, out);
-    return NULL;
+    naming_copy(&plan->migrations.naming, &out->naming);
+    commit_files_sets(plan, out);
 }
 
-static struct fetch_slot *slot_of(struct cell *cell, const char *commit)
+static struct fetch_slot *slot_of(struct plan_cache *cache, const char *commit)
 {
-    if (str_eq(cell->newest.commit, commit)) {
-        return &cell->newest;
+    if (str_eq(cache->newest.commit, commit)) {
+        return &cache->newest;
     }
-    return str_eq(cell->rollout.commit, commit) ? &cell->rollout : NULL;
+    return str_eq(cache->rollout.commit, commit) ? &cache->rollout : NULL;
 }
 
-static void slot_fail(const struct cell *cell, struct fetch_slot *slot, struct err *e)
+static void slot_fail(const struct plan_cache *cache, struct fetch_slot *slot, struct err *e)
 {
     slot->state = FETCH_FAILED;
-    if (note_failure(&slot->failure, e, clock_mono_ms())) {
-        LOG(LOG_WARN, "commit not fetched", LOG_S("plan", cell->key), LOG_S("commit", slot->commit),
-            LOG_S("reason", slot->failure.reason), LOG_S("message", slot->failure.message));
+    if (last_failure_set(&slot->failure, e, clock_mono_ms())) {
+        LOG(LOG_WARN, "commit not fetched", LOG_S("plan", cache->key),
+            LOG_S("commit", slot->commit), LOG_S("reason", slot->failure.reason),
+            LOG_S("message", slot->failure.message));
     }
 }
 
-/* Cell locked. What was asked for may not be wanted any more. */
-static void take_fetch(const struct fetch *fetch, const struct asker *asker, struct trees *trees,
-                       const struct err *failed)
-{
-    struct cell *cell = asker->cell;
-    struct fetch_slot *slot = slot_of(cell, fetch->commit);
+/* ---- room for what was fetched ------------------------------------------------------------------ */
 
-    if (!slot || slot->state != FETCH_RUNNING || !str_eq(asker->source, cell->source)) {
+struct giving_way {
+    const struct commit_files *files;
+    struct strlist tell; /* plans */
+};
+
+static void give_way(void *payload, struct plan_cache *cache)
+{
+    struct giving_way *way = payload;
+
+    pthread_mutex_lock(&cache->lock);
+    struct fetch_slot *const slots[] = { &cache->newest, &cache->rollout };
+    for (size_t i = 0; i < 2; i++) {
+        if (slots[i]->files == way->files) {
+            commit_files_unref(TAKE(slots[i]->files)); /* not the last one: the caller has one */
+            slot_fail(cache, slots[i], held_given_way(way->files));
+            strlist_add(&way->tell, cache->key);
+        }
+    }
+    pthread_mutex_unlock(&cache->lock);
+}
+
+/* Trees of the namespace that holds most are dropped, to be read again when there is room. */
+static struct err *make_room(struct controller *c, struct commit_files *files,
+                             const char *namespace_)
+{
+    struct commit_files *victim = NULL;
+
+    held_add(&c->held, files, namespace_);
+    for (;;) {
+        TRY(held_room(&c->held, files, &victim));
+        if (!victim) {
+            return NULL;
+        }
+        struct giving_way way = { .files = victim };
+        plan_caches_each(&c->caches, give_way, &way);
+        commit_files_unref(victim);
+        for (size_t i = 0; i < way.tell.count; i++) {
+            queue_add(c->plans, way.tell.items[i]);
+        }
+        strlist_done(&way.tell);
+    }
+}
+
+/* ---- the answer ---------------------------------------------------------------------------------- */
+
+/* Cache locked. What was asked for may not be wanted any more. */
+static void take_fetch(const struct fetch *fetch, const struct asker *asker,
+                       struct commit_files *files, const struct err *failed)
+{
+    struct plan_cache *cache = asker->cache;
+    struct fetch_slot *slot = slot_of(cache, fetch->commit);
+
+    if (!slot || slot->state != FETCH_RUNNING || !str_eq(asker->source, cache->source)) {
         return;
     }
     if (failed && str_eq(failed->reason, REASON_INTERRUPTED)) {
         slot->state = FETCH_NONE;
     } else if (failed) {
-        slot_fail(cell, slot, err_new(failed->kind, failed->reason, "%s", failed->message));
+        slot_fail(cache, slot, err_new(failed->kind, failed->reason, "%s", failed->message));
+    } else if (atomic_load(&files->given_way)) { /* before anybody had them */
+        slot_fail(cache, slot, held_given_way(files));
     } else {
-        trees_unref(slot->trees);
-        slot->trees = trees_ref(trees);
+        commit_files_unref(slot->files);
+        slot->files = commit_files_ref(files);
         slot->state = FETCH_DONE;
-        note_clear(&slot->failure);
+        last_failure_clear(&slot->failure);
         free(slot->revision); /* the fetch knows it better */
         slot->revision = NULL;
-        LOG(LOG_INFO, "commit fetched", LOG_S("plan", cell->key), LOG_S("commit", fetch->commit),
-            LOG_S("revision", trees->revision));
+        LOG(LOG_INFO, "commit fetched", LOG_S("plan", cache->key), LOG_S("commit", fetch->commit),
+            LOG_S("revision", files->revision));
     }
 }
 
-static void hand_out(const struct fetch *fetch, struct trees *trees, const struct err *failed)
+static void hand_out(const struct fetch *fetch, struct commit_files *files,
+                     const struct err *failed)
 {
     struct controller *c = fetch->c;
 
     for (const struct asker *asker = fetch->askers; asker; asker = asker->next) {
-        struct cell *cell = asker->cell;
+        struct plan_cache *cache = asker->cache;
         if (!failed) {
             metrics_set(c->metrics, METRIC_SOURCE_LAST_FETCH,
-                        LABELS({ "namespace", cell->namespace_ }, { "plan", cell->name }),
+                        LABELS({ "namespace", cache->namespace_ }, { "plan", cache->name }),
                         (double)clock_utc_ms() / 1000);
         }
-        pthread_mutex_lock(&cell->lock);
-        take_fetch(fetch, asker, trees, failed);
-        pthread_mutex_unlock(&cell->lock);
-        queue_add(c->plans, cell->key);
+        pthread_mutex_lock(&cache->lock);
+        take_fetch(fetch, asker, files, failed);
+        pthread_mutex_unlock(&cache->lock);
+        queue_add(c->plans, cache->key);
     }
 }
 
@@ -128,11 +176,11 @@ static void fetch_free(struct fetch *fetch)
     while (fetch->askers) {
         struct asker *asker = fetch->askers;
         fetch->askers = asker->next;
-        cell_unref(asker->cell);
+        plan_cache_unref(asker->cache);
         free(asker->source);
         free(asker);
     }
-    trees_want_done(&fetch->want);
+    files_want_done(&fetch->want);
     free(fetch->key);
     free(fetch);
 }
@@ -155,34 +203,37 @@ static void run_fetch(void *payload)
 {
     struct fetch *fetch = payload;
     struct controller *c = fetch->c;
-    struct trees *trees = NULL;
+    struct commit_files *files = NULL;
     int64_t began_ms = clock_mono_ms();
-    const struct trees_options options = { .allow = c->config->allow_schemes,
+    const struct files_options options = { .allow = c->config->allow_schemes,
                                            .cancel_fd = &c->cancel.fd,
                                            .scratch = c->config->scratch_dir };
 
     leave_waiting(fetch);
-    struct err *failed = trees_fetch(&fetch->want, &options, &trees);
+    struct err *failed = commit_files_fetch(&fetch->want, &options, &files);
+    if (!failed) {
+        failed = make_room(c, files, fetch->want.namespace_);
+    }
     metrics_observe(c->metrics, METRIC_SOURCE_FETCH_SECONDS,
                     LABELS({ "result", failed ? failed->reason : "ok" }),
                     (double)(clock_mono_ms() - began_ms) / 1000);
-    hand_out(fetch, trees, failed);
-    trees_unref(trees);
+    hand_out(fetch, files, failed);
+    commit_files_unref(files);
     err_free(failed);
     fetch_free(fetch);
 }
 
-static struct asker *asker_new(struct cell *cell)
+static struct asker *asker_new(struct plan_cache *cache)
 {
     struct asker *asker = mem_alloc(sizeof *asker);
 
-    asker->cell = cell_ref(cell);
-    asker->source = mem_strdup(cell->source);
+    asker->cache = plan_cache_ref(cache);
+    asker->source = mem_strdup(cache->source);
     return asker;
 }
 
 /* Everything that decides what a fetch brings, but for the paths. */
-static char *fetch_key(const struct trees_want *want)
+static char *fetch_key(const struct files_want *want)
 {
     struct repo_credentials credentials = { 0 };
     char source[REPO_KEY_LEN] = "";
@@ -194,12 +245,14 @@ static char *fetch_key(const struct trees_want *want)
     }
     err_free(failed); /* the fetch itself says it */
     repo_credentials_done(&credentials);
-    return mem_printf("%s|%s|%d|%s|%s|%s", source, want->cache, (int)want->kind, want->ref,
-                      want->revision ? want->revision : "", want->last_applied);
+    AUTO(buf_done) struct buf names = BUF(65536);
+    naming_options(&want->naming, &names);
+    return mem_printf("%s|%s|%d|%s|%s|%s|%s", source, want->cache, (int)want->kind, want->ref,
+                      want->revision ? want->revision : "", want->last_applied, buf_text(&names));
 }
 
-static bool join(struct controller *c, struct cell *cell, const char *key,
-                 const struct trees_want *want)
+static bool join(struct controller *c, struct plan_cache *cache, const char *key,
+                 const struct files_want *want)
 {
     struct fetch *fetch = NULL;
 
@@ -207,51 +260,61 @@ static bool join(struct controller *c, struct cell *cell, const char *key,
     for (fetch = c->fetches.waiting; fetch && !str_eq(fetch->key, key); fetch = fetch->next) {
     }
     if (fetch) {
-        struct asker *asker = asker_new(cell);
+        struct asker *asker = asker_new(cache);
         asker->next = fetch->askers;
         fetch->askers = asker;
-        trees_want_sets(&fetch->want, want);
+        files_want_join(&fetch->want, want);
     }
     pthread_mutex_unlock(&c->fetches.lock);
     return fetch != NULL;
 }
 
-static void start(struct controller *c, struct cell *cell, const char *commit, const char *key,
-                  struct trees_want *want)
+static void start(struct controller *c, struct plan_cache *cache, const char *commit,
+                  const char *key, struct files_want *want)
 {
     struct fetch *fetch = mem_alloc(sizeof *fetch);
 
     fetch->c = c;
     fetch->key = mem_strdup(key);
     fetch->want = *want;
-    *want = (struct trees_want){ 0 };
-    fetch->askers = asker_new(cell);
+    *want = (struct files_want){ 0 };
+    fetch->askers = asker_new(cache);
     snprintf(fetch->commit, sizeof fetch->commit, "%s", commit);
     pthread_mutex_lock(&c->fetches.lock);
     fetch->next = c->fetches.waiting;
     c->fetches.waiting = fetch;
     AUTO(free_auto) char *clone = mem_strdup(fetch->want.cache);
     pthread_mutex_unlock(&c->fetches.lock);
-    pool_submit(c->pool, clone, PER_CLONE, run_fetch, fetch);
+    const struct pool_task task = { .plan = cache->key,
+                                    .kind = "fetch",
+                                    .group = clone,
+                                    .group_limit = PER_CLONE,
+                                    .run = run_fetch,
+                                    .payload = fetch };
+    pool_submit(c->pool, &task);
 }
 
-void task_fetch(struct controller *c, struct cell *cell, const char *commit)
+void fetch_start(struct controller *c, struct plan_cache *cache, const char *commit)
 {
-    struct fetch_slot *slot = slot_of(cell, commit);
-    AUTO(trees_want_done) struct trees_want want = { 0 };
+    struct fetch_slot *slot = slot_of(cache, commit);
+    AUTO(files_want_done) struct files_want want = { 0 };
+    enum secret_known known = SECRET_UNKNOWN;
 
     if (!slot || slot->state == FETCH_RUNNING) {
         return;
     }
-    struct err *failed = fetch_want(c, cell, commit, &want);
+    struct err *failed = source_secret(c, &cache->snapshot->plan, &known, &want.secret);
     if (failed) {
-        failed->reason = REASON_SECRET_INVALID;
-        slot_fail(cell, slot, err_wrap(failed, "source.secretRef"));
+        slot_fail(cache, slot, failed);
         return;
     }
+    if (known == SECRET_UNKNOWN) { /* observe_source() says that it is waited for */
+        return;
+    }
+    fetch_want(c, cache, commit, &want);
     AUTO(free_auto) char *key = fetch_key(&want);
     slot->state = FETCH_RUNNING;
-    if (!join(c, cell, key, &want)) {
-        start(c, cell, commit, key, &want);
+    if (!join(c, cache, key, &want)) {
+        start(c, cache, commit, key, &want);
     }
 }

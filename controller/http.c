@@ -9,15 +9,17 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <microhttpd.h>
 
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/thread.h"
+#include "model/reason.h"
 
 #define MAX_CONNECTIONS 128
 #define MAX_PER_ADDRESS 32
@@ -111,16 +113,13 @@ static void *reaper_main(void *arg)
 
     pthread_mutex_lock(&server->lock);
     while (!server->stop) {
-        struct timespec until;
         int64_t now_ms = clock_mono_ms();
         for (const struct connection *c = server->connections; c; c = c->next) {
             if (now_ms - c->since_ms > server->options.total_ms) {
                 shutdown(c->fd, SHUT_RDWR);
             }
         }
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += 1;
-        pthread_cond_timedwait(&server->wake, &server->lock, &until);
+        (void)thread_cond_wait(&server->wake, &server->lock, now_ms + 1000);
     }
     pthread_mutex_unlock(&server->lock);
     return NULL;
@@ -144,6 +143,9 @@ static enum MHD_Result answer(struct MHD_Connection *connection, struct exchange
     MHD_add_response_header(made, "X-Content-Type-Options", "nosniff");
     if (response->allow) {
         MHD_add_response_header(made, "Allow", response->allow);
+    }
+    if (response->status == 400 || response->status == 413) { /* what follows is no request */
+        MHD_add_response_header(made, "Connection", "close");
     }
     exchange->status = response->status;
     enum MHD_Result result = MHD_queue_response(connection, (unsigned)response->status, made);
@@ -171,6 +173,8 @@ static enum MHD_Result refuse_size(const struct http_server *server,
     return answer(connection, exchange, &response);
 }
 
+#define MAPPED "::ffff:" /* an IPv4 address at a socket for both */
+
 static void peer_text(struct MHD_Connection *connection, char *out, size_t size)
 {
     const union MHD_ConnectionInfo *info =
@@ -181,6 +185,9 @@ static void peer_text(struct MHD_Connection *connection, char *out, size_t size)
 
     if (!address || getnameinfo(address, length, out, (socklen_t)size, NULL, 0, NI_NUMERICHOST)) {
         snprintf(out, size, "?");
+    }
+    if (str_starts(out, MAPPED) && strchr(out, '.')) {
+        memmove(out, out + strlen(MAPPED), strlen(out + strlen(MAPPED)) + 1);
     }
 }
 
@@ -201,15 +208,58 @@ static enum MHD_Result handle(struct http_server *server, struct MHD_Connection 
     return answer(connection, exchange, &response);
 }
 
-/* Too long by its own word: refused before a byte of it is read. */
-static bool declared_too_large(const struct http_server *server, struct MHD_Connection *connection)
+struct framing { /* what the header says about the body */
+    int lengths, encodings;
+    bool odd; /* in a way that two servers may read differently */
+    const char *length;
+};
+
+static enum MHD_Result note_framing(void *cls, enum MHD_ValueKind kind, const char *key,
+                                    const char *value)
 {
-    const char *text =
-        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    struct framing *framing = cls;
+
+    (void)kind;
+    if (key && strcasecmp(key, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
+        framing->lengths++;
+        framing->length = value ? value : "";
+        framing->odd = framing->odd || strspn(framing->length, "0123456789") == 0 ||
+                       framing->length[strspn(framing->length, "0123456789")];
+    } else if (key && strcasecmp(key, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
+        framing->encodings++;
+        framing->odd = framing->odd || !value || strcasecmp(value, "chunked") != 0;
+    }
+    return MHD_YES;
+}
+
+/* Where two servers in a row see another end of the body, one request hides another. */
+static bool is_ambiguous(const struct framing *framing)
+{
+    return framing->odd || framing->lengths + framing->encodings > 1;
+}
+
+/* Too long by its own word: refused before a byte of it is read. */
+static bool declared_too_large(const struct http_server *server, const struct framing *framing)
+{
     int64_t length = 0;
 
-    return text && (!str_to_int64(text, 0, INT64_MAX, &length) ||
-                    (uint64_t)length > server->options.max_body);
+    return framing->length && (!str_to_int64(framing->length, 0, INT64_MAX, &length) ||
+                               (uint64_t)length > server->options.max_body);
+}
+
+static enum MHD_Result begin_request(struct http_server *server, struct MHD_Connection *connection,
+                                     struct exchange *exchange)
+{
+    struct framing framing = { 0 };
+
+    (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, note_framing, &framing);
+    if (is_ambiguous(&framing)) {
+        struct http_response response =
+            response_new(400, "say the length of the body once: one Content-Length, or chunked\n");
+        return answer(connection, exchange, &response);
+    }
+    return declared_too_large(server, &framing) ? refuse_size(server, connection, exchange)
+                                                : MHD_YES;
 }
 
 static enum MHD_Result access_handler(void *cls, struct MHD_Connection *connection,
@@ -224,8 +274,7 @@ static enum MHD_Result access_handler(void *cls, struct MHD_Connection *connecti
         exchange = mem_alloc(sizeof *exchange);
         exchange->body = BUF(server->options.max_body);
         *context = exchange;
-        return declared_too_large(server, connection) ? refuse_size(server, connection, exchange)
-                                                      : MHD_YES;
+        return begin_request(server, connection, exchange);
     }
     if (*upload_length > 0) {
         exchange->received += *upload_length;
@@ -266,8 +315,8 @@ static void completed(void *cls, struct MHD_Connection *connection, void **conte
 
 /* ---- start and stop --------------------------------------------------------------------------- */
 
-/* NULL: not an address. */
-static struct addrinfo *resolve(const struct http_options *options)
+/* NULL: not an address. `instead` NULL: the host that the options name. */
+static struct addrinfo *resolve(const struct http_options *options, const char *instead)
 {
     const char *address = options->address;
     const char *colon = strrchr(address, ':');
@@ -284,41 +333,64 @@ static struct addrinfo *resolve(const struct http_options *options)
         memmove(host, host + 1, length - 2);
         host[length - 2] = '\0';
     }
-    if (!str_to_int64(port, 0, 65535, &number) ||
-        getaddrinfo(*host ? host : options->host, port, &hints, &found)) {
+    const char *name = instead ? instead : *host ? host : options->host;
+    if (!str_to_int64(port, 0, 65535, &number) || getaddrinfo(name, port, &hints, &found)) {
         return NULL;
     }
     return found;
 }
 
-/* Bound by ourselves: after its own failure to listen, libmicrohttpd 1.0 leaves another errno. */
-static struct err *listen_on(const struct http_server *server, const struct addrinfo *info,
-                             int *out)
+/* "[::]": whoever comes over either protocol. */
+static bool is_any6(const struct addrinfo *info)
 {
-    const int on = 1;
-    int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const void *bytes = info->ai_addr;
+    const struct sockaddr_in6 *address = bytes;
 
-    if (fd >= 0) {
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-        if (info->ai_family == AF_INET6) {
-            setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-        }
-    }
-    if (fd < 0 || bind(fd, info->ai_addr, info->ai_addrlen) || listen(fd, SOMAXCONN)) {
-        struct err *failed =
-            err_new(ERR_TERMINAL, REASON_INVALID_SPEC,
-                    "could not listen on %s: %s; choose another one with --%s-addr",
-                    server->options.address, strerror(errno), server->options.name);
-        if (fd >= 0) {
-            close(fd);
-        }
-        return failed;
-    }
-    *out = fd;
-    return NULL;
+    return info->ai_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&address->sin6_addr);
 }
 
-static void name_address(struct http_server *server, int fd)
+/* Bound by ourselves: after its own failure to listen, libmicrohttpd 1.0 leaves another errno. -1: errno says why. */
+static int listen_on(const struct addrinfo *info)
+{
+    const int on = 1;
+    const int only = !is_any6(info);
+    int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (fd < 0) {
+        return -1;
+    }
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (info->ai_family == AF_INET6) {
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only);
+    }
+    if (bind(fd, info->ai_addr, info->ai_addrlen) || listen(fd, SOMAXCONN)) {
+        int saved = errno;
+        close(fd);
+        errno = saved;
+        return -1;
+    }
+    return fd;
+}
+
+/* Where the kernel has no IPv6, "[::]" is every address that there is. */
+static int listen_anywhere(const struct http_options *options, const struct addrinfo *info)
+{
+    int fd = listen_on(info);
+
+    if (fd < 0 && is_any6(info) && (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL)) {
+        struct addrinfo *four = resolve(options, "0.0.0.0");
+        fd = four ? listen_on(four) : -1;
+        if (four) {
+            int saved = errno;
+            freeaddrinfo(four);
+            errno = saved;
+        }
+    }
+    return fd;
+}
+
+/* Names the address. True: one of IPv6. */
+static bool name_address(struct http_server *server, int fd)
 {
     struct sockaddr_storage bound = { 0 };
     socklen_t length = sizeof bound;
@@ -329,17 +401,21 @@ static void name_address(struct http_server *server, int fd)
                       NI_NUMERICHOST | NI_NUMERICSERV);
     snprintf(server->address, sizeof server->address,
              bound.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+    return bound.ss_family == AF_INET6;
 }
 
 static struct err *start(struct http_server *server, const struct addrinfo *info)
 {
     unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO |
-                     (info->ai_family == AF_INET6 ? MHD_USE_IPv6 : 0U);
-    pthread_condattr_t attr;
-    int fd = -1;
+                     (server->options.own_threads ? MHD_USE_THREAD_PER_CONNECTION : 0U);
+    int fd = listen_anywhere(&server->options, info);
 
-    TRY(listen_on(server, info, &fd));
-    name_address(server, fd);
+    if (fd < 0) {
+        return err_new(ERR_TERMINAL, REASON_ADDRESS_IN_USE,
+                       "could not listen on %s: %s; choose another one with --%s-addr",
+                       server->options.address, strerror(errno), server->options.name);
+    }
+    flags |= name_address(server, fd) ? MHD_USE_IPv6 : 0U;
     server->daemon =
         MHD_start_daemon(/* it owns the socket from here on */
                          flags, 0, NULL, NULL, access_handler, server, MHD_OPTION_LISTEN_SOCKET, fd,
@@ -350,24 +426,22 @@ static struct err *start(struct http_server *server, const struct addrinfo *info
                          MHD_OPTION_NOTIFY_COMPLETED, completed, server,
                          MHD_OPTION_NOTIFY_CONNECTION, note_connection, server, MHD_OPTION_END);
     if (!server->daemon) {
-        return err_new(ERR_TERMINAL, REASON_INVALID_SPEC, "could not start the %s server on %s",
+        return err_new(ERR_TERMINAL, REASON_ADDRESS_IN_USE, "could not start the %s server on %s",
                        server->options.name, server->address);
     }
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&server->wake, &attr);
-    pthread_condattr_destroy(&attr);
-    server->reaping = pthread_create(&server->reaper, NULL, reaper_main, server) == 0;
+    thread_cond_init(&server->wake);
+    TRY(thread_start(&server->reaper, reaper_main, server));
+    server->reaping = true;
     return NULL;
 }
 
 struct err *http_start(const struct http_options *options, struct http_server **out)
 {
-    struct addrinfo *info = resolve(options);
+    struct addrinfo *info = resolve(options, NULL);
     struct http_server *server = NULL;
 
     if (!info) {
-        return err_new(ERR_TERMINAL, REASON_INVALID_SPEC,
+        return err_new(ERR_TERMINAL, REASON_USAGE,
                        "--%s-addr: \"%s\" is not ADDRESS:PORT with a numeric address",
                        options->name, options->address);
     }
@@ -407,4 +481,9 @@ void http_stop(struct http_server *server)
     }
     pthread_mutex_destroy(&server->lock);
     free(server);
+}
+
+void http_libraries(struct kvlist *out)
+{
+    kvlist_set(out, "libmicrohttpd", MHD_get_version());
 }

@@ -1,26 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The two rows that the controller itself writes into a database: the failure that a dead runner
- * could not record, and a person's verdict. Both are idempotent; the next look tells. */
+ * could not record, and a person's verdict. Both are idempotent; the next inspection tells. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "controller/core.h"
-#include "controller/credentials.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/log.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "controller/internal.h"
+#include "database/credentials.h"
+#include "model/reason.h"
 
 #define LOCK_WAIT_MS 10000
-#define PER_SERVER 4
 
-struct record {
+struct journal_task {
     struct controller *c;
-    struct cell *cell;
+    struct plan_cache *cache;
     struct snapshot *snapshot;
-    struct trees *trees; /* NULL: not fetched */
+    struct commit_files *files; /* NULL: not fetched */
     size_t index;
     /* a failure */
     bool failure;
@@ -31,37 +30,27 @@ struct record {
     size_t item;
 };
 
-static struct err *no_replay(void *payload, const struct inspection *seen, bool settled,
-                             struct apply_list *out)
-{
-    (void)payload;
-    (void)seen;
-    (void)settled;
-    (void)out;
-    return NULL; /* nothing is applied here */
-}
-
-static const struct tree_set *set_of(const struct record *r)
+static const struct path_files *set_of(const struct journal_task *r)
 {
     AUTO(strlist_done) struct strlist paths = { 0 };
 
-    trees_paths(&r->snapshot->plan, r->index, &paths);
-    return trees_find(r->trees, &paths);
+    commit_files_paths(&r->snapshot->plan, r->index, &paths);
+    return commit_files_find(r->files, &paths);
 }
 
-static struct err *write_failure(const struct record *r, const struct apply_request *request,
-                                 struct result *out)
+static struct err *write_failure(const struct journal_task *r, const struct ask *ask,
+                                 const struct apply_request *request)
 {
-    const struct migration *file = tree_set_script(set_of(r), r->failed.failed.script);
+    const struct migration *file = path_files_script(set_of(r), r->failed.failed.script);
 
     if (!file) { /* another commit is wanted by now: its plan decides, not this failure */
         return NULL;
     }
-    return record_failure(request, file, &r->failed, out);
+    return ask_failure(ask, request, file, &r->failed);
 }
 
-static struct err *write_verdict(const struct record *r, const struct apply_request *request,
-                                 struct result *out)
+static struct err *write_verdict(const struct journal_task *r, const struct ask *ask,
+                                 const struct apply_request *request)
 {
     const struct resolve_item *item = &r->snapshot->resolve.items[r->item];
     char token[65];
@@ -73,14 +62,14 @@ static struct err *write_verdict(const struct record *r, const struct apply_requ
                                            .verdict = item->verdict,
                                            .reason = item->reason,
                                            .token = token };
-    return record_resolution(request, &resolution, out);
+    return ask_resolution(ask, request, &resolution);
 }
 
-static struct err *write_row(const struct record *r, struct result *out)
+static struct err *write_row(const struct journal_task *r)
 {
     const struct mplan *plan = &r->snapshot->plan;
     const struct mplan_database *entry = &plan->databases[r->index];
-    const struct tree_set *set = set_of(r);
+    const struct path_files *set = set_of(r);
     AUTO(target_done) struct target target = { 0 };
     AUTO(credential_files_done) struct credential_files certificates = { 0 };
     char host[65] = "";
@@ -89,27 +78,23 @@ static struct err *write_row(const struct record *r, struct result *out)
     gethostname(host, sizeof host - 1);
     AUTO(free_auto) char *holder = mem_printf("controller@%s", host);
     const struct apply_request request = {
-        .target = &target,
         .migrations = &entry->migrations,
         .execution = &plan->execution,
-        .lease = LEASE_COMMAND,
-        .ownership = OWNERSHIP_KEEP,
         .holder = holder,
         .git_commit = r->commit[0] ? r->commit : NULL,
         .retry_token = r->retry_token,
         .lock_wait_ms = LOCK_WAIT_MS,
-        .cancel = &r->c->cancel,
-        .decide = no_replay,
         .files = set ? &set->files : NULL,
     };
-    return r->failure ? write_failure(r, &request, out) : write_verdict(r, &request, out);
+    const struct ask ask = task_ask(r->c, r->cache, &target, &certificates, "sluice");
+    return r->failure ? write_failure(r, &ask, &request) : write_verdict(r, &ask, &request);
 }
 
-/* Cell locked. */
-static void take_record(const struct record *r, struct err *failed)
+/* Cache locked. */
+static void take_answer(const struct journal_task *r, struct err *failed)
 {
     const char *name = r->snapshot->plan.databases[r->index].name;
-    struct database_cell *d = cell_database(r->cell, name);
+    struct database_cache *d = plan_cache_database(r->cache, name);
 
     if (!d) {
         err_free(failed);
@@ -117,52 +102,59 @@ static void take_record(const struct record *r, struct err *failed)
     }
     if (failed) {
         d->busy = false;
-        if (note_failure(&d->record, failed, clock_mono_ms())) {
-            LOG(LOG_WARN, "row not recorded", LOG_S("plan", r->cell->key), LOG_S("database", name),
-                LOG_S("reason", d->record.reason), LOG_S("message", d->record.message));
+        if (last_failure_set(&d->journal_failure, failed, clock_mono_ms())) {
+            LOG(LOG_WARN, "row not recorded", LOG_S("plan", r->cache->key), LOG_S("database", name),
+                LOG_S("reason", d->journal_failure.reason),
+                LOG_S("message", d->journal_failure.message));
         }
         return;
     }
-    note_clear(&d->record);
+    last_failure_clear(&d->journal_failure);
     if (r->failure) {
         d->recorded_attempt = r->failed.attempt;
     }
-    LOG(LOG_INFO, r->failure ? "failure recorded" : "verdict recorded", LOG_S("plan", r->cell->key),
-        LOG_S("database", name));
-    for (size_t i = 0; i < r->cell->database_count; i++) { /* busy until the next look */
-        if (&r->cell->databases[i] == d && !r->cell->snapshot->error) {
-            task_inspect(r->c, r->cell, i);
+    LOG(LOG_INFO, r->failure ? "failure recorded" : "verdict recorded",
+        LOG_S("plan", r->cache->key), LOG_S("database", name));
+    for (size_t i = 0; i < r->cache->database_count; i++) { /* busy until the next inspection */
+        if (&r->cache->databases[i] == d && !r->cache->snapshot->error) {
+            inspect_task_start(r->c, r->cache, i);
         }
     }
 }
 
-static void run_record(void *payload)
+static void run_journal_task(void *payload)
 {
-    struct record *r = payload;
-    AUTO(result_done) struct result result = { 0 };
-    struct err *failed = write_row(r, &result);
+    struct journal_task *r = payload;
+    struct err *failed = write_row(r);
 
-    pthread_mutex_lock(&r->cell->lock);
-    take_record(r, failed);
-    pthread_mutex_unlock(&r->cell->lock);
-    queue_add(r->c->plans, r->cell->key);
-    trees_unref(r->trees);
+    pthread_mutex_lock(&r->cache->lock);
+    take_answer(r, failed);
+    pthread_mutex_unlock(&r->cache->lock);
+    queue_add(r->c->plans, r->cache->key);
+    commit_files_unref(r->files);
     snapshot_unref(r->snapshot);
-    cell_unref(r->cell);
+    plan_cache_unref(r->cache);
     result_done(&r->failed);
     free(r);
 }
 
-static void submit(struct controller *c, struct cell *cell, struct record *r, const char *commit)
+static void submit(struct controller *c, struct plan_cache *cache, struct journal_task *r,
+                   const char *commit)
 {
-    struct database_cell *d = &cell->databases[r->index];
+    struct database_cache *d = &cache->databases[r->index];
 
     r->c = c;
-    r->cell = cell_ref(cell);
-    r->snapshot = snapshot_ref(cell->snapshot);
-    r->trees = trees_ref(observe_trees(cell, commit));
+    r->cache = plan_cache_ref(cache);
+    r->snapshot = snapshot_ref(cache->snapshot);
+    r->files = commit_files_ref(observe_files(cache, commit));
     d->busy = true;
-    pool_submit(c->pool, d->server ? d->server : cell->key, PER_SERVER, run_record, r);
+    const struct pool_task task = { .plan = cache->key,
+                                    .kind = "record",
+                                    .group = d->server ? d->server : cache->key,
+                                    .group_limit = TASKS_PER_SERVER,
+                                    .run = run_journal_task,
+                                    .payload = r };
+    pool_submit(c->pool, &task);
 }
 
 static void copy_result(const struct result *from, struct result *out)
@@ -172,27 +164,28 @@ static void copy_result(const struct result *from, struct result *out)
     err_free(result_parse(line, strlen(line), out));
 }
 
-void task_record_failure(struct controller *c, struct cell *cell, size_t index,
-                         const struct result *result, const char *commit, const char *retry_token)
+void journal_task_failure(struct controller *c, struct plan_cache *cache, size_t index,
+                          const struct result *result, const char *commit, const char *retry_token)
 {
-    struct record *r = mem_alloc(sizeof *r);
+    struct journal_task *r = mem_alloc(sizeof *r);
 
     r->index = index;
     r->failure = true;
     copy_result(result, &r->failed);
     snprintf(r->commit, sizeof r->commit, "%s", commit);
     snprintf(r->retry_token, sizeof r->retry_token, "%s", retry_token ? retry_token : "");
-    submit(c, cell, r, commit);
+    submit(c, cache, r, commit);
 }
 
-void task_record_resolution(struct controller *c, struct cell *cell, size_t index, size_t item)
+void journal_task_resolution(struct controller *c, struct plan_cache *cache, size_t index,
+                             size_t item)
 {
-    struct record *r = mem_alloc(sizeof *r);
+    struct journal_task *r = mem_alloc(sizeof *r);
     const char *commit =
-        cell->status.rollout.present ? cell->status.rollout.commit : cell->newest.commit;
+        cache->status.rollout.present ? cache->status.rollout.commit : cache->newest.commit;
 
     r->index = index;
     r->item = item;
-    step_retry_token(&cell->snapshot->plan, &cell->status, r->retry_token);
-    submit(c, cell, r, commit);
+    step_retry_token(&cache->snapshot->plan, &cache->status, r->retry_token);
+    submit(c, cache, r, commit);
 }

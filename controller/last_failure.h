@@ -3,10 +3,10 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
-#include "reconcile/base/err.h"
+#include "base/err.h"
 #include "reconcile/step/step.h"
 
-struct note {
+struct last_failure {
     const char *reason; /* static; NULL: the last try went well, or there was none */
     char *message;      /* owned */
     int64_t mono_ms;
@@ -14,8 +14,9 @@ struct note {
 };
 
 /* Takes e. True when reason or message are not the ones of the failure before: worth a log line. */
-bool note_failure(struct note *note, struct err *e, int64_t now_mono_ms);
-void note_clear(struct note *note);
-void note_copy(const struct note *from, struct note *out); /* out is zeroed before */
+bool last_failure_set(struct last_failure *last, struct err *e, int64_t now_mono_ms);
+void last_failure_clear(struct last_failure *last);
+void last_failure_copy(const struct last_failure *from,
+                       struct last_failure *out); /* out is zeroed before */
 /* Borrows the message. */
-void note_view(const struct note *note, int64_t now_mono_ms, struct failure *out);
+void last_failure_view(const struct last_failure *last, int64_t now_mono_ms, struct failure *out);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Counters, gauges and histograms in Prometheus' text format. Families are one table; label values
- * are bounded by what exists (plans, databases), and a plan's series go with the plan. Any thread. */
+ * are bounded by what exists (plans, databases), and a plan's series go with the plan; beyond a limit new
+ * series are dropped, which is logged and counted. Any thread; nobody waits while a scrape is written. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
-#include "reconcile/base/buf.h"
+#include "base/buf.h"
 
-enum metric { /* docs/metrics.md has one line for each */
+enum metric { /* docs/reference/metrics.md has one line for each */
     METRIC_RECONCILE_TOTAL,
     METRIC_RECONCILE_ERRORS,
     METRIC_RECONCILE_SECONDS,
@@ -36,6 +37,8 @@ enum metric { /* docs/metrics.md has one line for each */
     METRIC_SOURCE_LAST_FETCH,
     METRIC_WEBHOOKS,
     METRIC_HTTP_REQUESTS,
+    METRIC_DROPPED,
+    METRIC_OLDEST,
     METRIC_BUILD_INFO,
     METRIC_PROCESS_CPU,
     METRIC_PROCESS_RSS,
@@ -55,7 +58,8 @@ struct metric_label {
 #define LABELS(...) ((const struct metric_label[METRIC_LABELS + 1]){ __VA_ARGS__ })
 #define NO_LABELS ((const struct metric_label[METRIC_LABELS + 1]){ { NULL, NULL } })
 
-struct metrics *metrics_new(void);
+/* plans false: series that name a plan are not kept. */
+struct metrics *metrics_new(bool plans);
 void metrics_free(struct metrics *metrics);
 void metrics_add(struct metrics *metrics, enum metric metric, const struct metric_label *labels,
                  double by);

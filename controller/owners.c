@@ -4,10 +4,10 @@
 
 #include <stdlib.h>
 
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "model/reason.h"
 
 struct owner {
     char *namespace_, *name, *uid;
@@ -105,6 +105,17 @@ bool owners_recall(struct owners *owners, const struct owner_key *key, int64_t s
     }
     pthread_mutex_unlock(&owners->lock);
     return known;
+}
+
+bool owners_newest(struct owners *owners, const struct owner_key *key, bool *gone)
+{
+    pthread_mutex_lock(&owners->lock);
+    const struct owner *owner = find(owners, key);
+    if (owner) {
+        *gone = owner->gone;
+    }
+    pthread_mutex_unlock(&owners->lock);
+    return owner != NULL;
 }
 
 void owners_forget(struct owners *owners, const char *namespace_, const char *name)

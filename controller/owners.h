@@ -6,9 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "reconcile/model/history.h"
-#include "reconcile/model/mplan.h"
-#include "reconcile/model/platform.h"
+#include "model/history.h"
+#include "model/mplan.h"
+#include "model/platform.h"
 
 /* A plan that exists may go at any time, and its databases are waited for. One that is gone does not come
  * back with its UID, but from a backup of the cluster: who takes its databases over asks again before. */
@@ -34,6 +34,8 @@ bool owners_key(const struct lease *lease, const struct mplan *plan, const char 
 /* No I/O. False: it was not asked about since this time, or what was said is too old by now. */
 bool owners_recall(struct owners *owners, const struct owner_key *key, int64_t since_mono_ms,
                    bool *gone);
+/* The same, however old the answer is. */
+bool owners_newest(struct owners *owners, const struct owner_key *key, bool *gone);
 /* This plan has gone: whoever waits for it asks anew. */
 void owners_forget(struct owners *owners, const char *namespace_, const char *name);
 /* Puts the questions of a whole plan together: copies, one an owner, of those that are not known. */

@@ -5,26 +5,26 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "controller/core.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "controller/internal.h"
 #include "reconcile/migration/parse.h"
 #include "reconcile/migration/placeholder.h"
 #include "reconcile/migration/script.h"
 
 /* What other databases of the plan have, for the directive after=. "a=3 b=12": part of the key. */
-static char *assume_text(const struct cell *cell, size_t index, struct kvlist *out)
+static char *assume_text(const struct plan_cache *cache, size_t index, struct kvlist *out)
 {
     struct buf text = BUF(1024 * 1024);
 
-    for (size_t i = 0; i < cell->database_count; i++) {
-        const struct database_cell *d = &cell->databases[i];
+    for (size_t i = 0; i < cache->database_count; i++) {
+        const struct database_cache *d = &cache->databases[i];
         struct version newest = { .text = "" };
-        if (i == index || !d->seen) {
+        if (i == index || !d->inspected) {
             continue;
         }
-        const struct history *history = &d->seen->inspection.history;
+        const struct history *history = &d->inspected->inspection.history;
         for (size_t r = 0; r < history->count; r++) {
             const struct history_row *row = &history->rows[r];
             if (row->success && row->has_version && version_compare(&row->version, &newest) > 0) {
@@ -82,7 +82,7 @@ static void add_patterns(const struct migrations_options *m, struct buf *out)
     }
 }
 
-/* The same trees as a command reads them; git credentials are the reader's own. Owned. */
+/* The same files as a command reads them; git credentials are the reader's own. Owned. */
 static char *file_options(const struct controller *c, const struct mplan *plan,
                           const struct mplan_database *entry, const struct strlist *paths,
                           const char *commit)
@@ -100,13 +100,14 @@ static char *file_options(const struct controller *c, const struct mplan *plan,
     } else if (str_starts(plan->source.url, "http:") && (allow & REPO_ALLOW_HTTP)) {
         command_option(&out, "allow-source-scheme", "http");
     }
+    naming_options(&entry->migrations.naming, &out);
     add_patterns(&entry->migrations, &out);
     return buf_take(&out);
 }
 
 static struct err *make(const struct command_place *place, const struct mplan_database *entry,
-                        const struct inspection *seen, const struct tree_set *set,
-                        const char *retry_token, const struct kvlist *assume, struct judgement *out)
+                        const struct inspection *inspection, const struct path_files *set,
+                        const char *retry_token, const struct kvlist *assume, struct pending *out)
 {
     char timestamp[32] = "";
     time_t now = (time_t)(clock_utc_ms() / 1000);
@@ -119,14 +120,14 @@ static struct err *make(const struct command_place *place, const struct mplan_da
     if (localtime_r(&now, &local)) {
         strftime(timestamp, sizeof timestamp, "%Y-%m-%d %H:%M:%S", &local);
     }
-    placeholders_of(entry, &seen->identity, timestamp, &placeholders);
+    placeholders_of(entry, &inspection->identity, timestamp, &placeholders);
     const struct plan_input input = {
         .files = &set->files,
-        .history = &seen->history,
-        .journal = &seen->journal,
+        .history = &inspection->history,
+        .journal = &inspection->journal,
         .options = &entry->migrations,
         .placeholders = &placeholders,
-        .target_id = seen->lease.present ? seen->lease.target_id : "",
+        .target_id = inspection->lease.present ? inspection->lease.target_id : "",
         .held_by_failed = true,
         .retry_token = retry_token,
         .journal_repeatables = true,
@@ -136,53 +137,53 @@ static struct err *make(const struct command_place *place, const struct mplan_da
     };
     out->has_plan = true;
     TRY(plan_make(&input, &out->plan));
-    return check_scripts(&out->plan, &seen->identity, &placeholders);
+    return check_scripts(&out->plan, &inspection->identity, &placeholders);
 }
 
-static bool still_good(const struct judgement *j, const struct cell *cell,
-                       const struct database_cell *d, const struct trees *trees,
+static bool still_good(const struct pending *j, const struct plan_cache *cache,
+                       const struct database_cache *d, const struct commit_files *files,
                        const char *retry_token, const char *assume)
 {
-    return j->seen == d->seen->serial && j->trees == trees->serial &&
-           j->snapshot == cell->snapshot->serial && str_eq(j->retry_token, retry_token) &&
+    return j->inspected == d->inspected->serial && j->files == files->serial &&
+           j->snapshot == cache->snapshot->serial && str_eq(j->retry_token, retry_token) &&
            str_eq(j->assume, assume);
 }
 
-void judge_entry(const struct controller *c, struct cell *cell, size_t index, struct trees *trees,
-                 const char *retry_token)
+void pending_update(const struct controller *c, struct plan_cache *cache, size_t index,
+                    struct commit_files *files, const char *retry_token)
 {
-    const struct mplan *plan = &cell->snapshot->plan;
-    struct database_cell *d = &cell->databases[index];
+    const struct mplan *plan = &cache->snapshot->plan;
+    struct database_cache *d = &cache->databases[index];
     AUTO(strlist_done) struct strlist paths = { 0 };
     AUTO(kvlist_done) struct kvlist assume = { 0 };
     AUTO(free_auto) char *text = NULL;
 
-    trees_paths(plan, index, &paths);
-    const struct tree_set *set = trees_find(trees, &paths);
-    if (!d->seen || !set) {
-        judgement_clear(&d->judgement);
+    commit_files_paths(plan, index, &paths);
+    const struct path_files *set = commit_files_find(files, &paths);
+    if (!d->inspected || !set) {
+        pending_clear(&d->pending);
         return;
     }
-    text = set->has_after ? assume_text(cell, index, &assume) : mem_strdup("");
-    if (still_good(&d->judgement, cell, d, trees, retry_token, text)) {
+    text = set->has_after ? assume_text(cache, index, &assume) : mem_strdup("");
+    if (still_good(&d->pending, cache, d, files, retry_token, text)) {
         return;
     }
-    judgement_clear(&d->judgement);
-    d->judgement.seen = d->seen->serial;
-    d->judgement.trees = trees->serial;
-    d->judgement.snapshot = cell->snapshot->serial;
-    d->judgement.assume = TAKE(text);
-    snprintf(d->judgement.retry_token, sizeof d->judgement.retry_token, "%s", retry_token);
+    pending_clear(&d->pending);
+    d->pending.inspected = d->inspected->serial;
+    d->pending.files = files->serial;
+    d->pending.snapshot = cache->snapshot->serial;
+    d->pending.assume = TAKE(text);
+    snprintf(d->pending.retry_token, sizeof d->pending.retry_token, "%s", retry_token);
     const struct mplan_database *entry = &plan->databases[index];
-    AUTO(free_auto) char *files = file_options(c, plan, entry, &paths, trees->commit);
+    AUTO(free_auto) char *options = file_options(c, plan, entry, &paths, files->commit);
     const struct command_place place = {
         .url = d->url,
-        .files = files,
+        .files = options,
         .plan = plan->name,
         .namespace_ = plan->namespace_,
         .database = entry->name,
         .standalone = c->config->absolute,
     };
-    d->judgement.error =
-        make(&place, entry, &d->seen->inspection, set, retry_token, &assume, &d->judgement);
+    d->pending.error =
+        make(&place, entry, &d->inspected->inspection, set, retry_token, &assume, &d->pending);
 }

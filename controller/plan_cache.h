@@ -7,12 +7,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "controller/note.h"
+#include "controller/last_failure.h"
 #include "controller/polls.h"
-#include "controller/trees.h"
-#include "reconcile/model/mplan.h"
-#include "reconcile/model/platform.h"
-#include "reconcile/model/status.h"
+#include "controller/commit_files.h"
+#include "model/mplan.h"
+#include "model/platform.h"
+#include "model/status.h"
 #include "reconcile/plan/plan.h"
 #include "reconcile/step/step.h"
 
@@ -30,46 +30,48 @@ struct snapshot { /* one decoded state of the object; immutable, counted */
     struct err *resolve_error;
 };
 
-struct seen { /* one successful inspection; immutable, counted */
+struct inspected { /* one successful inspection; immutable, counted */
     atomic_int refs;
     uint64_t serial;
     struct inspection inspection;
     int64_t began_mono_ms, ended_mono_ms;
 };
 
-struct judgement {                  /* plan_make of one inspection against one tree */
-    uint64_t seen, trees, snapshot; /* serials that it was made from; 0: none */
-    char *assume;                   /* what was known of other databases; NULL: not asked */
+struct pending {                         /* plan_make of one inspection against one tree */
+    uint64_t inspected, files, snapshot; /* serials that it was made from; 0: none */
+    char *assume;                        /* what was known of other databases; NULL: not asked */
     char retry_token[65];
     bool has_plan;
     struct plan plan;
     struct err *error;
 };
 
-struct database_cell {
+struct database_cache {
     char *name;
     char *connection; /* what decides where it is: a change makes every fact void */
     enum inspection_state state;
-    struct seen *seen;
-    struct note failure;
+    struct inspected *inspected;
+    struct last_failure failure;
     char *server;             /* limits count by it; "ns/secret" until the first connect */
-    char *url;                /* "--url '...'" of the last look, for people; NULL: none yet */
+    char *url;                /* "--url '...'" of the last inspection, for people; NULL: none yet */
     bool inspecting;          /* wanted or under way */
     bool submitted;           /* under way */
     bool again;               /* asked for while one was under way */
-    bool before_retry;        /* no look has begun and ended since the newest retry came */
-    int64_t due_mono_ms;      /* next scheduled look */
-    bool busy;                /* a record effect is under way, or not looked at since */
+    bool before_retry;        /* no inspection has begun and ended since the newest retry came */
+    int64_t due_mono_ms;      /* next scheduled inspection */
+    bool busy;                /* a journal task is under way, or not inspected since */
     int64_t recorded_attempt; /* its failure is in the journal by our hand; 0: none */
-    struct note create, record;
-    struct judgement judgement;
-    bool pending_reported; /* the metric says `pending` */
-    size_t pending;
-    /* inputs hashes by snapshot and trees */
-    uint64_t inputs_snapshot, inputs_trees, newest_trees;
+    struct last_failure create_failure, journal_failure;
+    int64_t idle_attempt;  /* up to this one step_is_idle() was logged; 0: none */
+    int64_t taken_attempt; /* somebody else's object has the name of this attempt's Job; 0: none */
+    struct pending pending;
+    bool reported; /* the metric says `pending` */
+    size_t reported_count;
+    /* inputs hashes by snapshot and files */
+    uint64_t inputs_snapshot, inputs_files, newest_files;
     char inputs[ROLLOUT_HASH_LEN + 1], newest_inputs[ROLLOUT_HASH_LEN + 1];
-    /* does the newest tree lack or change a pending file: by the judgement's seen and both trees */
-    uint64_t withdrawn_seen, withdrawn_trees, withdrawn_newest;
+    /* does the newest tree lack or change a pending file: by `pending` and both commits */
+    uint64_t withdrawn_inspected, withdrawn_files, withdrawn_newest;
     bool withdrawn;
 };
 
@@ -77,11 +79,11 @@ struct fetch_slot { /* one commit that is wanted */
     char commit[REPO_COMMIT_LEN];
     char *revision; /* for people: "main@sha1:..." */
     enum fetch_state state;
-    struct note failure;
-    struct trees *trees;
+    struct last_failure failure;
+    struct commit_files *files;
 };
 
-struct gate_cell {
+struct gate_cache {
     char *wave, *name;
     int32_t round;
     bool running;
@@ -102,14 +104,15 @@ struct database_name {
 
 /* What a databaseSelector finds (select.c). */
 struct selection {
-    char *of;             /* the selector that it was looked up by */
+    char *of;             /* the selector that it was listed by */
     struct json *secrets; /* NULL: not known */
     char *text;           /* of them; equal = the same */
-    char *problem;        /* of the newest look; NULL: none */
-    int64_t looked_mono_ms;
-    bool again; /* a Secret of the namespace has changed since */
+    char *problem;        /* of the newest list; NULL: none */
+    int64_t listed_mono_ms;
+    bool listing; /* under way */
+    bool again;   /* a Secret of the namespace has changed since */
 };
-struct cell {
+struct plan_cache {
     char *key, *namespace_, *name;
     atomic_int refs;
     atomic_bool waits_for_owner; /* a database belongs to another plan that exists */
@@ -123,22 +126,24 @@ struct cell {
     bool status_known, dirty;
     int64_t written_mono_ms;
     int64_t held_mono_ms; /* since when a write is held back; 0: none is */
-    struct note write_failure, read_failure;
+    struct last_failure write_failure, read_failure;
     /* source */
     char *source; /* what a commit is of: url, ref, revision, secret; a change makes commits void */
     struct poll_answer poll;
-    struct note source_failure; /* before a poll was possible: Secret, url */
+    struct last_failure source_failure; /* before a poll was possible: Secret, url */
+    bool source_waits;                  /* for the first reading of the source's Secret */
     struct fetch_slot newest, rollout;
     /* databases, in the spec's order */
-    struct database_cell *databases;
+    struct database_cache *databases;
     size_t database_count;
     struct database_name *by_name; /* sorted */
     int inspections;               /* under way */
     struct strlist secrets; /* "Secret/name" or "ConfigMap/name" that changed since the last pass */
-    struct gate_cell *gates;
+    struct gate_cache *gates;
     size_t gate_count, gate_cap;
     struct ended_job *ended; /* of the newest list, sorted by name */
     size_t ended_count;
+    bool asking_owners;       /* a task of owner_task.c is under way */
     bool jobs_listed;         /* once in this process: what ends from now on is news */
     int64_t deleting_mono_ms; /* 0: not deleting */
     char *retry;              /* the retry annotation that was seen last; NULL: none */
@@ -146,38 +151,44 @@ struct cell {
     char *logged;             /* newest Ready as it was logged */
 };
 
-struct cells {
+struct plan_caches {
     pthread_mutex_t lock;
-    struct cell **items;
+    struct plan_cache **items;
     size_t count;
     size_t cap;
 };
 
-void cells_init(struct cells *cells);
-void cells_done(struct cells *cells);
+void plan_caches_init(struct plan_caches *caches);
+void plan_caches_done(struct plan_caches *caches);
 /* With a reference; made when absent. */
-struct cell *cells_get(struct cells *cells, const char *namespace_, const char *name);
-struct cell *cells_find(struct cells *cells, const char *key); /* NULL: none */
-void cells_drop(struct cells *cells, struct cell *cell);
+struct plan_cache *plan_caches_get(struct plan_caches *caches, const char *namespace_,
+                                   const char *name);
+struct plan_cache *plan_caches_find(struct plan_caches *caches, const char *key); /* NULL: none */
+void plan_caches_drop(struct plan_caches *caches, struct plan_cache *cache);
 /* Marks a changed Secret or ConfigMap for every plan of the namespace; adds their keys to `tell`. */
-void cells_note_object(struct cells *cells, enum platform_kind kind, const char *namespace_,
-                       const char *name, struct strlist *tell);
-void cells_each(struct cells *cells, void (*visit)(void *payload, struct cell *cell),
-                void *payload);
-struct cell *cell_ref(struct cell *cell);
-void cell_unref(struct cell *cell);
-char *cell_key(const char *namespace_, const char *name); /* "ns/name"; owned */
+void plan_caches_object_changed(struct plan_caches *caches, enum platform_kind kind,
+                                const char *namespace_, const char *name, struct strlist *tell);
+void plan_caches_each(struct plan_caches *caches,
+                      void (*visit)(void *payload, struct plan_cache *cache), void *payload);
+struct plan_cache *plan_cache_ref(struct plan_cache *cache);
+void plan_cache_unref(struct plan_cache *cache);
+char *plan_cache_key(const char *namespace_, const char *name); /* "ns/name"; owned */
 
 /* All with the lock held. */
-void cell_reset(struct cell *cell); /* another object of that name: forget everything */
-void cell_take_snapshot(struct cell *cell, struct snapshot *snapshot);    /* takes the reference */
-struct database_cell *cell_database(struct cell *cell, const char *name); /* NULL: none */
-size_t cell_database_index(const struct cell *cell, const char *name);    /* SIZE_MAX: none */
-struct gate_cell *cell_gate(struct cell *cell, const char *wave, const char *name); /* made */
+void plan_cache_reset(
+    struct plan_cache *cache); /* another object of that name: forget everything */
+void plan_cache_take_snapshot(struct plan_cache *cache,
+                              struct snapshot *snapshot); /* takes the reference */
+struct database_cache *plan_cache_database(struct plan_cache *cache,
+                                           const char *name);              /* NULL: none */
+size_t plan_cache_index(const struct plan_cache *cache, const char *name); /* SIZE_MAX: none */
+struct gate_cache *plan_cache_gate(struct plan_cache *cache, const char *wave,
+                                   const char *name); /* made */
 /* When this process first saw that a Job had ended; false: it did not yet. */
-bool cell_ended_since(const struct cell *cell, const char *job, int64_t *mono_ms);
+bool plan_cache_ended_since(const struct plan_cache *cache, const char *job, int64_t *mono_ms);
 /* Ended Jobs of a new list; the others are forgotten. */
-void cell_note_ended(struct cell *cell, const struct job_list *jobs, int64_t now_mono_ms);
+void plan_cache_jobs_ended(struct plan_cache *cache, const struct job_list *jobs,
+                           int64_t now_mono_ms);
 void slot_clear(struct fetch_slot *slot);
 
 void selection_done(struct selection *selection);
@@ -194,7 +205,8 @@ static inline void snapshot_unref_auto(struct snapshot **p)
 {
     snapshot_unref(*p);
 }
-struct seen *seen_new(struct inspection *inspection, int64_t began_mono_ms); /* takes it over */
-struct seen *seen_ref(struct seen *seen);
-void seen_unref(struct seen *seen);
-void judgement_clear(struct judgement *judgement);
+struct inspected *inspected_new(struct inspection *inspection,
+                                int64_t began_mono_ms); /* takes it over */
+struct inspected *inspected_ref(struct inspected *inspected);
+void inspected_unref(struct inspected *inspected);
+void pending_clear(struct pending *pending);

@@ -6,17 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
 #include "controller/queue.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/log.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
+
+/* "namespace/key of the repository": what one namespace's plans keep waiting, another's do not share. */
+#define SOURCE_KEY_LEN (256 + REPO_KEY_LEN)
 
 struct watcher {
     struct watcher *next;
     char *plan;
-    char source[REPO_KEY_LEN];
+    char source[SOURCE_KEY_LEN];
     enum repo_ref_kind kind;
     char *ref;
     int64_t interval_ms, retry_ms;
@@ -25,7 +28,7 @@ struct watcher {
 
 struct source {
     struct source *next;
-    char key[REPO_KEY_LEN];
+    char key[SOURCE_KEY_LEN];
     char *url;
     struct kvlist secret;
     int64_t timeout_ms;
@@ -52,14 +55,14 @@ struct polls *polls_new(const struct polls_options *options)
     return polls;
 }
 
-void polls_start(struct polls *polls)
+struct err *polls_start(struct polls *polls)
 {
-    queue_start(polls->queue);
+    return queue_start(polls->queue);
 }
 
 void poll_answer_done(struct poll_answer *answer)
 {
-    note_clear(&answer->failure);
+    last_failure_clear(&answer->failure);
     *answer = (struct poll_answer){ 0 };
 }
 
@@ -163,28 +166,37 @@ static void poll_soon(struct polls *polls, const struct source *s)
     queue_add_after(polls->queue, s->key, gap_ms > 0 ? gap_ms : 0);
 }
 
-static struct err *source_key(struct polls *polls, const struct poll_want *want,
-                              char out[REPO_KEY_LEN])
+static struct err *source_key(struct polls *polls, const char *plan, const struct poll_want *want,
+                              char out[SOURCE_KEY_LEN])
 {
     static const struct kvlist none = { 0 };
     struct repo_credentials credentials = { 0 };
+    char key[REPO_KEY_LEN];
+    size_t tenant = strcspn(plan, "/");
+    int length = tenant < 255 ? (int)tenant : 255;
 
     TRY(repo_url_check(want->url, polls->options.allow));
     TRY(repo_credentials_parse(want->secret ? want->secret : &none, want->url, &credentials));
     const struct repo_source source = { .url = want->url, .credentials = &credentials };
-    repo_source_key(&source, out);
+    repo_source_key(&source, key);
+    (void)snprintf(out, SOURCE_KEY_LEN, "%.*s/%s", length, plan, key);
     repo_credentials_done(&credentials);
     return NULL;
 }
 
+static bool is_watching(const struct watcher *w, const char *key, const struct poll_want *want)
+{
+    return str_eq(w->source, key) && w->kind == want->kind && str_eq(w->ref, want->ref);
+}
+
 struct err *polls_watch(struct polls *polls, const char *plan, const struct poll_want *want)
 {
-    char key[REPO_KEY_LEN];
+    char key[SOURCE_KEY_LEN];
 
-    TRY(source_key(polls, want, key));
+    TRY(source_key(polls, plan, want, key));
     pthread_mutex_lock(&polls->lock);
     struct watcher *w = watcher_find(polls, plan);
-    if (w && str_eq(w->source, key) && w->kind == want->kind && str_eq(w->ref, want->ref)) {
+    if (w && is_watching(w, key, want)) {
         w->interval_ms = want->interval_ms;
         w->retry_ms = want->retry_ms;
         pthread_mutex_unlock(&polls->lock);
@@ -192,7 +204,7 @@ struct err *polls_watch(struct polls *polls, const char *plan, const struct poll
     }
     source_ensure(polls, key, want);
     if (w) {
-        char old[REPO_KEY_LEN];
+        char old[SOURCE_KEY_LEN];
         memcpy(old, w->source, sizeof old);
         free(w->ref);
         poll_answer_done(&w->answer);
@@ -214,17 +226,22 @@ struct err *polls_watch(struct polls *polls, const char *plan, const struct poll
     return NULL;
 }
 
-bool polls_answer(struct polls *polls, const char *plan, struct poll_answer *out)
+struct err *polls_answer(struct polls *polls, const char *plan, const struct poll_want *want,
+                         struct poll_answer *out)
 {
+    char key[SOURCE_KEY_LEN];
+
+    TRY(source_key(polls, plan, want, key));
+    *out = (struct poll_answer){ 0 };
     pthread_mutex_lock(&polls->lock);
     const struct watcher *w = watcher_find(polls, plan);
-    if (w) {
+    if (w && is_watching(w, key, want)) {
         *out = w->answer;
-        out->failure = (struct note){ 0 };
-        note_copy(&w->answer.failure, &out->failure);
+        out->failure = (struct last_failure){ 0 };
+        last_failure_copy(&w->answer.failure, &out->failure);
     }
     pthread_mutex_unlock(&polls->lock);
-    return w != NULL;
+    return NULL;
 }
 
 void polls_now(struct polls *polls, const char *plan)
@@ -255,6 +272,24 @@ int64_t polls_sources(struct polls *polls)
     }
     pthread_mutex_unlock(&polls->lock);
     return count;
+}
+
+int64_t polls_oldest(struct polls *polls, char **plan)
+{
+    AUTO(free_auto) char *key = NULL;
+    int64_t age_ms = queue_oldest(polls->queue, &key);
+
+    if (age_ms < 0) {
+        return -1;
+    }
+    pthread_mutex_lock(&polls->lock);
+    const struct watcher *w = polls->watchers;
+    while (w && !str_eq(w->source, key)) {
+        w = w->next;
+    }
+    *plan = mem_strdup(w ? w->plan : "one that is gone");
+    pthread_mutex_unlock(&polls->lock);
+    return age_ms;
 }
 
 /* ---- poll ------------------------------------------------------------------------------------- */
@@ -328,7 +363,7 @@ static struct err *poll_once(struct polls *polls, const struct ask *ask, struct 
     return failed;
 }
 
-/* True when the plan has to look: another commit, the first answer, another failure or its end. */
+/* True when the plan is reconciled: another commit, the first answer, another failure or its end. */
 static bool take_answer(struct watcher *w, const struct repo_tip *tip, const struct err *failed,
                         int64_t now_ms)
 {
@@ -337,10 +372,10 @@ static bool take_answer(struct watcher *w, const struct repo_tip *tip, const str
 
     a->tried_mono_ms = now_ms;
     if (e) {
-        return note_failure(&a->failure, err_new(e->kind, e->reason, "%s", e->message), now_ms);
+        return last_failure_set(&a->failure, err_new(e->kind, e->reason, "%s", e->message), now_ms);
     }
     bool changed = a->answered_mono_ms == 0 || a->failure.reason || !str_eq(a->commit, tip->commit);
-    note_clear(&a->failure);
+    last_failure_clear(&a->failure);
     a->answered_mono_ms = now_ms;
     memcpy(a->commit, tip->commit, sizeof a->commit);
     return changed;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where the sources stand: one poll per (url, credentials), shared by all the plans that watch it,
- * on a schedule of its own. A plan is told only when the answer for its ref changed. */
+/* Where the sources stand: one poll per (url, credentials), shared by all the plans of a namespace that
+ * watch it, on a schedule of its own. A plan is told only when the answer for its ref changed. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
+#include "base/str.h"
 #include "controller/metrics.h"
-#include "controller/note.h"
+#include "controller/last_failure.h"
 #include "git/repo.h"
-#include "reconcile/base/str.h"
 
 struct polls;
 
@@ -35,20 +35,24 @@ struct poll_answer {
     char commit[REPO_COMMIT_LEN]; /* newest one seen; "": none yet */
     int64_t answered_mono_ms;     /* 0: never */
     int64_t tried_mono_ms;        /* of the newest try, good or bad; 0: none */
-    struct note failure;          /* of the newest try */
+    struct last_failure failure;  /* of the newest try */
 };
 
 struct polls *polls_new(const struct polls_options *options);
-void polls_start(struct polls *polls);
+struct err *polls_start(struct polls *polls) ERR_MUST_USE; /* queue_start() */
 /* Watches (again): nothing happens when the plan watches the same already; another source or ref is
  * polled at once and its answer is empty until then. SecretInvalid, InvalidSpec: not watched. */
 struct err *polls_watch(struct polls *polls, const char *plan, const struct poll_want *want)
     ERR_MUST_USE;
-/* False: the plan does not watch. The answer is a copy: poll_answer_done(). */
-bool polls_answer(struct polls *polls, const char *plan, struct poll_answer *out);
+/* What is known of what polls_watch() would watch: an empty answer while the plan does not watch it; an
+ * error when it could not. Nothing is begun. The answer is a copy: poll_answer_done(). */
+struct err *polls_answer(struct polls *polls, const char *plan, const struct poll_want *want,
+                         struct poll_answer *out) ERR_MUST_USE;
 void poll_answer_done(struct poll_answer *answer);
 void polls_now(struct polls *polls, const char *plan);
 void polls_forget(struct polls *polls, const char *plan);
 int64_t polls_sources(struct polls *polls);
+/* Age of the poll that has run longest, in ms, and a plan that it is for (owned); -1: none runs. */
+int64_t polls_oldest(struct polls *polls, char **plan);
 void polls_stop(struct polls *polls);
 void polls_free(struct polls *polls);

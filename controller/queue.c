@@ -7,16 +7,22 @@
 #include <string.h>
 #include <time.h>
 
-#include "reconcile/base/clock.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/thread.h"
+#include "controller/shares.h"
 
 #define BUCKETS 1024
+#define TENANT_WEIGHT 3 /* one alone may hold three quarters of the threads */
 #define NOT_IN_HEAP SIZE_MAX
 
 struct item {
     char *key;
+    struct share *tenant; /* by the key up to its '/' */
     struct item *hash_next;
     struct item *ready_next;
     bool ready;     /* in the list */
@@ -42,6 +48,7 @@ struct queue {
     bool stop;
     struct item *buckets[BUCKETS];
     struct item *first, *last;
+    struct shares tenants;
     struct item **heap;
     size_t heap_count, heap_cap;
     struct queue_stats stats;
@@ -71,7 +78,9 @@ static struct item *item_get(struct queue *q, const char *key)
     if (!item) {
         struct item **bucket = &q->buckets[bucket_of(key)];
         item = mem_alloc(sizeof *item);
+        AUTO(free_auto) char *tenant = mem_strndup(key, strcspn(key, "/"));
         item->key = mem_strdup(key);
+        item->tenant = shares_join(&q->tenants, tenant);
         item->heap_at = NOT_IN_HEAP;
         item->hash_next = *bucket;
         *bucket = item;
@@ -87,6 +96,7 @@ static void item_remove(struct queue *q, struct item *item)
         link = &(*link)->hash_next;
     }
     *link = item->hash_next;
+    shares_leave(&q->tenants, item->tenant);
     free(item->key);
     free(item);
 }
@@ -212,14 +222,27 @@ static void wake_due(struct queue *q, int64_t now_ms)
     }
 }
 
+/* The first one of the tenant whose turn it is. */
+static struct item *next_ready(const struct queue *q)
+{
+    struct item *best = NULL;
+
+    for (struct item *i = q->first; i; i = i->ready_next) {
+        if (shares_room(&q->tenants, i->tenant) &&
+            (!best || shares_compare(i->tenant, best->tenant) < 0)) {
+            best = i;
+        }
+    }
+    return best;
+}
+
 static struct item *take(struct queue *q, int64_t now_ms)
 {
-    struct item *item = NULL;
-
     wake_due(q, now_ms);
-    item = q->first;
+    struct item *item = next_ready(q);
     if (item) {
         unready(q, item);
+        shares_take(&q->tenants, item->tenant);
         item->active = true;
         item->again = false;
         item->started_ms = now_ms;
@@ -233,6 +256,10 @@ static struct item *take(struct queue *q, int64_t now_ms)
 static void finish(struct queue *q, struct item *item, int64_t again_ms, int64_t now_ms)
 {
     item->active = false;
+    shares_give(&q->tenants, item->tenant);
+    if (q->first) {
+        pthread_cond_signal(&q->more); /* its place may be what another waits for */
+    }
     q->stats.active--;
     q->stats.work_count++;
     q->stats.work_seconds += (double)(now_ms - item->started_ms) / 1000;
@@ -314,6 +341,7 @@ struct queue *queue_new(const char *name, int workers, queue_work_fn *work, void
 
     q->name = name;
     q->workers = workers;
+    q->tenants = (struct shares){ .places = workers, .weight = TENANT_WEIGHT };
     q->work = work;
     q->payload = payload;
     pthread_mutex_init(&q->lock, NULL);
@@ -335,14 +363,22 @@ void queue_observe(struct queue *queue, void (*observe)(void *, int64_t, int64_t
     queue->observer = payload;
 }
 
-void queue_start(struct queue *queue)
+struct err *queue_start(struct queue *queue)
 {
+    struct err *failed = NULL;
+
     queue->threads = mem_array((size_t)queue->workers, sizeof *queue->threads);
-    for (int i = 0; i < queue->workers; i++) {
-        if (pthread_create(&queue->threads[queue->started], NULL, worker_main, queue) == 0) {
-            queue->started++;
-        }
+    while (queue->started < queue->workers && !failed) {
+        failed = thread_start(&queue->threads[queue->started], worker_main, queue);
+        queue->started += failed ? 0 : 1;
     }
+    if (failed && queue->started > 0) { /* fewer do it, too */
+        LOG(LOG_WARN, "fewer threads than wanted", LOG_S("queue", queue->name),
+            LOG_I("threads", queue->started), LOG_S("message", failed->message));
+        err_free(failed);
+        failed = NULL;
+    }
+    return failed;
 }
 
 void queue_add(struct queue *queue, const char *key)
@@ -411,6 +447,7 @@ void queue_free(struct queue *queue)
         while (queue->buckets[i]) {
             struct item *item = queue->buckets[i];
             queue->buckets[i] = item->hash_next;
+            shares_leave(&queue->tenants, item->tenant);
             free(item->key);
             free(item);
         }
@@ -438,6 +475,26 @@ void queue_stats(struct queue *queue, struct queue_stats *out)
         }
     }
     pthread_mutex_unlock(&queue->lock);
+}
+
+int64_t queue_oldest(struct queue *queue, char **key)
+{
+    const struct item *oldest = NULL;
+
+    pthread_mutex_lock(&queue->lock);
+    for (size_t i = 0; i < BUCKETS; i++) {
+        for (const struct item *item = queue->buckets[i]; item; item = item->hash_next) {
+            if (item->active && (!oldest || item->started_ms < oldest->started_ms)) {
+                oldest = item;
+            }
+        }
+    }
+    int64_t age_ms = oldest ? clock_mono_ms() - oldest->started_ms : -1;
+    if (oldest) {
+        *key = mem_strdup(oldest->key);
+    }
+    pthread_mutex_unlock(&queue->lock);
+    return age_ms;
 }
 
 bool queue_step(struct queue *queue, int64_t now_ms, int64_t *next_ms)

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A work queue of keys: a key waits at most once, is worked on by one thread at a time, and a key that
- * is added while it is worked on comes again. Delays by a heap; the earlier of two times counts. */
+ * is added while it is worked on comes again. Delays by a heap; the earlier of two times counts. Keys are
+ * "tenant/rest": a tenant's keys come in their order, tenants take turns, and one that keeps its threads
+ * busy leaves some to the others. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "base/err.h"
 
 struct queue;
 
@@ -24,7 +27,8 @@ struct queue_stats {
 
 struct queue *queue_new(const char *name, int workers, queue_work_fn *work, void *payload);
 const char *queue_name(const struct queue *queue);
-void queue_start(struct queue *queue);                /* starts the threads */
+/* Starts the threads, or as many as the system gives; an error: it gives none. */
+struct err *queue_start(struct queue *queue) ERR_MUST_USE;
 void queue_add(struct queue *queue, const char *key); /* now */
 void queue_add_after(struct queue *queue, const char *key, int64_t delay_ms);
 /* A key that is no more: nothing waits for it. One that is worked on is finished. */
@@ -33,6 +37,8 @@ void queue_forget(struct queue *queue, const char *key);
 void queue_stop(struct queue *queue);
 void queue_free(struct queue *queue); /* stopped before */
 void queue_stats(struct queue *queue, struct queue_stats *out);
+/* Age of the key that has been worked on longest, in ms, and the key (owned); -1: none is. */
+int64_t queue_oldest(struct queue *queue, char **key);
 
 /* Observers of durations, in ms: how long a key waited, how long it was worked on. May be NULL. */
 void queue_observe(struct queue *queue,

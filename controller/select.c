@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The Secrets of a plan's databaseSelector: looked up by label, remembered between looks. */
+/* The Secrets of a plan's databaseSelector: listed by label, remembered between lists. */
 #include <stdlib.h>
 
-#include "controller/core.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/log.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "controller/internal.h"
 
 #define INTERVAL_MS ((int64_t)5 * 60 * 1000)
 
@@ -56,17 +56,17 @@ static int64_t interval_ms(const struct controller *c, const struct json *object
     return ms < c->config->min_interval_ms ? c->config->min_interval_ms : ms;
 }
 
-/* Cell locked. What was found before stays while the platform does not answer. */
-static void take(struct cell *cell, struct json *secrets, const struct err *failed)
+/* Cache locked. What was found before stays while the platform does not answer. */
+static void take(struct plan_cache *cache, struct json *secrets, const struct err *failed)
 {
-    struct selection *s = &cell->selection;
+    struct selection *s = &cache->selection;
     char *problem = failed ? mem_printf("spec.databaseSelector: the Secrets of namespace %s cannot "
                                         "be listed: %s",
-                                        cell->namespace_, failed->message)
+                                        cache->namespace_, failed->message)
                            : NULL;
 
     if (problem && !str_eq(s->problem, problem)) {
-        LOG(LOG_WARN, "secrets not listed", LOG_S("plan", cell->key),
+        LOG(LOG_WARN, "secrets not listed", LOG_S("plan", cache->key),
             LOG_S("reason", failed->reason), LOG_S("message", problem));
     }
     free(s->problem);
@@ -79,48 +79,100 @@ static void take(struct cell *cell, struct json *secrets, const struct err *fail
     }
 }
 
-/* Cell locked. Time to the next look, ms; <= 0: now. */
-static int64_t due_in(struct cell *cell, const char *selector, int64_t wait_ms, int64_t now_mono_ms)
+int64_t select_due_ms(const struct controller *c, const struct plan_cache *cache,
+                      const struct json *object, int64_t now_mono_ms)
 {
-    struct selection *s = &cell->selection;
+    const struct selection *s = &cache->selection;
+    const struct json *selector = select_of(object);
+    AUTO(free_auto) char *text = selector ? json_text_sorted(selector) : NULL;
 
-    if (!str_eq(s->of, selector)) {
-        selection_done(s);
-        s->of = mem_strdup(selector);
+    if (!selector || s->listing) {
+        return -1; /* the end of a list is told */
     }
-    bool at_once = s->again || s->looked_mono_ms == 0;
-    s->again = false;
-    int64_t left_ms = at_once ? 0 : s->looked_mono_ms + wait_ms - now_mono_ms;
-    if (left_ms <= 0) {
-        s->looked_mono_ms = now_mono_ms;
+    if (!str_eq(s->of, text) || s->again || s->listed_mono_ms == 0) {
+        return 0;
     }
-    return left_ms;
+    int64_t left_ms = s->listed_mono_ms + interval_ms(c, object) - now_mono_ms;
+    return left_ms > 0 ? left_ms : 0;
 }
 
-int64_t select_look(struct controller *c, struct cell *cell, const struct json *object,
-                    int64_t now_mono_ms)
+bool select_is_unknown(const struct plan_cache *cache, const struct json *object)
 {
     const struct json *selector = select_of(object);
-    AUTO(kvlist_done) struct kvlist labels = { 0 };
     AUTO(free_auto) char *text = selector ? json_text_sorted(selector) : NULL;
-    struct json *secrets = NULL;
+    const struct selection *s = &cache->selection;
 
-    if (!selector) {
-        return -1;
+    return selector && (!str_eq(s->of, text) || (!s->secrets && !s->problem));
+}
+
+/* ---- the list ------------------------------------------------------------------------------------- */
+
+struct list_task {
+    struct controller *c;
+    struct plan_cache *cache;
+    char *of; /* the selector */
+    struct kvlist labels;
+};
+
+/* Cache locked. False: another selector is of interest by now, and its plan knows that. */
+static bool take_list(const struct list_task *task, struct json *secrets, const struct err *failed)
+{
+    struct plan_cache *cache = task->cache;
+
+    cache->selection.listing = false;
+    if (!str_eq(cache->selection.of, task->of)) {
+        json_free(secrets);
+        return false;
     }
-    match_labels(selector, &labels);
-    int64_t wait_ms = interval_ms(c, object);
-    pthread_mutex_lock(&cell->lock);
-    int64_t left_ms = due_in(cell, text, wait_ms, now_mono_ms);
-    pthread_mutex_unlock(&cell->lock);
-    if (left_ms > 0) {
-        return left_ms;
-    }
+    take(cache, secrets, failed);
+    return true;
+}
+
+static void run_list(void *payload)
+{
+    struct list_task *task = payload;
+    struct plan_cache *cache = task->cache;
+    const struct platform *platform = &task->c->platform;
+    struct json *secrets = NULL;
     struct err *failed =
-        c->platform.ops->list_secrets(c->platform.self, cell->namespace_, &labels, &secrets);
-    pthread_mutex_lock(&cell->lock);
-    take(cell, secrets, failed);
-    pthread_mutex_unlock(&cell->lock);
+        platform->ops->list_secrets(platform->self, cache->namespace_, &task->labels, &secrets);
+
+    pthread_mutex_lock(&cache->lock);
+    (void)take_list(task, secrets, failed);
+    const bool gone = cache->gone;
+    pthread_mutex_unlock(&cache->lock);
+    if (!gone) {
+        queue_add(task->c->plans, cache->key);
+    }
     err_free(failed);
-    return wait_ms;
+    plan_cache_unref(cache);
+    kvlist_done(&task->labels);
+    free(task->of);
+    free(task);
+}
+
+void select_start(struct controller *c, struct plan_cache *cache, const struct json *object)
+{
+    const struct json *selector = select_of(object);
+    struct selection *s = &cache->selection;
+    struct list_task *task = mem_alloc(sizeof *task);
+
+    *task = (struct list_task){ .c = c,
+                                .cache = plan_cache_ref(cache),
+                                .of = json_text_sorted(selector) };
+    match_labels(selector, &task->labels);
+    if (!str_eq(s->of, task->of)) {
+        selection_done(s);
+        s->of = mem_strdup(task->of);
+    }
+    s->listing = true;
+    s->again = false;
+    s->listed_mono_ms = clock_mono_ms();
+    const struct pool_task work = { .plan = cache->key,
+                                    .kind = "list",
+                                    .group = cache->key,
+                                    .group_limit = 1,
+                                    .run = run_list,
+                                    .payload = task };
+    pool_submit(c->pool, &work);
 }

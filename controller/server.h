@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The controller's HTTP servers: metrics, health, push webhooks (docs/migrationplan.md 12). */
+/* The controller's HTTP servers: metrics, health, push webhooks (docs/reference/migrationplan.md 7). */
 #pragma once
-#include "controller/core.h"
+#include "controller/internal.h"
 
 struct err *servers_start(struct controller *c) ERR_MUST_USE;
 void servers_stop(struct controller *c);
+
+/* For the handlers. */
+void server_say(struct http_response *r, int status, const char *text);
+bool server_leads(const struct controller *c);

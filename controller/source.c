@@ -2,11 +2,12 @@
 /* A plan's source: its ref is watched by the shared polls, with the credentials that it names now. */
 #include <string.h>
 
-#include "controller/core.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/log.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "controller/internal.h"
+#include "model/reason.h"
 
 static enum repo_ref_kind ref_kind(const struct mplan_source *source)
 {
@@ -23,70 +24,92 @@ static enum repo_ref_kind ref_kind(const struct mplan_source *source)
     }
 }
 
-static void wipe(struct kvlist *data)
-{
-    for (size_t i = 0; i < data->count; i++) {
-        secret_wipe(data->items[i].value, strlen(data->items[i].value));
-    }
-    kvlist_done(data);
-    *data = (struct kvlist){ 0 };
-}
-
-static struct err *watch(struct controller *c, const struct cell *cell, const struct mplan *plan)
+static struct poll_want want_of(const struct mplan *plan, const struct kvlist *secret)
 {
     const struct mplan_source *source = &plan->source;
-    AUTO(wipe) struct kvlist secret = { 0 };
 
-    if (source->secret_name) {
-        struct err *failed = c->platform.ops->read_secret(c->platform.self, plan->namespace_,
-                                                          source->secret_name, &secret);
-        if (failed) {
-            failed->reason = REASON_SECRET_INVALID;
-            return err_wrap(failed, "source.secretRef");
-        }
-    }
-    const struct poll_want want = {
-        .url = source->url,
-        .secret = source->secret_name ? &secret : NULL,
-        .kind = ref_kind(source),
-        .ref = source->ref ? source->ref : "main",
-        .interval_ms = source->interval_ms,
-        .retry_ms = plan->retry_interval_ms,
-        .timeout_ms = source->timeout_ms,
-    };
-    return polls_watch(c->polls, cell->key, &want);
+    return (struct poll_want){ .url = source->url,
+                               .secret = source->secret_name ? secret : NULL,
+                               .kind = ref_kind(source),
+                               .ref = source->ref ? source->ref : "main",
+                               .interval_ms = source->interval_ms,
+                               .retry_ms = plan->retry_interval_ms,
+                               .timeout_ms = source->timeout_ms };
 }
 
-void source_sync(struct controller *c, struct cell *cell)
+struct err *source_secret(struct controller *c, const struct mplan *plan, enum secret_known *known,
+                          struct kvlist *out)
 {
-    const struct mplan *plan = &cell->snapshot->plan;
-    int64_t now_ms = clock_mono_ms();
+    struct err *failed = NULL;
 
-    if (plan->suspend || plan->deleting) { /* nothing is fetched; what was seen stays known */
-        polls_forget(c->polls, cell->key);
+    *known = plan->source.secret_name ? secret_cache_get(c->secrets, plan->namespace_,
+                                                         plan->source.secret_name, out, &failed)
+                                      : SECRET_READ;
+    return failed ? err_wrap(failed, "source.secretRef") : NULL;
+}
+
+/* Passes come often, tries do not: the same failure within spec.retryInterval is the same try. */
+static void take_failure(struct plan_cache *cache, struct err *failed)
+{
+    const int64_t now_ms = clock_mono_ms();
+    struct last_failure *last = &cache->source_failure;
+
+    if (last->reason && now_ms - last->mono_ms < cache->snapshot->plan.retry_interval_ms) {
+        err_free(failed);
         return;
     }
+    if (last_failure_set(last, failed, now_ms)) {
+        LOG(LOG_WARN, "source not usable", LOG_S("plan", cache->key), LOG_S("reason", last->reason),
+            LOG_S("message", last->message));
+    }
+}
+
+void source_observe(struct controller *c, struct plan_cache *cache)
+{
+    const struct mplan *plan = &cache->snapshot->plan;
+    AUTO(secret_kvlist_done) struct kvlist secret = { 0 };
+    enum secret_known known = SECRET_UNKNOWN;
+
+    cache->source_waits = false;
+    if (plan->suspend || plan->deleting) { /* what was seen stays known */
+        return;
+    }
+    struct err *failed = source_secret(c, plan, &known, &secret);
+    cache->source_waits = known == SECRET_UNKNOWN;
     if (plan->revision) { /* the commit is known; its fetch asks whether the ref has it */
-        polls_forget(c->polls, cell->key);
-        note_clear(&cell->source_failure);
+        last_failure_clear(&cache->source_failure);
+        err_free(failed); /* the fetch says it */
         return;
     }
-    struct err *failed = watch(c, cell, plan);
+    if (known == SECRET_UNKNOWN) { /* whoever reads it tells the plan */
+        return;
+    }
+    struct poll_answer answer = { 0 };
+    const struct poll_want want = want_of(plan, &secret);
+    failed = failed ? failed : polls_answer(c->polls, cache->key, &want, &answer);
     if (failed) {
-        polls_forget(c->polls, cell->key);
-        if (cell->source_failure.reason &&
-            now_ms - cell->source_failure.mono_ms < plan->retry_interval_ms) {
-            err_free(failed); /* the same try: passes come often, tries do not */
-            return;
-        }
-        if (note_failure(&cell->source_failure, failed, now_ms)) {
-            LOG(LOG_WARN, "source not usable", LOG_S("plan", cell->key),
-                LOG_S("reason", cell->source_failure.reason),
-                LOG_S("message", cell->source_failure.message));
-        }
+        take_failure(cache, failed);
         return;
     }
-    note_clear(&cell->source_failure);
-    poll_answer_done(&cell->poll);
-    (void)polls_answer(c->polls, cell->key, &cell->poll);
+    last_failure_clear(&cache->source_failure);
+    poll_answer_done(&cache->poll);
+    cache->poll = answer;
+}
+
+void source_watch(struct controller *c, struct plan_cache *cache)
+{
+    const struct mplan *plan = &cache->snapshot->plan;
+    AUTO(secret_kvlist_done) struct kvlist secret = { 0 };
+    enum secret_known known = SECRET_UNKNOWN;
+    struct err *failed = source_secret(c, plan, &known, &secret);
+
+    if (known == SECRET_UNKNOWN) {
+        return;
+    }
+    const struct poll_want want = want_of(plan, &secret);
+    failed = failed ? failed : polls_watch(c->polls, cache->key, &want);
+    if (failed) { /* source_observe() has told it, or will */
+        polls_forget(c->polls, cache->key);
+        err_free(failed);
+    }
 }

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "reconcile/base/hash.h"
-#include "reconcile/base/str.h"
+#include "base/hash.h"
+#include "base/str.h"
 
 #define PREFIX "sha256="
 

@@ -2,7 +2,7 @@
 /* A roll-out changes its plan's status in every pass; the API server should not hear of each. */
 #include "controller/writes.h"
 
-#include "reconcile/base/str.h"
+#include "base/str.h"
 
 /* A change that people and pipelines wait for: does anything go on, and how did it end? The conditions
  * that say how far it is come with the next write. */

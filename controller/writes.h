@@ -3,7 +3,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
-#include "reconcile/model/status.h"
+#include "model/status.h"
 
 #define WRITE_GAP_MS 2000                /* between writes, but for what people wait for */
 #define WRITE_SETTLE_MS 500              /* what nobody waits for is at least so old */

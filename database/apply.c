@@ -2,19 +2,20 @@
 // The order of a run, the same on every engine: checks, lock, look, lease, settle, apply, verdict.
 #include <inttypes.h>
 #include <unistd.h>
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/mem.h"
 #include "database/run.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
+#include "database/said.h"
+#include "model/reason.h"
 #include "reconcile/migration/script.h"
-#include "reconcile/model/reason.h"
 
 #define LOCK_POLL_FIRST_MS 50
 #define LOCK_POLL_MAX_MS 1000
 #define LOCK_NOTICE_MS 10000
 #define LOCK_ENDING_MS 20000 // a session that was told to end rolls back first
 
-static void apply_list_done(struct apply_list *list)
+void apply_list_done(struct apply_list *list)
 {
     free(list->items);
     *list = (struct apply_list){ 0 };
@@ -22,45 +23,16 @@ static void apply_list_done(struct apply_list *list)
 
 // ---- before anything is locked ------------------------------------------------------------------
 
-static struct err *check_role(const struct run *run)
-{
-    const struct identity *id = &run->db->identity;
-    if (!id->superuser || run->request->execution->allow_superuser) {
-        return NULL;
-    }
-    if (run->request->warn_superuser) {
-        run_notice(run, "role '%s' is a superuser; a migration needs only the owner of its schema",
-                   id->user);
-        return NULL;
-    }
-    return err_new(ERR_TERMINAL, REASON_ROLE_TOO_POWERFUL,
-                   "role '%s' is too powerful: use the owner of the schema, or set "
-                   "execution.allowSuperuser",
-                   id->user);
-}
-
 static struct err *check_session(const struct run *run)
 {
     const struct identity *id = &run->db->identity;
-    if (id->multi_primary) {
-        return err_new(
-            ERR_TERMINAL, REASON_UNSUPPORTED_TOPOLOGY,
-            "%s runs with several primaries, where locks do not exclude: point the plan at "
-            "a single primary",
-            id->server_text);
+    const bool allowed = run->request->execution->allow_superuser;
+    TRY(identity_check(id, allowed || run->request->warn_superuser));
+    if (id->superuser && !allowed) {
+        run_notice(run, "role '%s' is a superuser; a migration needs only the owner of its schema",
+                   id->user);
     }
-    if (id->read_only) {
-        return err_new(ERR_TRANSIENT, REASON_TARGET_READ_ONLY,
-                       "database '%s' is read only (a standby, or set so): connect to the primary",
-                       id->database);
-    }
-    if (id->pooled) {
-        return err_new(ERR_TERMINAL, REASON_POOLER_UNSUPPORTED,
-                       "a transaction pooler stands between us and database '%s': session locks do "
-                       "not hold there, connect directly to the server",
-                       id->database);
-    }
-    return check_role(run);
+    return NULL;
 }
 
 // ---- the lock -----------------------------------------------------------------------------------
@@ -133,6 +105,13 @@ static struct err *lock_poll(struct run *run)
 
 // ---- one run ------------------------------------------------------------------------------------
 
+bool run_must_pause(struct run *run)
+{
+    run->paused =
+        run->paused || (run->request->stop_at_ms > 0 && clock_mono_ms() >= run->stop_mono_ms);
+    return run->paused;
+}
+
 static int32_t last_rank(const struct history *history)
 {
     return history->count > 0 ? history->rows[history->count - 1].rank : 0;
@@ -172,8 +151,8 @@ static void prepare_placeholders(struct run *run)
     };
 }
 
-struct err *run_begin(const struct apply_request *request, enum journal_scope scope,
-                      struct result *result, struct run *run)
+struct err *run_open(const struct apply_request *request, enum journal_scope scope, bool look,
+                     struct result *result, struct run *run)
 {
     *run = (struct run){
         .request = request, .scope = scope, .result = result, .started_mono_ms = clock_mono_ms()
@@ -181,10 +160,24 @@ struct err *run_begin(const struct apply_request *request, enum journal_scope sc
     random_hex(run->nonce, 32);
     *result = (struct result){ .attempt = request->lease == LEASE_JOB ? request->attempt : 0 };
     memcpy(result->nonce, run->nonce, sizeof run->nonce);
-    const struct db_options options = { .cancel = request->cancel };
+    run->notices = mem_alloc(sizeof *run->notices);
+    const struct db_options options = { .cancel = request->cancel,
+                                        .connect_timeout_ms = request->connect_timeout_ms,
+                                        .place = request->place,
+                                        .show_values = request->show_values,
+                                        .read_only = look };
     TRY(db_open(request->target, &options, &run->db));
+    if (request->stop_at_ms > 0) {
+        run->stop_mono_ms = clock_mono_ms() + request->stop_at_ms - run->db->identity.now_ms;
+    }
     prepare_placeholders(run);
-    TRY(check_session(run));
+    return check_session(run);
+}
+
+struct err *run_begin(const struct apply_request *request, enum journal_scope scope,
+                      struct result *result, struct run *run)
+{
+    TRY(run_open(request, scope, false, result, run));
     const int64_t lock_start = clock_mono_ms();
     struct err *e = lock_poll(run);
     result->ms.lock = clock_mono_ms() - lock_start;
@@ -192,8 +185,7 @@ struct err *run_begin(const struct apply_request *request, enum journal_scope sc
     return run_refresh(run);
 }
 
-// Did an earlier attempt leave a step open in a file that we have?
-static bool has_open_steps(const struct run *run)
+bool run_has_open_steps(const struct run *run)
 {
     const struct journal *journal = &run->seen.journal;
     for (size_t i = 0; i < journal->count; i++) {
@@ -207,8 +199,7 @@ static bool has_open_steps(const struct run *run)
     return false;
 }
 
-// Every file is read to its end before the first one runs: a bad fifth file changes nothing.
-static struct err *check_scripts(const struct run *run, const struct apply_list *list)
+struct err *run_check_scripts(const struct run *run, const struct apply_list *list)
 {
     const struct identity *id = &run->db->identity;
     for (size_t i = 0; i < list->count; i++) {
@@ -246,7 +237,7 @@ static struct journal_mark settled(const struct run *run)
 static struct err *settle(struct run *run)
 {
     int64_t rows = 0;
-    if (has_open_steps(run)) {
+    if (run_has_open_steps(run)) {
         TRY(db_verify_journal(run->db, &run->seen, &rows));
     }
     return run->db->ops->settle(run);
@@ -271,10 +262,13 @@ static struct err *apply_locked(struct run *run)
     AUTO(apply_list_done) struct apply_list list = { 0 }, checked = { 0 };
     TRY(request->decide(request->payload, &run->seen, false, &list));
     if (list.count == 0 && lease_is_ours(&run->seen.lease, &request->owner) &&
-        !has_open_steps(run)) {
+        !run_has_open_steps(run)) {
         return NULL;
     }
-    TRY(check_scripts(run, &list));
+    if (list.count > 0 && run_must_pause(run)) {
+        return NULL;
+    }
+    TRY(run_check_scripts(run, &list));
     checked = list;
     list = (struct apply_list){ 0 };
     run->settled = settled(run);
@@ -286,7 +280,7 @@ static struct err *apply_locked(struct run *run)
         return NULL;
     }
     if (!holds_all(&checked, &list)) { // what was settled brought a file that nobody has read
-        TRY(check_scripts(run, &list));
+        TRY(run_check_scripts(run, &list));
     }
     const bool all_over = settled(run).seq == run->seen.journal.head_seq;
     const int64_t start = clock_mono_ms();
@@ -337,6 +331,8 @@ void run_end(struct run *run, const struct err *e)
         }
         result->reason = mem_strdup(e->reason);
         result->message = mem_strdup(e->message);
+    } else if (run->paused) {
+        result->outcome = OUTCOME_PAUSED;
     } else if (result->outcome == OUTCOME_NONE) {
         result->outcome = result->applied.count > 0 ? OUTCOME_DONE : OUTCOME_NOTHING_TO_DO;
     }
@@ -347,6 +343,8 @@ void run_end(struct run *run, const struct err *e)
     result->head.rank = run->rank;
     result->head.journal_seq = journal->head_seq;
     memcpy(result->head.journal_hash, journal->head_hash, sizeof journal->head_hash);
+    run_server_said_end(run);
+    free(TAKE(run->notices));
     db_close(run->db);
     run->db = NULL;
     inspection_done(&run->seen);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Collecting and reading credentials. */
-#include "controller/credentials.h"
+#include "database/credentials.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,11 +11,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "reconcile/base/auto.h"
-#include "reconcile/base/file.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/secret.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/confine.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include "manifest/secret_hosts.h"
+#include "model/reason.h"
 
 #define KEY_CA "ca.crt"
 #define KEY_CERT "tls.crt"
@@ -27,15 +29,6 @@ static const char *const secret_keys[] = { "uri",      "type",     "host",     "
                                            "endpoint", "port",     "username", "user",
                                            "password", "database", "dbname" };
 #define SECRET_KEYS (sizeof secret_keys / sizeof *secret_keys)
-
-void credentials_wipe(struct kvlist *files)
-{
-    for (size_t i = 0; i < files->count; i++) {
-        secret_wipe(files->items[i].value, strlen(files->items[i].value));
-    }
-    kvlist_done(files);
-    *files = (struct kvlist){ 0 };
-}
 
 /* A missing object is tried again until spec.timeout: it may be on its way. */
 static struct err *as_secret_invalid(struct err *e, const char *field)
@@ -52,7 +45,7 @@ static struct err *read_certificate(const struct platform *platform, bool secret
                                     const char *namespace_, const char *name, const char *key,
                                     const char *field, const char *as, struct kvlist *out)
 {
-    AUTO(credentials_wipe) struct kvlist data = { 0 };
+    AUTO(secret_kvlist_done) struct kvlist data = { 0 };
     struct err *failed =
         secret ? platform->ops->read_secret(platform->self, namespace_, name, &data)
                : platform->ops->read_configmap(platform->self, namespace_, name, &data);
@@ -87,8 +80,8 @@ static struct err *read_certificates(const struct platform *platform, const char
 struct err *credentials_collect(const struct platform *platform, const struct mplan *plan,
                                 const struct mplan_database *database, struct kvlist *out)
 {
-    AUTO(credentials_wipe) struct kvlist data = { 0 };
-    AUTO(credentials_wipe) struct kvlist files = { 0 };
+    AUTO(secret_kvlist_done) struct kvlist data = { 0 };
+    AUTO(secret_kvlist_done) struct kvlist files = { 0 };
 
     TRY(as_secret_invalid(
         platform->ops->read_secret(platform->self, plan->namespace_, database->secret_name, &data),
@@ -103,6 +96,11 @@ struct err *credentials_collect(const struct platform *platform, const struct mp
     if (ca && *ca) {
         kvlist_set(&files, KEY_CA, ca);
     }
+    if (kvlist_get(&data, SECRET_HOSTS)) {
+        AUTO(target_done) struct target target = { 0 };
+        TRY(target_from_secret(&files, &database->connection, &target));
+        TRY(secret_hosts_check_target(&data, &target));
+    }
     TRY(read_certificates(platform, plan->namespace_, database, &files));
     *out = files;
     files = (struct kvlist){ 0 };
@@ -112,7 +110,7 @@ struct err *credentials_collect(const struct platform *platform, const struct mp
 static struct err *read_one(const char *dir, const char *key, struct kvlist *out)
 {
     AUTO(free_auto) char *path = mem_printf("%s/%s", dir, key);
-    AUTO(buf_done) struct buf value = BUF(MAX_VALUE);
+    AUTO(secret_buf_done) struct buf value = BUF(MAX_VALUE);
 
     if (!file_exists(path)) {
         return NULL;
@@ -126,14 +124,13 @@ static struct err *read_one(const char *dir, const char *key, struct kvlist *out
         return err_new(ERR_TERMINAL, REASON_SECRET_INVALID, "key %s holds a NUL byte", key);
     }
     kvlist_set(out, key, buf_text(&value));
-    secret_wipe(value.data, value.len);
     return NULL;
 }
 
 struct err *credentials_read(const char *dir, struct kvlist *out)
 {
     static const char *const certificates[] = { KEY_CA, KEY_CERT, KEY_KEY };
-    AUTO(credentials_wipe) struct kvlist files = { 0 };
+    AUTO(secret_kvlist_done) struct kvlist files = { 0 };
 
     for (size_t i = 0; i < SECRET_KEYS; i++) {
         TRY(read_one(dir, secret_keys[i], &files));
@@ -222,7 +219,7 @@ void credentials_protect_process(void)
     const struct rlimit none = { 0, 0 };
 
     setrlimit(RLIMIT_CORE, &none);
-#if !defined(__SANITIZE_ADDRESS__) /* its leak check has to look into the process */
+#ifndef SANITIZED /* its leak check has to look into the process */
     prctl(PR_SET_DUMPABLE, 0);
 #endif
 }

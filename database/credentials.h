@@ -2,21 +2,20 @@
 /* A database's credentials: the needed keys of its Secret and certificates, as named files; and the
  * target that they describe. The controller and the runner read them in the same way. */
 #pragma once
-#include "reconcile/base/err.h"
-#include "reconcile/base/str.h"
-#include "reconcile/model/mplan.h"
-#include "reconcile/model/platform.h"
-#include "reconcile/model/target.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "model/mplan.h"
+#include "model/platform.h"
+#include "model/target.h"
 
 /* The Secret's known keys, ca.crt of tls.caRef (else the Secret's own), tls.crt and tls.key of
  * tls.clientCertSecretRef. SecretInvalid names the object and key that is missing. The values are
- * secrets: release with credentials_wipe(). */
+ * secrets: release with secret_kvlist_done(). */
 struct err *credentials_collect(const struct platform *platform, const struct mplan *plan,
                                 const struct mplan_database *database, struct kvlist *out)
     ERR_MUST_USE;
 /* The same list from a folder of files (the runner's). */
 struct err *credentials_read(const char *dir, struct kvlist *out) ERR_MUST_USE;
-void credentials_wipe(struct kvlist *files);
 
 struct credential_files { /* certificates as files that live as long as this struct */
     int fds[3];

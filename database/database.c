@@ -2,14 +2,17 @@
 // The port's entry points: choose the adapter, check what it read.
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
 #include <unistd.h>
+#include "base/auto.h"
+#include "base/limits.h"
+#include "base/mem.h"
 #include "database/engine.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
 
-#define VERIFY_ROWS 10000 // read at a time
+#define PACKET ((size_t)20 * 1024 * 1024) // the largest, and a little
+#define VERIFY_ROWS 10000                 // read at a time
 
 // PGSSLMODE, PGHOSTADDR, PGSERVICE, MYSQL_TCP_PORT, MARIADB_PLUGIN_DIR, LIBMYSQL_PLUGINS ... would change where and how we
 // connect.
@@ -39,11 +42,52 @@ static void forget_environment(void)
     }
 }
 
+static atomic_bool memory_short;
+
+void db_note_memory_short(void)
+{
+    atomic_store(&memory_short, true);
+}
+
+bool db_memory_is_short(void)
+{
+    struct rlimit limit; // a budget of a size that real packets fit into
+    if (getrlimit(RLIMIT_DATA, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+        limit.rlim_cur < 4 * (rlim_t)PACKET) {
+        return false;
+    }
+    struct rusage used; // by now the library has given it back
+    return getrusage(RUSAGE_SELF, &used) == 0 &&
+           (rlim_t)used.ru_maxrss * 1024 + 2 * PACKET > limit.rlim_cur;
+}
+
+bool db_memory_was_short(void)
+{
+    return atomic_load(&memory_short);
+}
+
 static pthread_once_t environment_once = PTHREAD_ONCE_INIT;
 
-void db_init(void)
+void db_forget_environment(void)
 {
     pthread_once(&environment_once, forget_environment);
+}
+
+static struct { // db_init()
+    const struct engine_ops *postgresql, *mysql;
+} adapters;
+
+void db_init(const struct engine_ops *postgresql, const struct engine_ops *mysql)
+{
+    adapters.postgresql = postgresql;
+    adapters.mysql = mysql;
+    db_forget_environment();
+}
+
+void db_libraries(struct kvlist *out)
+{
+    adapters.postgresql->library(out);
+    adapters.mysql->library(out);
 }
 
 struct err *db_format_too_new(const char *table, int64_t version, int known)
@@ -57,34 +101,52 @@ struct err *db_history_full(const struct db *db)
 {
     return err_new(ERR_TERMINAL, REASON_HISTORY_TOO_LARGE,
                    "the history table '%s' has more than %d rows: begin a new one with a baseline "
-                   "(docs/limits.md)",
+                   "(docs/reference/limits.md)",
                    db->table, LIMIT_HISTORY_ROWS);
 }
 
-struct err *db_journal_full(void)
+struct err *db_journal_full(const struct db *db)
 {
-    return err_new(ERR_TERMINAL, REASON_HISTORY_TOO_LARGE,
-                   "sluice_journal has more than %d rows to read: delete those of finished files "
-                   "with `sluice prune`",
-                   LIMIT_JOURNAL_ROWS);
+    AUTO(free_auto) char *prune = command_prune(db->options.place);
+    return err_new(
+        ERR_TERMINAL, REASON_HISTORY_TOO_LARGE,
+        "sluice_journal has more than %d rows to read: delete those of finished files: %s",
+        LIMIT_JOURNAL_ROWS, prune);
+}
+
+// Which row was changed does not tell what to do about it.
+static struct err *with_way(const struct db *db, struct err *e)
+{
+    if (e && str_eq(e->reason, REASON_HISTORY_TAMPERED)) {
+        const char *schema = db->identity.schema ? db->identity.schema : "";
+        char *message =
+            mem_printf("%s; if the history table is right as it is, forget what the journal says "
+                       "of it, in schema '%s': delete from sluice_journal where history_table = "
+                       "'%s'; delete from sluice_lease where history_table = '%s'",
+                       e->message, schema, db->table, db->table);
+        free(e->message);
+        e->message = message;
+    }
+    return e;
 }
 
 struct err *db_no_marks(const struct run *run)
 {
+    AUTO(free_auto) char *prune = command_prune(run->request->place);
     return err_new(ERR_TERMINAL, REASON_ACCESS_DENIED,
                    "sluice_lease has no column for what is deleted, and user '%s' may not add it: "
-                   "run `sluice prune` once as the owner of the table",
-                   run->db->identity.user);
+                   "as the owner of the table, run once %s",
+                   run->db->identity.user, prune);
 }
 
 static const struct engine_ops *ops_for(enum engine engine)
 {
     switch (engine) {
     case ENGINE_POSTGRESQL:
-        return &pgdb_ops;
+        return adapters.postgresql;
     case ENGINE_MARIADB:
     case ENGINE_MYSQL:
-        return &mydb_ops;
+        return adapters.mysql;
     case ENGINE_UNKNOWN:
     case ENGINE_MAX_:
         break;
@@ -183,9 +245,10 @@ struct err *db_inspect(struct db *db, enum journal_scope scope, struct inspectio
     AUTO(inspection_done) struct inspection seen = { 0 };
     TRY(db->ops->inspect(db, scope, &seen));
     identity_copy(&db->identity, &seen.identity);
+    inspection_complete(&seen);
     set_head(&seen.journal);
     if (scope != JOURNAL_HEAD) {
-        TRY(verify_read(db, &seen));
+        TRY(with_way(db, verify_read(db, &seen)));
     }
     *out = seen;
     seen = (struct inspection){ 0 };
@@ -198,7 +261,7 @@ static const struct journal_row *row_at(const struct journal *piece, int64_t seq
     return index < piece->count ? &piece->rows[index] : NULL;
 }
 
-struct err *db_verify_journal(struct db *db, const struct inspection *seen, int64_t *rows)
+static struct err *verify_all(struct db *db, const struct inspection *seen, int64_t *rows)
 {
     const struct lease *lease = &seen->lease;
     struct journal_mark at = lease->pruned;
@@ -221,6 +284,11 @@ struct err *db_verify_journal(struct db *db, const struct inspection *seen, int6
         memcpy(at.hash, end->row_hash, sizeof at.hash);
     }
     return NULL;
+}
+
+struct err *db_verify_journal(struct db *db, const struct inspection *seen, int64_t *rows)
+{
+    return with_way(db, verify_all(db, seen, rows));
 }
 
 struct err *db_gate(struct db *db, const char *query, int64_t timeout_ms, struct gate_value *out)

@@ -1,37 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The database port: one session, one look, one run. PostgreSQL and MariaDB/MySQL behind it.
- * Thread rule: a struct db belongs to one thread at a time; a struct cancel may be triggered from any. */
+ * Thread rule: a struct db belongs to one thread at a time. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
-#include "reconcile/base/err.h"
-#include "reconcile/model/assignment.h"
-#include "reconcile/model/command.h"
-#include "reconcile/model/history.h"
-#include "reconcile/model/migration.h"
-#include "reconcile/model/options.h"
-#include "reconcile/model/result.h"
-#include "reconcile/model/target.h"
+#include "base/cancel.h"
+#include "base/err.h"
+#include "model/assignment.h"
+#include "model/command.h"
+#include "model/history.h"
+#include "model/migration.h"
+#include "model/options.h"
+#include "model/result.h"
+#include "model/target.h"
+#include "reconcile/migration/script.h"
 
 struct db;
 
-/* Once, before there are threads: forgets the variables that libpq and Connector/C would obey. db_open() does it too. */
-void db_init(void);
+struct engine_ops;                       /* an adapter (database/engine.h) */
+extern const struct engine_ops pgdb_ops; /* database/postgresql */
+extern const struct engine_ops mydb_ops; /* database/mysql: MariaDB and MySQL */
 
-struct cancel { /* level-triggered: once set it stays */
-    int fd;     /* eventfd, readable when cancelled; -1: never */
-};
-void cancel_init(struct cancel *c);
-void cancel_trigger(struct cancel *c); /* async-signal-safe */
-bool cancel_triggered(const struct cancel *c);
-void cancel_done(struct cancel *c);
+/* Once, before there are threads and before db_open(): the adapters that there are; forgets the variables that libpq and
+ * Connector/C would obey. */
+void db_init(const struct engine_ops *postgresql, const struct engine_ops *mysql);
+
+/* Adds the adapters' client libraries: name, and the version that is loaded. */
+void db_libraries(struct kvlist *out);
 
 struct db_options {
-    const char *application;     /* "sluice", or sluice/<target8>/<epoch>/<nonce8> later */
-    int64_t connect_timeout_ms;  /* whole connect, TLS and login included; 0: 10000 */
-    int64_t query_timeout_ms;    /* per read of ours, not for migrations; 0: 30000 */
-    bool read_only;              /* inspection, gate */
+    const char *application;    /* "sluice", or sluice/<target8>/<epoch>/<nonce8> later */
+    int64_t connect_timeout_ms; /* whole connect, TLS and login included; 0: 10000 */
+    int64_t query_timeout_ms;   /* per read of ours, not for migrations; 0: 30000 */
+    bool read_only;             /* inspection, gate */
+    bool
+        show_values; /* a person at a command line: what the server says is shown as it is. Else nothing that may be a
+                         value is (base/mask.h) */
     const struct cancel *cancel; /* NULL: none */
+    const struct command_place
+        *place; /* for the commands that messages print; NULL: $SLUICE_URL's */
 };
 
 /* Reasons: DatabaseUnavailable AccessDenied TLSVerificationFailed UnsupportedServer (ERR_TRANSIENT
@@ -51,7 +58,7 @@ enum journal_scope {
     JOURNAL_FILES, /* also what the controller and `info` show: all files' rows, failures, verdicts */
 };
 
-/* Read only, few round trips. Verifies the chain from the lease's mark on (docs/formats.md 1.4).
+/* Read only, few round trips. Verifies the chain from the lease's mark on (docs/reference/formats.md 1.4).
  * FormatTooNew, HistoryTampered; TargetReadOnly is NOT an error here (identity says). */
 struct err *db_inspect(struct db *db, enum journal_scope scope, struct inspection *out)
     ERR_MUST_USE;
@@ -59,6 +66,13 @@ struct err *db_inspect(struct db *db, enum journal_scope scope, struct inspectio
  * HistoryTampered. */
 struct err *db_verify_journal(struct db *db, const struct inspection *seen, int64_t *rows)
     ERR_MUST_USE;
+
+/* Who holds the migration lock now, for people: "deploy@ci since 2026-…: backend 4711 (…)", by the lease as it was
+ * seen. Owned; NULL: nobody, or it could not be seen. */
+char *db_lock_holder(struct db *db, const struct lease *lease);
+/* Tables of the schema that are another tool's history: table -> tool, in their order. "Flyway" is a history table
+ * under another name. */
+struct err *db_foreign_histories(struct db *db, struct kvlist *out) ERR_MUST_USE;
 
 struct gate_value {
     bool answered; /* one row, one column */
@@ -81,7 +95,7 @@ struct owner { /* all NULL: do not become or check the owner */
 };
 
 struct apply_item {
-    bool baseline_marker;         /* the row of docs/flyway.md 1.5 instead of a script */
+    bool baseline_marker;         /* the row of docs/reference/flyway.md 1.5 instead of a script */
     const struct migration *file; /* borrowed */
     int32_t checksum;
 };
@@ -95,6 +109,10 @@ struct progress { /* called on the runner's thread */
     void *payload;
     void (*file_begin)(void *payload, const struct migration *file, int index, int count,
                        int statements);
+    /* From 1, and of how many; again when it is tried again. Its text is borrowed until it returns. Costs packets:
+     * NULL where nobody watches. */
+    void (*statement_begin)(void *payload, const struct migration *file, int statement, int count,
+                            const struct statement *what);
     void (*statement)(void *payload, const struct migration *file, int statement,
                       int64_t elapsed_ms);
     void (*file_end)(void *payload, const struct migration *file, int64_t elapsed_ms,
@@ -110,14 +128,23 @@ struct apply_request {
     int64_t attempt; /* LEASE_JOB */
     struct owner owner;
     enum ownership ownership;
-    const char *holder;      /* Job name or user@host */
-    const char *git_commit;  /* NULL with --dir */
-    const char *timestamp;   /* flyway:timestamp, local "yyyy-MM-dd HH:mm:ss"; NULL: the clock */
-    const char *retry_token; /* hex or "" */
-    int64_t lock_wait_ms;    /* Flyway's lock is polled this long, then DatabaseBusy */
-    bool warn_superuser;     /* command line: a notice instead of RoleTooPowerful */
+    const char *holder;         /* Job name or user@host */
+    const char *git_commit;     /* NULL with --dir */
+    const char *timestamp;      /* flyway:timestamp, local "yyyy-MM-dd HH:mm:ss"; NULL: the clock */
+    const char *retry_token;    /* hex or "" */
+    int64_t connect_timeout_ms; /* of each login; 0: as db_options */
+    int64_t
+        stop_at_ms; /* UTC, the database's clock: no file is begun from then on (Paused); 0: never */
+    int64_t lock_wait_ms; /* Flyway's lock is polled this long, then DatabaseBusy */
+    bool warn_superuser;  /* command line: a notice instead of RoleTooPowerful */
+    bool
+        show_values; /* as in struct db_options; the journal has values only if execution.showValues is set */
     const struct cancel *cancel;
     const struct progress *progress; /* NULL: silent */
+    /* LEASE_COMMAND: asked before the first write to a database that a plan owns, perhaps twice. An error ends the run
+     * with nothing done. NULL: it is written. */
+    struct err *(*owned)(void *payload, const struct lease *lease);
+    void *owned_payload;
     const struct command_place
         *place; /* for the commands that messages print; NULL: $SLUICE_URL's */
 
@@ -135,6 +162,30 @@ struct apply_request {
  * the error repeats its reason. Never retries a lost connection by itself except to resolve the
  * outcome of a COMMIT. */
 struct err *apply_run(const struct apply_request *request, struct result *out) ERR_MUST_USE;
+
+/* How a statement stands before a run. */
+enum step_standing {
+    STEP_WILL_RUN,
+    STEP_IS_DONE, /* by an earlier attempt: it is not run again */
+    STEP_IS_OPEN, /* an attempt was interrupted inside it: the run finds out whether it took effect */
+};
+struct rehearsed_file { /* borrowed for the call */
+    bool baseline_marker;
+    const struct migration *file;
+    const struct script *script;
+    const enum step_standing *statements; /* one a statement */
+};
+struct rehearsal { /* who is told */
+    void *payload;
+    /* How many files would run, before the first of them; not where a run would end before it knows. */
+    void (*begin)(void *payload, const struct identity *identity, size_t count);
+    void (*file)(void *payload, const struct rehearsed_file *file);
+};
+/* Everything that apply_run() looks at before its first statement, in its order and by the same functions, but without
+ * its lock, its lease and a write: the error is the one that it would end with. Whether a statement that an attempt was
+ * interrupted in took effect is not always known before. */
+struct err *apply_rehearse(const struct apply_request *request, const struct rehearsal *listener)
+    ERR_MUST_USE;
 
 /* A human verdict: takes lock and lease (LEASE_COMMAND), writes a `resolved` row. */
 struct resolution {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What an engine adapter supplies. Internal to database/. The common order of a run is in apply.c;
- * SQL, fences and recovery are the adapters' (docs/engine.md 1-4 for pgdb, 6-8 for mydb). */
+ * SQL, fences and recovery are the adapters' (docs/explanation/engine.md 1-4 for pgdb, 6-8 for mydb). */
 #pragma once
 #include "database/database.h"
+#include "database/overdue.h"
 #include "reconcile/migration/parse.h"
 #include "reconcile/migration/placeholder.h"
 
@@ -17,6 +18,11 @@ struct db { /* an adapter embeds this as its first member; database.c frees the 
     int64_t session_id;        /* backend pid or connection id; filled by open() */
 };
 
+struct run_notices { /* of the server's, about the file at work (said.h) */
+    const struct migration *file;
+    int64_t told, more;
+};
+
 struct run { /* one apply_run, shared by apply.c and the adapter */
     const struct apply_request *request;
     struct db *db;
@@ -27,12 +33,15 @@ struct run { /* one apply_run, shared by apply.c and the adapter */
     struct placeholders placeholders; /* filled by apply.c after identify() */
     struct result *result;
     int64_t started_mono_ms;
+    int64_t stop_mono_ms;        /* request->stop_at_ms by our clock; 0: never */
+    bool paused;                 /* files are left because that time had come: run_must_pause() */
     enum journal_scope scope;    /* of run_refresh() */
     struct journal_mark settled; /* what take_lease() writes; seq 0: leave it */
     int32_t rank;                /* highest installed_rank in the history; moved by run_applied() */
     const struct script *script; /* of the file at work: its placeholders enter the journal rows */
     char timestamp[32];          /* storage of placeholders.timestamp */
     char *working_directory;     /* likewise; owned */
+    struct run_notices *notices; /* owned; NULL: none are told */
 };
 
 struct prunable {
@@ -42,6 +51,8 @@ struct prunable {
 };
 
 struct engine_ops {
+    /* Adds the name of the client library and the version that is loaded. */
+    void (*library)(struct kvlist *out);
     /* Allocates, connects, logs in. `target` lives as long as the db. database.c fills the fields of
      * struct db afterwards (session_id excepted), then calls identify(). */
     struct err *(*open)(const struct target *target, const struct db_options *options,
@@ -58,25 +69,34 @@ struct engine_ops {
     struct err *(*read_journal)(struct db *db, int64_t after, int limit, struct journal *out);
     struct err *(*gate)(struct db *db, const char *query, int64_t timeout_ms,
                         struct gate_value *out);
-    /* Flyway's key (docs/flyway.md 7.1) on this session, outside any transaction. One try. */
+    /* Flyway's key (docs/reference/flyway.md 7.1) on this session, outside any transaction. One try. */
     struct err *(*try_lock)(struct db *db, bool *taken);
     /* Who holds it, for people: "backend 4711 (sluice/1f0c2a9b/7/ab12cd34), idle for 12 s". Owned;
      * NULL when nobody does now. *old_sluice: it is a session of Sluice. */
     char *(*lock_holder)(struct db *db, bool *old_sluice);
     struct err *(*terminate_holder)(struct db *db);
-    /* Create history table, lease, journal where missing; take the lease (docs/formats.md 1.1);
+    /* Tables of the schema, ours aside, that are called as FOREIGN_NAMES or have a column installed_rank: lower-case
+     * columns by table, joined by commas. At most 20. */
+    struct err *(*find_histories)(struct db *db, struct kvlist *out);
+    /* Create history table, lease, journal where missing; take the lease (docs/reference/formats.md 1.1);
      * rename the session. Sets run->epoch and target_id. apply.c reads everything again afterwards:
      * after the bump the history is final. */
     struct err *(*take_lease)(struct run *run);
-    /* Judge what earlier attempts left open (docs/engine.md 3, 4, 6.4) in run->seen; run_refresh()
+    /* Judge what earlier attempts left open (docs/explanation/engine.md 3, 4, 6.4) in run->seen; run_refresh()
      * at its end if it wrote anything. OutcomeUnknown when a verdict is needed. */
     struct err *(*settle)(struct run *run);
     struct err *(*apply)(struct run *run, const struct apply_list *list);
+    /* For apply_rehearse(): what take_lease() refuses of our tables; NULL: nothing. */
+    struct err *(*review_tables)(struct db *db);
+    /* What settle() and apply() refuse of the file before its first statement, and how its statements stand, without a
+     * write. `next`: it is the first one that runs. */
+    struct err *(*review)(struct run *run, const struct migration *file, bool next,
+                          struct script *script, enum step_standing *statements[]);
     /* Insert one journal row by itself (failed, resolved), fenced. */
     struct err *(*append)(struct run *run, struct journal_row *row);
     /* Write the `settled` mark into the lease, fenced; nothing where the lease has no such columns. */
     struct err *(*mark_settled)(struct run *run, const struct journal_mark *mark);
-    /* prune_sql() for this server, without a lock of its own: the row of docs/formats.md 1.4, up to which may be deleted. */
+    /* prune_sql() for this server, without a lock of its own: the row of docs/reference/formats.md 1.4, up to which may be deleted. */
     struct err *(*find_prunable)(struct run *run, int64_t keep_ms, struct prunable *out);
     /* Delete up to there and say so in the lease, in one fenced transaction. */
     struct err *(*prune)(struct run *run, const struct prunable *what);
@@ -85,21 +105,31 @@ struct engine_ops {
     struct err *(*rewrite)(struct run *run, const struct history_changes *changes);
 };
 
-extern const struct engine_ops pgdb_ops;
-extern const struct engine_ops mydb_ops;
-
 /* ---- database.c --------------------------------------------------------------------------- */
+
+/* What db_init() does, for an adapter that is used without it. */
+void db_forget_environment(void);
+
+/* A library had no memory for what the server sent. Adapters say so where they read its errors; true from then on. */
+void db_note_memory_short(void);
+bool db_memory_was_short(void);
+/* For a library that calls it a lost connection: was so much of a budget in use that a large packet did not fit? */
+bool db_memory_is_short(void);
+/* What an error says then, in place of the library's words. */
+#define DB_MEMORY_TEXT                                                                             \
+    "the server's answer is larger than the memory that this process may take "                    \
+    "(docs/reference/limits.md)"
 
 struct err *db_format_too_new(const char *table, int64_t version, int known) ERR_MUST_USE;
 struct err *db_history_full(const struct db *db) ERR_MUST_USE;
-struct err *db_journal_full(void) ERR_MUST_USE;
+struct err *db_journal_full(const struct db *db) ERR_MUST_USE;
 struct err *db_no_marks(const struct run *run) ERR_MUST_USE; /* of a lease that we may not alter */
 #define DB_FORMAT 1                                          /* format_version of both tables */
 #define DB_LEASE_FORMAT 2 /* of a lease whose journal was pruned: version 0.1 cannot verify that */
 
 /* ---- journal.c ---------------------------------------------------------------------------- */
 
-/* row_hash of docs/formats.md 1; prev is "" for seq 1. */
+/* row_hash of docs/reference/formats.md 1; prev is "" for seq 1. */
 void journal_row_hash(const char *history_table, const char *prev_hex,
                       const struct journal_row *row, char out[SHA256_HEX_LEN + 1]);
 /* Chain over rows[0..count), which begin behind the row `from` (seq 0: at seq 1). ERR_TERMINAL HistoryTampered
@@ -124,12 +154,50 @@ struct err *journal_check_values(const struct run *run, const struct migration *
 void journal_row_rehash(const struct run *run, struct journal_row *row);
 /* The row was sent (or committed): it is the head now, the next row chains to it. */
 void journal_advance(struct run *run, const struct journal_row *row);
-/* Newest row of (rank, version or description, step), or NULL: what counts (docs/formats.md 1). */
+/* Newest row of (rank, version or description, step), or NULL: what counts (docs/reference/formats.md 1). */
 const struct journal_row *journal_find(const struct journal *journal, int32_t rank,
                                        const struct migration *file, int32_t step);
 /* Of such a row: is it, and are all before it, about another content of a repeatable? What that did never keeps this one
  * from running as a whole. */
 bool journal_row_is_old_content(const struct journal_row *row, const struct migration *file);
+
+/* ---- ended.c -------------------------------------------------------------------------------- */
+
+#define SESSION_ENDED "the session was ended; the server is up since " /* and a time, in a row */
+struct session_end { /* an attempt whose session was ended at a statement that has left nothing */
+    const struct migration *file;
+    const struct script *script;
+    int32_t rank;
+    int step;         /* from 1 */
+    const char *code; /* of the server's error */
+    const char *
+        since; /* SESSION_ENDED and since when the server is up, which has the same text each time */
+    const char *example; /* what a statement does that ends its own session */
+};
+/* In a new session, with what it sees. MigrationFailed, which the caller records: it is one of some attempts in a row
+ * that have ended there. */
+struct err *run_ended_too_often(const struct run *run, const struct session_end *end) ERR_MUST_USE;
+/* A row which the next attempt counts: nothing of the statement has stayed. An open intent with that code and since as
+ * its message counts as well. */
+struct err *run_write_end(struct run *run, const struct session_end *end) ERR_MUST_USE;
+
+/* ---- columns.c ------------------------------------------------------------------------------ */
+
+struct history_column {
+    char name[16];    /* version description script */
+    int64_t width;    /* characters; 0: no limit */
+    bool any;         /* it holds every character */
+    bool of_database; /* its character set is the database's */
+    char charset[64];
+};
+/* Can they hold what will be written about each item? InvalidMigration names the file. encodes: asks the server about a
+ * text that is not ASCII, for a column that does not hold every character. */
+struct err *run_check_columns(const struct run *run, const struct apply_list *list,
+                              const struct history_column *columns, size_t count,
+                              struct err *(*encodes)(void *payload,
+                                                     const struct history_column *column,
+                                                     const char *text, bool *out),
+                              void *payload) ERR_MUST_USE;
 
 /* ---- settled.c: pure ------------------------------------------------------------------------ */
 
@@ -138,17 +206,33 @@ bool journal_row_is_old_content(const struct journal_row *row, const struct migr
 struct journal_mark journal_settled(const struct inspection *seen,
                                     const struct migration_set *files);
 
+/* Of a connect that asks for TLS; `option` as the URI of the engine writes it. */
+#define DB_NO_TLS(option)                                                                          \
+    "the server offers no TLS: add ?" option                                                       \
+    " to the URL (plan: tls.mode: disable) if the network is trusted"
+#define LOGIN_GRACE_MS                                                                             \
+    1500 /* a library that keeps the time by itself says better what it waited for */
+
 /* ---- egress.c ----------------------------------------------------------------------------- */
 
-/* Is the connected socket's other end one that is refused? ERR_TRANSIENT DatabaseUnavailable. */
-struct err *db_check_peer(const struct target *target, int fd) ERR_MUST_USE;
-/* The same before a socket opens: of a host that is an address; look_up, for a library that logs in at once: also of
- * all addresses that the name has now. */
-struct err *db_check_name(const struct target *target, bool look_up) ERR_MUST_USE;
+/* Around a library's login, in its thread: no connection is made to an address that is refused, whatever the name leads to
+ * by then. */
+void db_egress_begin(void);
+/* Consumes `e`, what became of the login; it says so if no address was left. */
+struct err *db_egress_end(const struct target *target, struct err *e) ERR_MUST_USE;
+
+/* ---- foreign.c: history tables of other tools --------------------------------------------- */
+
+#define FOREIGN_NAMES                                                                              \
+    "'schema_migrations', 'goose_db_version', 'databasechangelog', 'alembic_version', "            \
+    "'django_migrations', 'migrations', '_prisma_migrations', 'atlas_schema_revisions', "          \
+    "'knex_migrations', '__efmigrationshistory', 'doctrine_migration_versions'"
+/* Whose history a table of that name with these columns ("version,dirty") is; NULL: nobody's that we know. Pure. */
+const char *foreign_tool(const char *table, const char *columns);
 
 /* ---- prune.c -------------------------------------------------------------------------------- */
 
-/* One row: seq, row_hash, highest rank and number of the rows that may be deleted (docs/formats.md 1.4). `journal` is a
+/* One row: seq, row_hash, highest rank and number of the rows that may be deleted (docs/reference/formats.md 1.4). `journal` is a
  * quoted name, `table` a literal, `cutoff` an expression; owned. */
 char *prune_sql(const char *journal, const char *table, const char *cutoff, int64_t settled);
 
@@ -168,10 +252,12 @@ void lease_session_name(const char *target_id, int64_t epoch, const char *nonce,
 /* ---- prepare.c: what both adapters say about a run ---------------------------------------- */
 
 #define LOCK_TEXT_MAX 1024
-/* Java's String.hashCode over the UTF-16 units of UTF-8 text (docs/flyway.md 7.1). */
+/* Java's String.hashCode over the UTF-16 units of UTF-8 text (docs/reference/flyway.md 7.1). */
 int32_t lock_java_hash(const char *text);
 /* Interrupted when cancelled, DeadlineExceeded when execution.deadline is over. */
 struct err *run_check(const struct run *run) ERR_MUST_USE;
+/* No file may be begun any more: request->stop_at_ms has come. Asked before each one. */
+bool run_must_pause(struct run *run);
 /* Reads everything again into run->seen; an adapter calls it at the end of settle(). */
 struct err *run_refresh(struct run *run) ERR_MUST_USE;
 /* Waits ms, or less when cancelled or at the deadline; then run_check(). */
@@ -189,4 +275,7 @@ struct err *run_unknown(const struct run *run, const struct migration *file, int
 /* A file that cannot go on behind what an attempt has left: what is said, and the command that lets it run as a whole. */
 struct err *run_changed(const struct run *run, const struct migration *file, const char *reason,
                         const char *fmt, ...) ERR_MUST_USE __attribute__((format(printf, 4, 5)));
+void run_tell_begin(const struct run *run, const struct migration *file,
+                    const struct script *script,
+                    int statement); /* from 1: progress->statement_begin */
 void run_notice(const struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

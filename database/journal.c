@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The journal's hash chain and the making of its rows (docs/formats.md 1).
+// The journal's hash chain and the making of its rows (docs/reference/formats.md 1).
 #include <inttypes.h>
+#include "base/auto.h"
+#include "base/limits.h"
+#include "base/mem.h"
 #include "database/engine.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
+#include "model/reason.h"
 #include "reconcile/migration/parse.h"
 #include "reconcile/migration/script.h"
-#include "reconcile/model/reason.h"
 
 // Length as four big-endian bytes, then the bytes; NULL is ffffffff and nothing.
 static void add_field(struct sha256 *h, const char *text)
@@ -116,7 +116,7 @@ static void prepare_names(const struct run *run, const struct migration *file,
         out->version = version_set(&file->version) ? mem_strdup(file->version.text) : NULL;
         out->description = description_stored(file->description);
         out->script = script_stored(file->script);
-        hex_format(file->sha256, SHA256_LEN, hex);
+        hex_format(file->lines_sha256, SHA256_LEN, hex);
     } else {
         const struct migrations_options *options = run->request->migrations;
         out->kind = MIGRATION_BASELINE;
@@ -194,9 +194,7 @@ void journal_advance(struct run *run, const struct journal_row *row)
 
 bool journal_row_is_old_content(const struct journal_row *row, const struct migration *file)
 {
-    char hex[SHA256_HEX_LEN + 1];
-    hex_format(file->sha256, SHA256_LEN, hex);
-    return file->kind == MIGRATION_REPEATABLE && !str_eq(row->file_sha256, hex);
+    return file->kind == MIGRATION_REPEATABLE && !migration_was(file, row->file_sha256);
 }
 
 const struct journal_row *journal_find(const struct journal *journal, int32_t rank,

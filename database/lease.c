@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who may take the lease and with which epoch (docs/formats.md 1): decisions without I/O.
+// Who may take the lease and with which epoch (docs/reference/formats.md 1): decisions without I/O.
 #include <inttypes.h>
 #include "database/engine.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
 
 bool lease_is_ours(const struct lease *lease, const struct owner *owner)
 {
@@ -28,8 +28,9 @@ struct err *lease_check(const struct lease *lease, const struct apply_request *r
 {
     const struct owner *owner = &request->owner;
     *write_owner = false;
-    if (!owner->plan_uid) { // a command leaves the owner alone
-        return NULL;
+    if (!owner->plan_uid) { // a command leaves the owner alone, and may have to ask
+        const bool ask = lease->present && lease->owner_plan_uid && request->owned;
+        return ask ? request->owned(request->owned_payload, lease) : NULL;
     }
     const bool ours = lease_is_ours(lease, owner);
     const bool owned = lease->present && lease->owner_plan_uid;
@@ -74,7 +75,7 @@ struct err *lease_next_epoch(const struct lease *lease, const struct apply_reque
                        request->attempt, lease->holder ? lease->holder : "?");
     }
     return err_new(ERR_CONFLICT, REASON_ASSIGNMENT_STALE,
-                   "attempt %" PRId64 " is overtaken: the database is at epoch %" PRId64 " (%s)",
+                   "attempt %" PRId64 " is superseded: the database is at epoch %" PRId64 " (%s)",
                    request->attempt, present, lease->holder ? lease->holder : "?");
 }
 

@@ -3,13 +3,13 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <stdarg.h>
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/mem.h"
 #include "database/engine.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
+#include "model/reason.h"
 #include "reconcile/migration/parse.h"
-#include "reconcile/model/reason.h"
 
 int32_t lock_java_hash(const char *text)
 {
@@ -95,6 +95,7 @@ void run_failed(struct run *run, const struct migration *file, int statement, in
     result->failed.version = version_set(&file->version) ? mem_strdup(file->version.text) : NULL;
     result->failed.description = mem_strdup(file->description);
     result->failed.script = mem_strdup(file->script);
+    free(TAKE(result->failed.lines));
     result->failed.line = line;
     result->failed.column = column;
     result->failed.statement = statement;
@@ -103,15 +104,14 @@ void run_failed(struct run *run, const struct migration *file, int statement, in
              sqlstate ? sqlstate : "");
 }
 
-// What a Job says comes back cut at 512 bytes (docs/formats.md 3): the way out must be among them.
-#define RESULT_MESSAGE 512
+// What a Job says comes back cut at 512 bytes (docs/reference/formats.md 3): the way out must be among them.
 #define LEAST_HEAD 80
 
 static struct err *with_way(const struct run *run, const char *reason, const char *way,
                             const char *said)
 {
     const struct command_place *place = run->request->place;
-    const size_t limit = place && place->plan ? RESULT_MESSAGE : LIMIT_ERR_MESSAGE;
+    const size_t limit = place && place->plan ? LIMIT_RESULT_MESSAGE : LIMIT_ERR_MESSAGE;
     const size_t tail = strlen(way) + strlen("...; ");
     const size_t head = limit > tail + LEAST_HEAD ? limit - tail : LEAST_HEAD;
     const size_t length = strlen(said);
@@ -161,6 +161,16 @@ struct err *run_changed(const struct run *run, const struct migration *file, con
     AUTO(free_auto) char *said = format_said(fmt, args);
     va_end(args);
     return with_way(run, reason, way, said);
+}
+
+void run_tell_begin(const struct run *run, const struct migration *file,
+                    const struct script *script, int statement)
+{
+    const struct progress *progress = run->request->progress;
+    if (progress && progress->statement_begin) {
+        progress->statement_begin(progress->payload, file, statement, (int)script->count,
+                                  script_at(script, (size_t)statement - 1));
+    }
 }
 
 void run_notice(const struct run *run, const char *fmt, ...)

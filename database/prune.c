@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The journal of a long life: rows of files that are over, and old, are deleted (docs/formats.md 1.4).
+// The journal of a long life: rows of files that are over, and old, are deleted (docs/reference/formats.md 1.4).
 #include <inttypes.h>
+#include "base/mem.h"
 #include "database/run.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
 
 #define KEY_OF                                                                                     \
     "CASE WHEN version IS NULL THEN concat('r:', description) ELSE concat('v:', version) END"

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rows that are written without running anything: a human verdict, a dead runner's failure.
 #include <inttypes.h>
+#include "base/auto.h"
+#include "base/mem.h"
 #include "database/run.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
+#include "reconcile/migration/parse.h"
 
 #define MESSAGE_MAX 1024 /* characters of sluice_journal.message */
 
@@ -176,13 +177,11 @@ static bool applied_meanwhile(const struct history *history, const struct migrat
 static bool failure_known(const struct run *run, const struct migration *file)
 {
     const struct journal *journal = &run->seen.journal;
-    char sha256[SHA256_HEX_LEN + 1];
-    hex_format(file->sha256, SHA256_LEN, sha256);
     for (size_t i = journal->count; i > 0; i--) {
         const struct journal_row *row = &journal->rows[i - 1];
         if (journal_row_is_of(row, file)) {
             const char *token = run->request->retry_token ? run->request->retry_token : "";
-            return row->state == JOURNAL_FAILED && str_eq(row->file_sha256, sha256) &&
+            return row->state == JOURNAL_FAILED && migration_was(file, row->file_sha256) &&
                    str_eq(row->retry_token, token);
         }
     }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // `sluice repair`: the history table is changed in one transaction, and looked at again.
+#include "base/auto.h"
 #include "database/run.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
 
 static struct err *decide(struct run *run, const struct repair *repair, struct history_changes *out)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How much of the journal is over, so that nobody has to read it again (docs/formats.md 1.4).
+// How much of the journal is over, so that nobody has to read it again (docs/reference/formats.md 1.4).
+#include "base/auto.h"
 #include "database/engine.h"
-#include "reconcile/base/auto.h"
 #include "reconcile/migration/parse.h"
 
 struct search {

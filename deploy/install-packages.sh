@@ -4,12 +4,13 @@
 #
 #   deploy/install-packages.sh [--check | --list] GROUP…
 #
-#   build      compile the program          tests    compile the tests
+#   build      compile the program          tests    compile the tests, a terminal
 #   servers    databases and git servers of the demo and the integration tests
 #   analysis   second compiler, format and static checks, fault injection
 #   roots      make bare Debian roots and the image
 #   cluster    a Kubernetes node            flyway   fetch real Flyway
 #   bench      count instructions, fetch other migration tools
+#   package    make the Debian package      shells   try manual pages and completions
 #
 # Installs what is missing, as root or through sudo without a password; asks nothing, starts no
 # service, creates no database cluster. If nothing is missing, neither apt nor the network is used.
@@ -32,11 +33,11 @@ esac
 group_packages() {
     case $1 in
     build)
-        echo gcc libc6-dev cmake ninja-build pkg-config git ca-certificates \
+        echo gcc libc6-dev cmake ninja-build pkg-config git ca-certificates tzdata \
             libgit2-dev libpq-dev libmariadb-dev libmariadb-dev-compat libcurl4-openssl-dev \
             libcjson-dev libssl-dev libyaml-dev zlib1g-dev libmicrohttpd-dev
         ;;
-    tests) echo libcriterion-dev libpg-query-dev ;; # the real PostgreSQL grammar judges our splitter
+    tests) echo libcriterion-dev libpg-query-dev tmux ;; # the real PostgreSQL grammar judges our splitter
     servers)
         # mariadb-server would make a data folder and a service: the core package is the server.
         echo "postgresql-$postgresql" mariadb-server-core mariadb-client mariadb-client-core \
@@ -53,6 +54,8 @@ group_packages() {
         ;;
     flyway) echo python3-pip ;;
     bench) echo valgrind python3-pip ;;
+    package) echo dpkg-dev file ;; # cpack finds by them what the program depends on
+    shells) echo bash zsh fish man-db groff-base mandoc tmux ;;
     *)
         printf 'unknown group of packages: %s\n' "$1" >&2
         exit 1
@@ -68,7 +71,7 @@ case ${1:-} in
     ;;
 esac
 if [ $# = 0 ]; then
-    sed -n 's/^# \{0,1\}//; 3,18p' "${BASH_SOURCE[0]}" >&2
+    sed -n 's/^# \{0,1\}//; 3,19p' "${BASH_SOURCE[0]}" >&2
     exit 1
 fi
 

@@ -5,30 +5,19 @@
 #include <git2/common.h>
 #include <git2/config.h>
 #include <git2/global.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/time.h>
 #include <unistd.h>
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/confine.h"
+#include "base/mem.h"
 #include "git/fetch.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
 
 #define FILES_MAX 512 /* open descriptors: packs and their indexes, one connection */
 #define MAPPED_MAX (256 * 1024 * 1024L)
 #define ALARM_GRACE_MS 2000 /* after the parent's deadline: only for a parent that is gone */
-
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
 
 #ifdef SANITIZED
 /* libgit2 1.5 and libssh2 free neither the pattern matches of the configuration nor what a refused
@@ -47,46 +36,17 @@ const char *__lsan_default_options(void)
 }
 #endif
 
-/* Before a byte of the request is read: nothing of us can be dumped, traced or outlive us. */
-static void confine_early(void)
-{
-    (void)umask(077);
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-#ifndef SANITIZED /* LeakSanitizer traces its own process */
-    (void)prctl(PR_SET_DUMPABLE, 0);
-#endif
-    (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGXFSZ, SIG_IGN); /* write() then fails with EFBIG, which has a message */
-    struct rlimit none = { 0, 0 };
-    (void)setrlimit(RLIMIT_CORE, &none);
-}
-
-static void cap(int what, int64_t value)
-{
-    struct rlimit now;
-    if (value > 0 && getrlimit((__rlimit_resource_t)what, &now) == 0) {
-        rlim_t wanted = (rlim_t)value;
-        now.rlim_max = now.rlim_max < wanted ? now.rlim_max : wanted;
-        now.rlim_cur = now.rlim_max;
-        (void)setrlimit((__rlimit_resource_t)what, &now);
-    }
-}
-
 static void confine(const struct wire_job *job)
 {
     const struct repo_limits *limits = &job->request.source.limits;
     int64_t timeout_ms = job->request.source.timeout_ms;
 #ifndef SANITIZED /* the shadow alone is terabytes of address space */
-    cap(RLIMIT_AS, limits->memory_bytes);
+    confine_cap(RLIMIT_AS, limits->memory_bytes);
 #endif
-    cap(RLIMIT_CPU, timeout_ms / 1000 + 5);
-    cap(RLIMIT_FSIZE, 2 * limits->pack_bytes + (16 << 20));
-    cap(RLIMIT_NOFILE, FILES_MAX);
-    int64_t last_ms = timeout_ms + ALARM_GRACE_MS;
-    struct itimerval timer = { .it_value = { .tv_sec = last_ms / 1000,
-                                             .tv_usec = last_ms % 1000 * 1000 } };
-    (void)setitimer(ITIMER_REAL, &timer, NULL);
+    confine_work(timeout_ms / 1000 + 5);
+    confine_cap(RLIMIT_FSIZE, 2 * limits->pack_bytes + (16 << 20));
+    confine_cap(RLIMIT_NOFILE, FILES_MAX);
+    confine_time(timeout_ms + ALARM_GRACE_MS);
     (void)clearenv();
     (void)setenv("HOME", job->home, 1);
     (void)setenv("LC_ALL", "C", 1);
@@ -117,7 +77,7 @@ static struct err *start_libraries(const struct repo_limits *limits)
 
 static struct err *read_request(struct wire_job *job)
 {
-    AUTO(buf_done) struct buf text = BUF(WIRE_REQUEST_MAX);
+    AUTO(secret_buf_done) struct buf text = BUF(WIRE_REQUEST_MAX);
     char chunk[65536];
     ssize_t n = 0;
     while ((n = read(STDIN_FILENO, chunk, sizeof chunk)) != 0) {
@@ -133,7 +93,6 @@ static struct err *read_request(struct wire_job *job)
         error = wire_parse_request(buf_text(&text), text.len, job);
     }
     secret_wipe(chunk, sizeof chunk);
-    secret_wipe(text.data, text.len);
     return error;
 }
 
@@ -173,4 +132,16 @@ int repo_fetch_once_main(int argc, char **argv)
     job.deadline_ms = start_ms + job.left_ms;
     confine(&job);
     return answer(&job) ? 0 : 1;
+}
+
+void repo_libraries(struct kvlist *out)
+{
+    int major = 0;
+    int minor = 0;
+    int patch = 0;
+
+    git_libgit2_version(&major, &minor, &patch);
+    AUTO(free_auto) char *text = mem_printf("%d.%d.%d", major, minor, patch);
+    kvlist_set(out, "libgit2", text);
+    kvlist_set(out, "libcurl", curl_version_info(CURLVERSION_NOW)->version);
 }

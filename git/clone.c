@@ -11,12 +11,12 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/file.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "model/reason.h"
 
 #define MARKER "sluice-clone"
 #define PACKS_MAX 200 /* one a fetch; libgit2 does not repack, so a fresh clone is the repack */

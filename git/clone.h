@@ -5,7 +5,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
-#include "reconcile/base/err.h"
+#include "base/err.h"
 
 struct git_repository;
 

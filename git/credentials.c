@@ -2,11 +2,13 @@
 /* The data of a source Secret, and what identifies (url, credentials). */
 #include <pthread.h>
 #include <string.h>
+#include "base/auto.h"
+#include "base/hash.h"
+#include "base/mem.h"
 #include "git/repo.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "git/url.h"
+#include "manifest/secret_hosts.h"
+#include "model/reason.h"
 
 #define BAD(...) err_new(ERR_TERMINAL, REASON_SECRET_INVALID, "git credentials: " __VA_ARGS__)
 
@@ -91,12 +93,39 @@ static struct err *parse_https(const struct kvlist *data, struct repo_credential
     return check_text("bearerToken", out->bearer_token.bytes);
 }
 
+/* The login of a database is none for a git server: whoever edits plans could send it anywhere. */
+static struct err *check_no_database(const struct kvlist *data, const char *host)
+{
+    static const char *const keys[] = { "host", "hostname", "endpoint" };
+    if (value(data, "uri", NULL)) {
+        return BAD("key uri belongs to a database's Secret: name one of the git server");
+    }
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const char *given = value(data, keys[i], NULL);
+        if (given && !str_ieq(given, host)) {
+            return BAD("key %s names another host than the url: name the Secret of this git server",
+                       keys[i]);
+        }
+    }
+    return NULL;
+}
+
+static struct err *check_host(const struct kvlist *data, const char *url)
+{
+    AUTO(repo_url_done) struct repo_url parsed = { 0 };
+    TRY(repo_url_parse(url, REPO_ALLOW_HTTP | REPO_ALLOW_FILE, &parsed));
+    if (parsed.scheme == REPO_SCHEME_FILE) {
+        return NULL;
+    }
+    TRY(secret_hosts_check(data, "source.url", parsed.host, parsed.port));
+    return check_no_database(data, parsed.host);
+}
+
 struct err *repo_credentials_parse(const struct kvlist *data, const char *url,
                                    struct repo_credentials *out)
 {
     AUTO(repo_credentials_done) struct repo_credentials parsed = { 0 };
-    TRY(repo_url_check(url,
-                       REPO_ALLOW_HTTP | REPO_ALLOW_FILE)); /* else which keys fit is a guess */
+    TRY(check_host(data, url));
     const char *user = value(data, "username", NULL);
     parsed.username = user ? mem_strdup(user) : NULL;
     TRY(check_text("username", user));

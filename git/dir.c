@@ -8,17 +8,19 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/auto.h"
+#include "base/buf.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "git/dir_large.h"
 #include "git/paths.h"
 #include "git/repo.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/buf.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
 
 #define DATA_LINK "..data" /* kubelet's atomic switch: ..data -> ..2026_11_22_10_00_00.123 */
 
 struct reading {
+    const struct naming *naming;
     const char *root; /* as given, without '/' at its end */
     struct tree *tree;
     size_t entries;
@@ -111,10 +113,10 @@ static enum tree_entry_kind kind_of(const struct stat *st)
                                   : TREE_OTHER;
 }
 
-/* stated: the size of the file as it was seen before. */
+/* stated: the size of the file as it was seen before. *out stays NULL if it is too large to be kept. */
 static struct err *read_bytes(int fd, const char *path, off_t stated, uint8_t **out, size_t *size)
 {
-    AUTO(buf_done) struct buf bytes = BUF(LIMIT_MIGRATION_FILE + 1);
+    AUTO(buf_done) struct buf bytes = BUF(DIR_KEEP);
     // To zero it for each file, as the build does with other variables, would cost more than to read the file.
     char chunk[65536] __attribute__((uninitialized));
     for (;;) {
@@ -130,8 +132,7 @@ static struct err *read_bytes(int fd, const char *path, off_t stated, uint8_t **
         }
         buf_add(&bytes, chunk, (size_t)n);
         if (bytes.failed) {
-            return err_new(ERR_TERMINAL, REASON_SOURCE_TOO_LARGE, "%s: larger than %d bytes", path,
-                           LIMIT_MIGRATION_FILE);
+            return NULL;
         }
         if ((size_t)n < sizeof chunk && (off_t)bytes.len == stated) {
             break; /* as much as there was, and less than asked for: this is its end */
@@ -142,15 +143,29 @@ static struct err *read_bytes(int fd, const char *path, off_t stated, uint8_t **
     return NULL;
 }
 
+static struct err *add_large(struct reading *reading, int fd, const char *path, const char *script)
+{
+    struct large *large = NULL;
+    TRY(dir_large_scan(fd, path, &large));
+    struct err *e = tree_add_large(reading->tree, path, script, large);
+    if (e) {
+        large_free(large);
+    }
+    return e;
+}
+
 static struct err *add_file(struct reading *reading, int fd, const char *path, const char *script,
                             off_t stated)
 {
     AUTO(free_auto) uint8_t *bytes = NULL;
     size_t size = 0;
-    if (paths_wants_content(script)) {
-        TRY(read_bytes(fd, path, stated, &bytes, &size));
-    } else {
+    if (!paths_wants_content(script, reading->naming)) {
         bytes = mem_alloc(1);
+    } else if (stated <= (off_t)DIR_KEEP) {
+        TRY(read_bytes(fd, path, stated, &bytes, &size));
+    }
+    if (!bytes) {
+        return add_large(reading, fd, path, script);
     }
     TRY(tree_add(reading->tree, path, script, bytes, size));
     (void)TAKE(bytes);
@@ -212,7 +227,7 @@ static struct err *read_folder(struct reading *reading, int folder_fd, const cha
     return paths_check_siblings(&names, path);
 }
 
-struct err *repo_read_dir(const char *path, struct tree *tree)
+struct err *repo_read_dir(const char *path, const struct naming *naming, struct tree *tree)
 {
     size_t length = strlen(path);
     while (length > 1 && path[length - 1] == '/') {
@@ -229,7 +244,10 @@ struct err *repo_read_dir(const char *path, struct tree *tree)
                    : failed(path, errno);
     }
     /* "/" + "/" + script would not begin with the location. */
-    struct reading reading = { .root = strcmp(root, "/") == 0 ? "" : root, .tree = tree };
+    struct reading reading = { .naming = naming,
+                               .root = strcmp(root, "/") == 0 ? "" : root,
+                               .tree = tree };
     strlist_add(&tree->locations, path);
+    tree->large_ops = &dir_large_ops;
     return read_folder(&reading, fd, "", 0);
 }

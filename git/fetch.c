@@ -13,14 +13,14 @@
 #include <git2/strarray.h>
 #include <git2/tag.h>
 #include <string.h>
+#include "base/auto.h"
+#include "base/hash.h"
+#include "base/mem.h"
 #include "git/clone.h"
 #include "git/refs.h"
 #include "git/remote.h"
 #include "git/walk.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
 
 #define CACHE_FACTOR 4 /* a clone beyond so many fetch limits is made anew */
 
@@ -50,11 +50,39 @@ static struct err *damaged(struct fetch *fetch, const char *what)
 
 /* ---- server ---------------------------------------------------------------------------------- */
 
+static int on_progress(const git_indexer_progress *stats, void *payload)
+{
+    struct remote *remote = payload;
+    int64_t limit = remote->source->limits.objects;
+    if ((int64_t)stats->total_objects > limit) {
+        return remote_fail(remote, err_new(ERR_TERMINAL, REASON_SOURCE_TOO_LARGE,
+                                           "the repository sends %u objects; the limit is %lld",
+                                           stats->total_objects, (long long)limit));
+    }
+    /* Our http transport counts every byte itself; ssh and file are counted here. */
+    bool counted =
+        remote->url.scheme == REPO_SCHEME_HTTPS || remote->url.scheme == REPO_SCHEME_HTTP;
+    int64_t fresh = (int64_t)stats->received_bytes - remote->received;
+    return counted || fresh <= 0 || remote_count(remote, fresh) ? 0 : -1;
+}
+
+static void set_callbacks(struct remote *remote, struct git_remote_callbacks *out)
+{
+    (void)git_remote_init_callbacks(out, GIT_REMOTE_CALLBACKS_VERSION);
+    out->payload = remote;
+    out->transfer_progress = on_progress;
+    out->credentials = ssh_credentials;
+    out->certificate_check = ssh_certificate;
+    if (remote->url.scheme == REPO_SCHEME_HTTPS || remote->url.scheme == REPO_SCHEME_HTTP) {
+        out->transport = http_transport;
+    }
+}
+
 static struct err *list_refs(struct remote *remote, git_remote *server,
                              const git_remote_head ***heads, size_t *count)
 {
     git_remote_callbacks callbacks;
-    remote_callbacks(remote, &callbacks);
+    set_callbacks(remote, &callbacks);
     int code = git_remote_connect(server, GIT_DIRECTION_FETCH, &callbacks, NULL, NULL);
     if (code == 0) {
         code = git_remote_ls(heads, count, server);
@@ -127,7 +155,7 @@ static struct err *download(struct fetch *fetch, char **specs, size_t count)
 {
     git_fetch_options options;
     (void)git_fetch_options_init(&options, GIT_FETCH_OPTIONS_VERSION);
-    remote_callbacks(&fetch->remote, &options.callbacks);
+    set_callbacks(&fetch->remote, &options.callbacks);
     options.download_tags = GIT_REMOTE_DOWNLOAD_TAGS_NONE;
     options.update_fetchhead = 0;
     git_strarray refspecs = { .strings = specs, .count = count };
@@ -353,7 +381,7 @@ static struct err *read_trees(struct fetch *fetch, const git_commit *commit,
                               struct repo_result *out)
 {
     const struct repo_request *request = &fetch->job->request;
-    struct walk walk = { .repo = fetch->clone.repo, .commit = commit };
+    struct walk walk = { .repo = fetch->clone.repo, .commit = commit, .naming = request->naming };
     out->trees = mem_array(request->set_count + 1, sizeof *out->trees);
     for (size_t i = 0; i < request->set_count; i++) {
         struct repo_tree *tree = &out->trees[i];

@@ -5,13 +5,13 @@
 #include <git2/sys/transport.h>
 #include <git2/transport.h>
 #include <string.h>
+#include "base/address.h"
+#include "base/auto.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/mem.h"
 #include "git/remote.h"
-#include "reconcile/base/address.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/buf.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
 
 #define BODY_MAX (32 * 1024 * 1024) /* bytes of one request: wants of 500,000 refs */
 #define WINDOW (1024 * 1024)        /* bytes kept for libgit2 before the server has to wait */

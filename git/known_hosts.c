@@ -5,10 +5,10 @@
 #include <openssl/hmac.h>
 #include <stdint.h>
 #include <string.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
+#include "base/auto.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/str.h"
 
 #define SHA1_LEN 20
 #define FIELD_MAX (16 * 1024)

@@ -3,7 +3,7 @@
  * [host]:port, several keys per host, @revoked. Private to git/. */
 #pragma once
 #include <stddef.h>
-#include "reconcile/base/buf.h"
+#include "base/buf.h"
 
 enum host_key {
     HOST_KEY_UNKNOWN_HOST, /* no line for the host: refuse */

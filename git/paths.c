@@ -2,12 +2,12 @@
 /* Locations and names, without any reading. */
 #include "git/paths.h"
 #include <string.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/buf.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/casefold.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/buf.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "model/casefold.h"
+#include "model/reason.h"
 
 #define BAD(...) err_new(ERR_TERMINAL, REASON_INVALID_MIGRATION, __VA_ARGS__)
 
@@ -66,10 +66,10 @@ bool paths_covered(const struct strlist *paths, size_t index)
     return false;
 }
 
-bool paths_wants_content(const char *name)
+bool paths_wants_content(const char *name, const struct naming *naming)
 {
     AUTO(free_auto) char *lower = str_lower(name);
-    return str_ends(lower, ".sql") || str_ends(lower, ".conf");
+    return naming_suffix_of(naming, name, strlen(name)) || str_ends(lower, ".conf");
 }
 
 struct folded {

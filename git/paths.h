@@ -2,8 +2,9 @@
 /* Rules that the git reader and the folder reader share. Private to git/. */
 #pragma once
 #include <stdbool.h>
-#include "reconcile/base/err.h"
-#include "reconcile/base/str.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "model/naming.h"
 
 /* "./sql//a/" -> "sql/a", "" and "/." parts -> "."; owned. ERR_TERMINAL InvalidMigration for an
  * absolute path, "..", or more than LIMIT_PATH bytes. */
@@ -14,7 +15,7 @@ struct err *paths_normalize_all(const struct strlist *paths, struct strlist *out
 bool paths_covered(const struct strlist *paths, size_t index);
 
 /* Nobody looks into other files than SQL and its settings; of those only the name counts. */
-bool paths_wants_content(const char *name);
+bool paths_wants_content(const char *name, const struct naming *naming);
 
 /* Two entries of one folder that differ only in case: ERR_TERMINAL InvalidMigration. */
 struct err *paths_check_siblings(const struct strlist *names, const char *folder) ERR_MUST_USE;

@@ -5,11 +5,11 @@
 #include <git2/oid.h>
 #include <git2/refs.h>
 #include <string.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/hash.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "model/reason.h"
 
 #define SHA1_HEX 40
 #define SHA256_HEX 64

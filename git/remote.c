@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Callbacks, budgets and error texts of one contact with a git server. */
+/* Budgets and error texts of one contact with a git server. */
 #include "git/remote.h"
 #include <git2/errors.h>
 #include <git2/remote.h>
 #include <string.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/dial.h"
+#include "model/reason.h"
 
 struct err *remote_open(const struct repo_source *source, int64_t deadline_ms, struct remote *out)
 {
@@ -53,34 +54,6 @@ struct err *remote_address_error(const struct remote *remote)
                    remote->url.host);
 }
 
-static int on_progress(const git_indexer_progress *stats, void *payload)
-{
-    struct remote *remote = payload;
-    int64_t limit = remote->source->limits.objects;
-    if ((int64_t)stats->total_objects > limit) {
-        return remote_fail(remote, err_new(ERR_TERMINAL, REASON_SOURCE_TOO_LARGE,
-                                           "the repository sends %u objects; the limit is %lld",
-                                           stats->total_objects, (long long)limit));
-    }
-    /* Our http transport counts every byte itself; ssh and file are counted here. */
-    bool counted =
-        remote->url.scheme == REPO_SCHEME_HTTPS || remote->url.scheme == REPO_SCHEME_HTTP;
-    int64_t fresh = (int64_t)stats->received_bytes - remote->received;
-    return counted || fresh <= 0 || remote_count(remote, fresh) ? 0 : -1;
-}
-
-void remote_callbacks(struct remote *remote, struct git_remote_callbacks *out)
-{
-    (void)git_remote_init_callbacks(out, GIT_REMOTE_CALLBACKS_VERSION);
-    out->payload = remote;
-    out->transfer_progress = on_progress;
-    out->credentials = ssh_credentials;
-    out->certificate_check = ssh_certificate;
-    if (remote->url.scheme == REPO_SCHEME_HTTPS || remote->url.scheme == REPO_SCHEME_HTTP) {
-        out->transport = http_transport;
-    }
-}
-
 static bool contains(const char *text, const char *part)
 {
     return strstr(text, part) != NULL;
@@ -113,6 +86,14 @@ static struct err *limit_error(const struct remote *remote, const git_error *las
 
 static struct err *ssh_explained(const struct remote *remote, const char *text)
 {
+    if (dial_refused() && contains(text, "failed to connect")) {
+        return remote_address_error(remote);
+    }
+    if (contains(text, "failed to resolve address")) {
+        const char *why = strrchr(text, ':');
+        return err_new(ERR_TRANSIENT, REASON_SOURCE_UNAVAILABLE, "could not resolve host '%s'%s",
+                       remote->url.host, why ? why : "");
+    }
     if (contains(text, "exchange encryption keys") || contains(text, "handshake")) {
         return err_new(ERR_TRANSIENT, REASON_SOURCE_UNAVAILABLE,
                        "%s: the server may offer an RSA host key or algorithms only that this "

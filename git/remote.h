@@ -9,9 +9,7 @@
 
 struct git_cert;
 struct git_credential;
-struct git_indexer_progress;
 struct git_remote;
-struct git_remote_callbacks;
 struct git_transport;
 struct sockaddr;
 
@@ -28,7 +26,6 @@ struct remote {
 struct err *remote_open(const struct repo_source *source, int64_t deadline_ms, struct remote *out)
     ERR_MUST_USE;
 void remote_done(struct remote *remote);
-void remote_callbacks(struct remote *remote, struct git_remote_callbacks *out);
 
 /* Keeps the first error; consumes `error`. Always -1: what a callback returns to libgit2. */
 int remote_fail(struct remote *remote, struct err *error);

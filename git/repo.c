@@ -6,23 +6,27 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/proc.h"
 #include "git/refs.h"
 #include "git/url.h"
 #include "git/wire.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/file.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/proc.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
 
 #define TIMEOUT_MS 60000
 #define MEMORY_BYTES (1024LL * 1024 * 1024)
-#define END_MS 2000       /* an answer is complete, yet the child does not end */
+#define END_MS 2000                /* an answer is complete, yet the child does not end */
+#define SMALL_ANSWER (1024 * 1024) /* bytes */
+#define TURN_MS 30000              /* for the rest of a large answer: the child has it in memory */
+#define TURN_LOOK_MS 20
 #define CHILD_LEAD_MS 250 /* the child ends a little earlier: it knows better what it waited for */
 
 struct call { /* one child from start to end */
@@ -36,7 +40,12 @@ struct call { /* one child from start to end */
     struct buf request_text;
     size_t sent;
     struct buf answer;
+    bool has_turn;
 };
+
+/* Large answers are taken and parsed one at a time: as many as there are threads would together need
+ * more memory than this process may have. The others' children wait with theirs. */
+static atomic_flag turn = ATOMIC_FLAG_INIT;
 
 static void close_fd(int *fd)
 {
@@ -53,9 +62,11 @@ static void call_done(struct call *call)
     }
     close_fd(&call->socket_fd);
     close_fd(&call->pipe_fd);
-    secret_wipe(call->request_text.data, call->request_text.len);
-    buf_done(&call->request_text);
+    secret_buf_done(&call->request_text);
     buf_done(&call->answer);
+    if (call->has_turn) {
+        atomic_flag_clear(&turn);
+    }
     if (call->home) {
         err_free(file_remove_tree(call->home));
         free(call->home);
@@ -154,19 +165,35 @@ static bool receive(struct call *call)
     return n == 0 || (errno != EAGAIN && errno != EINTR);
 }
 
+/* May more of the answer be read? Whoever has the turn must be quick. */
+static bool may_receive(struct call *call)
+{
+    if (call->answer.len < SMALL_ANSWER || call->has_turn) {
+        return true;
+    }
+    call->has_turn = !atomic_flag_test_and_set(&turn);
+    if (call->has_turn) {
+        int64_t until_ms = clock_mono_ms() + TURN_MS;
+        call->deadline_ms = call->deadline_ms < until_ms ? call->deadline_ms : until_ms;
+    }
+    return call->has_turn;
+}
+
 static struct err *talk(struct call *call)
 {
     for (;;) {
+        bool receiving = may_receive(call);
         int64_t left = call->deadline_ms - clock_mono_ms();
+        int64_t most = receiving ? 60000 : TURN_LOOK_MS;
         if (left <= 0) {
             return deadline_error(call->source);
         }
         struct pollfd fds[] = {
-            { .fd = call->pipe_fd, .events = POLLIN },
+            { .fd = receiving ? call->pipe_fd : -1, .events = POLLIN },
             { .fd = call->source->cancel_fd ? *call->source->cancel_fd : -1, .events = POLLIN },
             { .fd = call->socket_fd, .events = POLLOUT },
         };
-        if (poll(fds, 3, left < 60000 ? (int)left : 60000) < 0 && errno != EINTR) {
+        if (poll(fds, 3, (int)(left < most ? left : most)) < 0 && errno != EINTR) {
             return local_error("wait for the fetch process");
         }
         if (fds[1].revents) {
@@ -297,15 +324,6 @@ struct err *repo_poll(const struct repo_source *source, const struct repo_ref *r
     return err_wrap(ask(&request, refs, count, tips), "could not ask '%s'", source->url);
 }
 
-void repo_tips_done(struct repo_tip *tips, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        err_free(tips[i].error);
-        free(tips[i].ref);
-        tips[i] = (struct repo_tip){ 0 };
-    }
-}
-
 static struct err *fetch_once(const struct repo_request *request, int64_t deadline_ms, bool anew,
                               bool *crashed, struct repo_result *out)
 {
@@ -328,17 +346,4 @@ struct err *repo_fetch(const struct repo_request *request, struct repo_result *o
         error = fetch_once(&resolved, deadline_ms, true, &crashed, out);
     }
     return err_wrap(error, "could not fetch '%s'", request->source.url);
-}
-
-void repo_result_done(struct repo_result *result)
-{
-    for (size_t i = 0; i < result->tree_count; i++) {
-        err_free(result->trees[i].error);
-        tree_done(&result->trees[i].tree);
-    }
-    free(result->trees);
-    free(result->ref);
-    free(result->revision);
-    strlist_done(&result->ancestors);
-    *result = (struct repo_result){ 0 };
 }

@@ -10,14 +10,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "reconcile/base/err.h"
-#include "reconcile/base/secret.h"
-#include "reconcile/base/str.h"
-#include "reconcile/model/tree.h"
+#include "base/err.h"
+#include "base/secret.h"
+#include "base/str.h"
+#include "model/naming.h"
+#include "model/tree.h"
 
 #define REPO_COMMIT_LEN 65 /* hex commit id and NUL; room for SHA-256 repositories */
 #define REPO_KEY_LEN 65
-#define REPO_ANCESTORS 64 /* docs/migrationplan.md 4, coveredCommits */
+#define REPO_ANCESTORS 64 /* docs/reference/migrationplan.md 2, coveredCommits */
 
 /* Schemes a caller may allow besides https and ssh, which always are. */
 enum {
@@ -38,7 +39,7 @@ struct repo_credentials {
     struct secret tls_key;
 };
 
-/* The data of a source Secret (docs/migrationplan.md 3): username+password | bearerToken |
+/* The data of a source Secret (docs/reference/migrationplan.md 1): username+password | bearerToken |
  * identity+known_hosts(+password = passphrase); optional ca.crt, tls.crt, tls.key (caFile, certFile,
  * keyFile are accepted too). ERR_TERMINAL SecretInvalid naming the keys that clash or are missing
  * for the scheme of `url`; InvalidSpec for a url of no scheme at all. An empty list is fine for
@@ -125,6 +126,7 @@ struct repo_request {
      * Give equal path lists once. */
     const struct strlist *sets;
     size_t set_count;
+    const struct naming *naming; /* of which files the content is wanted; NULL: Flyway's defaults */
 };
 
 enum repo_history {         /* last_applied seen from the ref's tip (not from a pinned revision) */
@@ -175,5 +177,9 @@ int repo_fetch_once_main(int argc, char **argv);
  * like every hidden folder. Flyway follows links; here a symlinked file or folder is refused, except
  * in the layout of a mounted ConfigMap or Secret (name -> ..data/name, ..data -> ..<time>); `path`
  * itself may be a link. Scripts are named relative to `path`, tree_file.path is `path`/script.
- * ERR_TERMINAL InvalidMigration, SourceTooLarge. */
-struct err *repo_read_dir(const char *path, struct tree *tree) ERR_MUST_USE;
+ * naming as in a request. ERR_TERMINAL InvalidMigration, SourceTooLarge. */
+struct err *repo_read_dir(const char *path, const struct naming *naming, struct tree *tree)
+    ERR_MUST_USE;
+
+/* Adds libgit2 and libcurl with the versions that are loaded. */
+void repo_libraries(struct kvlist *out);

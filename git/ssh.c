@@ -6,18 +6,18 @@
 #include <git2/cert.h>
 #include <git2/credential.h>
 #include <git2/errors.h>
-#include <netdb.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
+#include "base/address.h"
+#include "base/auto.h"
+#include "base/dial.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/mem.h"
 #include "git/known_hosts.h"
 #include "git/remote.h"
-#include "reconcile/base/address.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/file.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
 
 #define RSA_SHA2_SINCE 0x010b00 /* libssh2 1.11.0: the first to sign with rsa-sha2-* */
 #define KEY_TEXT_MAX (64 * 1024)
@@ -35,15 +35,13 @@ static bool pem_bytes(const char *text, struct buf *out)
     if (!end) {
         return false;
     }
-    AUTO(buf_done) struct buf packed = BUF(KEY_TEXT_MAX);
+    AUTO(secret_buf_done) struct buf packed = BUF(KEY_TEXT_MAX);
     for (const char *p = body; p < end; p++) {
         if (*p != '\n' && *p != '\r' && *p != ' ' && *p != '\t') {
             buf_addc(&packed, *p);
         }
     }
-    bool ok = base64_parse(buf_text(&packed), packed.len, out);
-    secret_wipe(packed.data, packed.len);
-    return ok;
+    return base64_parse(buf_text(&packed), packed.len, out);
 }
 
 struct key_facts {
@@ -67,13 +65,12 @@ static struct key_facts key_facts(const char *text)
         .encrypted = strstr(text, "-----BEGIN ENCRYPTED PRIVATE KEY-----") ||
                      strstr(text, "Proc-Type: 4,ENCRYPTED"),
     };
-    AUTO(buf_done) struct buf bytes = BUF(KEY_TEXT_MAX);
+    AUTO(secret_buf_done) struct buf bytes = BUF(KEY_TEXT_MAX);
     if (pem_bytes(text, &bytes) && bytes.len > 0) {
         facts.rsa = facts.rsa || has(&bytes, 256, rsa_oid, sizeof rsa_oid - 1) ||
                     has(&bytes, 256, ssh_rsa, sizeof ssh_rsa - 1);
         facts.encrypted = facts.encrypted || (has(&bytes, 14, "openssh-key-v1", 14) &&
                                               !has(&bytes, 32, no_cipher, sizeof no_cipher - 1));
-        secret_wipe(bytes.data, bytes.len);
     }
     return facts;
 }
@@ -123,31 +120,13 @@ static struct err *check_credentials(const struct repo_credentials *c)
     return NULL;
 }
 
-/* libgit2 dials by itself, so the addresses are looked up once more here. */
-static struct err *check_addresses(const struct remote *remote)
-{
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
-    struct addrinfo *list = NULL;
-    int code = getaddrinfo(remote->url.host, NULL, &hints, &list);
-    if (code != 0) {
-        return err_new(ERR_TRANSIENT, REASON_SOURCE_UNAVAILABLE, "could not resolve host '%s': %s",
-                       remote->url.host, gai_strerror(code));
-    }
-    bool refused = false;
-    for (const struct addrinfo *at = list; at; at = at->ai_next) {
-        refused = refused || address_refused(at->ai_addr);
-    }
-    freeaddrinfo(list);
-    return refused ? remote_address_error(remote) : NULL;
-}
-
-/* libgit2 reads $HOME/.ssh/known_hosts to choose which key type to ask the server for; the verdict
+/* libgit2 dials by itself, until this process ends. It reads $HOME/.ssh/known_hosts to choose which key type to ask the server for; the verdict
  * is ours (ssh_certificate). */
 struct err *ssh_prepare(struct remote *remote, const char *home)
 {
     const struct repo_credentials *c = remote->source->credentials;
     TRY(check_credentials(c));
-    TRY(check_addresses(remote));
+    dial_guard();
     AUTO(free_auto) char *folder = mem_printf("%s/.ssh", home);
     AUTO(free_auto) char *path = mem_printf("%s/known_hosts", folder);
     if (mkdir(folder, 0700) != 0 && errno != EEXIST) {

@@ -3,11 +3,11 @@
  * option or as shell text. */
 #include "git/url.h"
 #include <string.h>
+#include "base/auto.h"
+#include "base/limits.h"
+#include "base/mem.h"
 #include "git/repo.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
 
 static const struct scheme {
     const char *prefix;

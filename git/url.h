@@ -2,7 +2,7 @@
 /* The strict grammar of source urls. Private to git/. */
 #pragma once
 #include <stdint.h>
-#include "reconcile/base/err.h"
+#include "base/err.h"
 
 enum repo_scheme {
     REPO_SCHEME_HTTPS = 1,

@@ -10,12 +10,12 @@
 #include <git2/repository.h>
 #include <git2/tree.h>
 #include <string.h>
+#include "base/auto.h"
+#include "base/limits.h"
+#include "base/mem.h"
 #include "git/paths.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/casefold.h"
-#include "reconcile/model/reason.h"
+#include "model/casefold.h"
+#include "model/reason.h"
 
 DEFINE_AUTO(git_tree, git_tree_free)
 DEFINE_AUTO(git_blob, git_blob_free)
@@ -191,7 +191,7 @@ static struct err *open_location(struct walk *walk, const char *location, git_tr
 /* ---- below a location ------------------------------------------------------------------------ */
 
 /* The size is asked before the content is unpacked: a bomb stays packed. */
-static struct err *check_size(struct walk *walk, const git_oid *oid, const char *path)
+static struct err *check_size(struct walk *walk, const git_oid *oid, const char *path, size_t *out)
 {
     AUTO(git_odb_free_auto) git_odb *odb = NULL;
     size_t size = 0;
@@ -204,10 +204,38 @@ static struct err *check_size(struct walk *walk, const git_oid *oid, const char 
         return err_new(ERR_TERMINAL, REASON_INVALID_MIGRATION,
                        "%s: listed as a file, but its object is none", path);
     }
-    if (size > LIMIT_MIGRATION_FILE) {
+    *out = size;
+    if (size > LIMIT_OBJECT) {
         return err_new(ERR_TERMINAL, REASON_SOURCE_TOO_LARGE, "%s: %zu bytes; the limit is %d",
-                       path, size, LIMIT_MIGRATION_FILE);
+                       path, size, LIMIT_OBJECT);
     }
+    return NULL;
+}
+
+/* What is too large for a Job is known by its digests alone. */
+static struct err *add_large(const struct place *place, const git_blob *blob, const char *path,
+                             const char *script)
+{
+    struct large_scan *scan = large_scan_new();
+    large_scan_add(scan, git_blob_rawcontent(blob), (size_t)git_blob_rawsize(blob));
+    struct large *large = large_scan_end(scan);
+    struct err *refused = tree_add_large(place->out, path, script, large);
+    if (refused) {
+        large_free(large);
+    }
+    return refused;
+}
+
+static struct err *add_kept(const struct place *place, const git_blob *blob, const char *path,
+                            const char *script)
+{
+    size_t size = blob ? (size_t)git_blob_rawsize(blob) : 0;
+    AUTO(free_auto) uint8_t *bytes = mem_alloc(size + 1);
+    if (size > 0) {
+        memcpy(bytes, git_blob_rawcontent(blob), size);
+    }
+    TRY(tree_add(place->out, path, script, bytes, size));
+    (void)TAKE(bytes);
     return NULL;
 }
 
@@ -216,26 +244,18 @@ static struct err *add_file(const struct place *place, const git_tree_entry *ent
 {
     struct walk *walk = place->walk;
     const git_oid *oid = git_tree_entry_id(entry);
-    AUTO(free_auto) uint8_t *bytes = NULL;
-    size_t size = 0;
-    if (paths_wants_content(git_tree_entry_name(entry))) {
-        TRY(check_size(walk, oid, path));
-        AUTO(git_blob_free_auto) git_blob *blob = NULL;
-        if (git_blob_lookup(&blob, walk->repo, oid) != 0) {
-            return damaged(walk, path);
-        }
-        size = (size_t)git_blob_rawsize(blob);
-        bytes = mem_alloc(size + 1);
-        if (size > 0) {
-            memcpy(bytes, git_blob_rawcontent(blob), size);
-        }
-    } else {
-        bytes = mem_alloc(1);
-    }
     size_t prefix = strcmp(place->location, ".") == 0 ? 0 : strlen(place->location) + 1;
-    TRY(tree_add(place->out, path, path + prefix, bytes, size));
-    (void)TAKE(bytes);
-    return NULL;
+    AUTO(git_blob_free_auto) git_blob *blob = NULL;
+    size_t size = 0;
+    if (!paths_wants_content(git_tree_entry_name(entry), walk->naming)) {
+        return add_kept(place, NULL, path, path + prefix);
+    }
+    TRY(check_size(walk, oid, path, &size));
+    if (git_blob_lookup(&blob, walk->repo, oid) != 0) {
+        return damaged(walk, path);
+    }
+    return size > LIMIT_MIGRATION_FILE ? add_large(place, blob, path, path + prefix)
+                                       : add_kept(place, blob, path, path + prefix);
 }
 
 static struct err *read_folder(const struct place *place, const git_tree *tree, const char *folder,

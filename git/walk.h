@@ -10,8 +10,9 @@ struct git_commit;
 struct walk {
     struct git_repository *repo;
     const struct git_commit *commit;
-    int64_t entries; /* read so far, over all sets; bounded */
-    bool damaged;    /* an object could not be read: the clone, not the commit, is at fault */
+    const struct naming *naming; /* of which files the content is wanted */
+    int64_t entries;             /* read so far, over all sets; bounded */
+    bool damaged; /* an object could not be read: the clone, not the commit, is at fault */
 };
 
 /* One set of paths. ERR_TERMINAL InvalidMigration, SourceTooLarge: what the commit holds.

@@ -5,9 +5,9 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
+#include "base/buf.h"
+#include "base/json.h"
 #include "git/repo.h"
-#include "reconcile/base/buf.h"
-#include "reconcile/base/json.h"
 
 #define WIRE_REQUEST_MAX (8 * 1024 * 1024)   /* bytes; credentials and 2,000 path lists */
 #define WIRE_HEADER_MAX (64 * 1024 * 1024)   /* bytes; lists of files of all sets */
@@ -25,6 +25,7 @@ struct wire_job { /* the child's view of a request */
     struct repo_credentials credentials;
     struct repo_ref *owned_refs; /* what refs points to, in the child */
     struct strlist *sets;
+    struct naming naming;
     struct json *root;
 };
 
@@ -37,6 +38,11 @@ void wire_job_done(struct wire_job *job);
 bool wire_write_error(int fd, const struct err *error);
 bool wire_write_tips(int fd, const struct repo_tip *tips, size_t count);
 bool wire_write_result(int fd, const struct repo_result *result);
+
+/* [path, script, what is known]: the last stands in the place of the blob's number. Owned. */
+struct json *wire_format_large(const struct tree_file *file);
+/* What is known, without path and ops; owned. NULL: it is malformed. */
+struct large *wire_read_large(const struct json *known);
 
 /* The parent's side. An error answer comes back as that error; anything that is not an answer is
  * ERR_TRANSIENT SourceFetchFailed. */

@@ -3,13 +3,13 @@
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
-#include "git/wire.h"
+#include "base/auto.h"
+#include "base/hash.h"
+#include "base/limits.h"
+#include "base/mem.h"
 #include "git/paths.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "git/wire.h"
+#include "model/reason.h"
 
 #define MAGIC "SLFETCH1"
 #define MAGIC_LEN 8
@@ -100,6 +100,7 @@ struct blob {
     uint8_t digest[SHA256_LEN];
     const uint8_t *bytes;
     size_t size;
+    struct content *content; /* reading: a reference, once a file has it; else NULL */
 };
 
 struct blobs {
@@ -122,7 +123,7 @@ static void blobs_done(struct blobs *blobs)
 static struct blob blob_make(const struct tree_file *file)
 {
     struct blob blob = { .bytes = file->bytes, .size = file->size };
-    sha256(file->bytes, file->size, blob.digest);
+    memcpy(blob.digest, file->content->sha256, SHA256_LEN);
     return blob;
 }
 
@@ -136,7 +137,9 @@ static void blobs_collect(const struct repo_result *result, struct blobs *out)
     for (size_t i = 0; i < result->tree_count; i++) {
         const struct tree *tree = &result->trees[i].tree;
         for (size_t k = 0; k < tree->count; k++) {
-            out->items[out->count++] = blob_make(&tree->files[k]);
+            if (!tree->files[k].large) {
+                out->items[out->count++] = blob_make(&tree->files[k]);
+            }
         }
     }
     qsort(out->items, out->count, sizeof *out->items, blob_compare);
@@ -153,6 +156,10 @@ static struct json *format_files(const struct tree *tree, const struct blobs *bl
 {
     struct json *files = json_array();
     for (size_t i = 0; i < tree->count; i++) {
+        if (tree->files[i].large) {
+            json_push(files, wire_format_large(&tree->files[i]));
+            continue;
+        }
         struct blob wanted = blob_make(&tree->files[i]);
         const struct blob *found =
             bsearch(&wanted, blobs->items, blobs->count, sizeof wanted, blob_compare);
@@ -338,6 +345,9 @@ struct taken { /* blobs of an answer: borrowed pointers into it */
 
 static void taken_done(struct taken *taken)
 {
+    for (size_t i = 0; i < taken->count; i++) {
+        content_unref(taken->items[i].content);
+    }
     free(taken->items);
 }
 
@@ -366,15 +376,6 @@ static struct err *take_blobs(const struct json *root, const char *bytes, size_t
     return at == length ? NULL : malformed("bytes after its end");
 }
 
-static int path_depth(const char *script)
-{
-    int depth = 0;
-    for (const char *p = script; *p; p++) {
-        depth += *p == '/';
-    }
-    return depth;
-}
-
 /* path = one of the folders that were asked for + script */
 static bool is_below(const struct tree *tree, const char *path, const char *script)
 {
@@ -387,30 +388,69 @@ static bool is_below(const struct tree *tree, const char *path, const char *scri
     return false;
 }
 
-static struct err *take_file(const struct json *item, const struct taken *blobs, struct tree *tree)
+/* Each name of the script, as the child checks them on its way down; path ends with script. */
+static struct err *check_names(const char *path, const char *script)
+{
+    const char *rest = path + strlen(path) - strlen(script);
+    bool skip = false;
+    int depth = 0;
+    for (const char *slash = strchr(rest, '/'); slash; slash = strchr(slash + 1, '/')) {
+        TRY(tree_check_entry(path, (size_t)(slash - path), TREE_DIR, depth++, &skip));
+        if (skip) {
+            return malformed("a file in a hidden folder");
+        }
+    }
+    return tree_check_entry(path, strlen(path), TREE_FILE, depth, &skip);
+}
+
+/* With a reference. The answer is freed; what is kept of it is one copy of each content. */
+static struct content *content_of(struct blob *blob)
+{
+    if (!blob->content) {
+        blob->content = content_copy(blob->bytes, blob->size, blob->digest);
+    }
+    return content_ref(blob->content);
+}
+
+static struct err *take_large(const struct json *known, const char *path, const char *script,
+                              struct tree *tree)
+{
+    struct large *large = wire_read_large(known);
+    struct err *e = large ? tree_add_large(tree, path, script, large)
+                          : malformed("a large file that is not described");
+    if (e) {
+        large_free(large);
+    }
+    return e;
+}
+
+static struct err *take_file(const struct json *item, struct taken *blobs, struct tree *tree)
 {
     const struct json *script_node = json_next(json_first(item));
     const char *path = json_string(json_first(item));
     const char *script = json_string(script_node);
+    const struct json *what = script_node ? json_next(script_node) : NULL;
     int64_t index = -1;
-    bool skip = false;
-    if (!path || !script || !json_int64(json_next(script_node), &index) || index < 0 ||
-        (uint64_t)index >= blobs->count || script[0] == '\0' || !is_below(tree, path, script)) {
-        return malformed("a file without path or content");
+    if (!path || !script || script[0] == '\0' || !is_below(tree, path, script)) {
+        return malformed("a file without path");
     }
-    TRY(tree_check_entry(path, strlen(path), TREE_FILE, path_depth(script), &skip));
-    const struct blob *blob = &blobs->items[index];
-    AUTO(free_auto) uint8_t *copy = mem_alloc(blob->size + 1);
-    if (blob->size > 0) {
-        memcpy(copy, blob->bytes, blob->size);
+    TRY(check_names(path, script));
+    if (json_type(what) == JSON_OBJECT) {
+        return take_large(what, path, script, tree);
     }
-    TRY(tree_add(tree, path, script, copy, blob->size));
-    (void)TAKE(copy);
-    return NULL;
+    if (!json_int64(what, &index) || index < 0 || (uint64_t)index >= blobs->count) {
+        return malformed("a file without content");
+    }
+    struct content *content = content_of(&blobs->items[index]);
+    struct err *refused = tree_add_content(tree, path, script, content);
+    if (refused) {
+        content_unref(content);
+    }
+    return refused;
 }
 
 static struct err *take_tree(const struct json *node, const struct strlist *paths,
-                             const struct taken *blobs, const char *commit, struct repo_tree *out)
+                             struct taken *blobs, const char *commit, struct repo_tree *out)
 {
     const struct json *error = json_get(node, "error");
     if (error) {
@@ -439,7 +479,7 @@ static struct err *take_tree(const struct json *node, const struct strlist *path
     return tree_finish(tree);
 }
 
-static struct err *take_trees(const struct json *root, const struct taken *blobs,
+static struct err *take_trees(const struct json *root, struct taken *blobs,
                               const struct repo_request *request, struct repo_result *out)
 {
     const struct json *array = json_get(root, "trees");

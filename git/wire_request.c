@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The request, written by the parent and read by the child. */
 #include <string.h>
+#include "base/auto.h"
+#include "base/hash.h"
+#include "base/mem.h"
 #include "git/wire.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
 
 /* Credentials may be any bytes; JSON strings may not. */
 static void set_bytes(struct json *object, const char *key, const char *bytes, size_t length)
@@ -13,10 +13,9 @@ static void set_bytes(struct json *object, const char *key, const char *bytes, s
     if (!bytes) {
         return;
     }
-    AUTO(buf_done) struct buf text = BUF(WIRE_REQUEST_MAX);
+    AUTO(secret_buf_done) struct buf text = BUF(WIRE_REQUEST_MAX);
     base64_format(bytes, length, &text);
     json_set_string(object, key, buf_text(&text));
-    secret_wipe(text.data, text.len);
 }
 
 static void set_secret(struct json *object, const char *key, const struct secret *secret)
@@ -81,6 +80,15 @@ static struct json *format_sets(const struct repo_request *request)
     return array;
 }
 
+static struct json *format_suffixes(const struct naming *naming)
+{
+    struct json *array = json_array();
+    for (size_t i = 0; i < naming_suffix_count(naming); i++) {
+        json_push_string(array, naming_suffix(naming, i));
+    }
+    return array;
+}
+
 void wire_format_request(const struct wire_job *job, struct buf *out)
 {
     const struct repo_request *request = &job->request;
@@ -102,6 +110,7 @@ void wire_format_request(const struct wire_job *job, struct buf *out)
     json_set_string_opt(root, "lastApplied", request->last_applied);
     json_set_string_opt(root, "cache", request->cache);
     json_set(root, "sets", format_sets(request));
+    json_set(root, "suffixes", format_suffixes(request->naming));
     json_write(root, false, out);
 }
 
@@ -111,12 +120,11 @@ static struct err *get_secret(const struct json *object, const char *key, struct
     if (!text) {
         return NULL;
     }
-    AUTO(buf_done) struct buf bytes = BUF(WIRE_REQUEST_MAX);
+    AUTO(secret_buf_done) struct buf bytes = BUF(WIRE_REQUEST_MAX);
     if (!base64_parse(text, strlen(text), &bytes)) {
         return err_new(ERR_TERMINAL, REASON_INTERNAL, "fetch request: %s is not base64", key);
     }
     *out = secret_make(buf_text(&bytes), bytes.len);
-    secret_wipe(bytes.data, bytes.len);
     return NULL;
 }
 
@@ -180,6 +188,14 @@ static void parse_sets(struct wire_job *job)
     }
 }
 
+static void parse_suffixes(struct wire_job *job)
+{
+    const struct json *array = json_get(job->root, "suffixes");
+    for (const struct json *suffix = json_first(array); suffix; suffix = json_next(suffix)) {
+        strlist_add(&job->naming.suffixes, json_string(suffix) ? json_string(suffix) : "");
+    }
+}
+
 static struct repo_limits parse_limits(const struct json *object)
 {
     return (struct repo_limits){
@@ -200,6 +216,7 @@ static struct err *parse(struct wire_job *job)
     TRY(parse_credentials(json_get(root, "credentials"), &job->credentials));
     TRY(parse_refs(job));
     parse_sets(job);
+    parse_suffixes(job);
     job->request.revision = json_get_string(root, "revision");
     job->request.last_applied = json_get_string(root, "lastApplied");
     job->request.cache = json_get_string(root, "cache");
@@ -228,6 +245,7 @@ struct err *wire_parse_request(const char *text, size_t length, struct wire_job 
         wire_job_done(out);
     } else {
         out->request.source.credentials = &out->credentials;
+        out->request.naming = &out->naming;
     }
     return error;
 }
@@ -239,6 +257,7 @@ void wire_job_done(struct wire_job *job)
     }
     free(job->sets);
     free(job->owned_refs);
+    naming_done(&job->naming);
     repo_credentials_done(&job->credentials);
     json_free(job->root);
     memset(job, 0, sizeof *job);

@@ -8,7 +8,7 @@
 #include "local/jobs.h"
 #include "local/manifests.h"
 #include "local/state.h"
-#include "reconcile/model/platform.h"
+#include "model/platform.h"
 
 struct local {
     char *dir;            /* absolute; owned */
@@ -39,3 +39,8 @@ struct err *local_delete_absent(struct local *l, struct manifests_changes *out) 
 struct err *local_watch(void *self, platform_changed_fn *changed, void *payload);
 void local_watch_stop(struct local *l);
 void local_wake(struct local *l);
+/* Makes .sluice, takes its lock and writes who we are. ERR_WAIT ControllerRunning naming who has it; ERR_TERMINAL InvalidSpec:
+ * others may use that folder. */
+struct err *local_lock(struct local *l) ERR_MUST_USE;
+/* The controller was here: the time of .sluice/lock. */
+void local_sign(const struct local *l);

@@ -11,11 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "reconcile/base/auto.h"
-#include "reconcile/base/file.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "model/reason.h"
 
 static struct err *write_in(const char *dir, const char *name, const void *bytes, size_t length)
 {
@@ -94,17 +94,22 @@ struct err *job_folder_make(const char *jobs_dir, const struct job_spec *spec, i
     return NULL;
 }
 
+static int64_t changed_ms(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) ? 0 : (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+}
+
 static struct err *read_manifest(const char *dir, struct json **out, char sha[SHA256_HEX_LEN + 1],
                                  int64_t *written_ms)
 {
     AUTO(free_auto) char *path = mem_printf("%s/manifest.json", dir);
     AUTO(buf_done) struct buf text = BUF(LIMIT_JSON_TEXT);
-    struct stat st;
 
     TRY(file_read(path, &text));
     sha256_hex(buf_text(&text), text.len, sha);
-    *written_ms =
-        stat(path, &st) ? 0 : (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+    *written_ms = changed_ms(path);
     return json_parse(buf_text(&text), text.len, path, out);
 }
 
@@ -178,6 +183,15 @@ void job_folder_result(const char *jobs_dir, struct job *job)
     }
     err_free(failed);
     result_done(&result);
+}
+
+int64_t job_folder_ended_ms(const char *jobs_dir, const char *name)
+{
+    AUTO(free_auto) char *folder = mem_printf("%s/%s", jobs_dir, name);
+    AUTO(free_auto) char *result = mem_printf("%s/result.json", folder);
+    int64_t ended_ms = changed_ms(result);
+
+    return ended_ms ? ended_ms : changed_ms(folder);
 }
 
 void job_folder_drop_credentials(const char *jobs_dir, const char *name)

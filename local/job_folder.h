@@ -15,4 +15,6 @@ struct err *job_folder_read(const char *jobs_dir, const char *name, struct job_e
 bool job_folder_held(const char *jobs_dir, const char *name, pid_t *pid);
 /* Reads result.json; one that is of another attempt, too long or no result is no result. */
 void job_folder_result(const char *jobs_dir, struct job *job);
+/* When one that is over ended, UTC: the time of its result, else of the last change of its folder. */
+int64_t job_folder_ended_ms(const char *jobs_dir, const char *name);
 void job_folder_drop_credentials(const char *jobs_dir, const char *name);

@@ -12,12 +12,12 @@
 #include <sys/pidfd.h>
 #include <unistd.h>
 
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
 #include "local/job_folder.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/file.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
 
 #define PIDFD_USELESS (-2)
 
@@ -80,6 +80,7 @@ static void look(struct jobs *jobs, struct job_entry *entry)
         return;
     }
     entry->job.phase = JOB_ENDED;
+    entry->ended_ms = job_folder_ended_ms(jobs->dir, entry->job.name);
     job_folder_result(jobs->dir, &entry->job);
 }
 
@@ -327,6 +328,7 @@ bool jobs_reap(struct jobs *jobs, char **namespace_, char **plan)
             continue;
         }
         entry->job.phase = JOB_ENDED;
+        entry->ended_ms = clock_utc_ms();
         job_folder_result(jobs->dir, &entry->job);
         job_folder_drop_credentials(jobs->dir, entry->job.name);
         *namespace_ = mem_strdup(entry->namespace_);
@@ -354,7 +356,7 @@ void jobs_sweep(struct jobs *jobs, int64_t now_utc_ms, int64_t ttl_ms)
 {
     for (size_t i = 0; i < jobs->count;) {
         struct job_entry *entry = &jobs->items[i];
-        if (entry->job.phase != JOB_ENDED || now_utc_ms - entry->job.created_ms < ttl_ms) {
+        if (entry->job.phase != JOB_ENDED || now_utc_ms - entry->ended_ms < ttl_ms) {
             i++;
             continue;
         }

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Jobs as child processes in DIR/.sluice/jobs/NAME (docs/migrationplan.md 10). The child holds a
+/* Jobs as child processes in DIR/.sluice/jobs/NAME (docs/reference/migrationplan.md 6). The child holds a
  * lock on `alive` for life: held = running, free without a result = ended, nobody knows how. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "reconcile/base/err.h"
-#include "reconcile/base/proc.h"
-#include "reconcile/model/platform.h"
+#include "base/err.h"
+#include "base/proc.h"
+#include "model/platform.h"
 
 struct job_entry {
     struct job job;
     char *plan_uid, *namespace_, *plan; /* owned */
     struct proc child;                  /* pid 0: not a child of this process */
     int pidfd;                          /* of a child of an earlier controller; -1: none */
+    int64_t ended_ms; /* UTC, of one that has ended; as its folder tells after a restart */
 };
 
 struct jobs {

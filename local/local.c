@@ -8,83 +8,19 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
 #include "local/inside.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/file.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "manifest/manifest.h"
+#include "model/command.h"
+#include "model/reason.h"
 
 static const struct manifests_patience at_once = { 0 };
-
-/* ---- manifests -> state ----------------------------------------------------------------------- */
-
-static struct err *settle_one(struct local *l, const struct manifest *manifest,
-                              struct manifests_changes *out)
-{
-    bool changed = false;
-    struct err *failed = state_settle(&l->state, manifest, l->owner, &changed);
-
-    if (changed) {
-        manifests_changes_add(out, PLATFORM_PLAN, manifest->namespace_, manifest->name);
-    }
-    return failed;
-}
-
-/* Every plan of the folder again: cheap enough for a start and for changed requests. */
-struct err *local_settle_all(struct local *l, struct manifests_changes *out)
-{
-    strlist_done(&l->state.problems);
-    l->state.problems = (struct strlist){ 0 };
-    for (size_t f = 0; f < l->manifests.count; f++) {
-        const struct manifest_file *file = &l->manifests.files[f];
-        for (size_t i = 0; i < file->count; i++) {
-            if (file->items[i].kind == PLATFORM_PLAN && !file->items[i].shadowed) {
-                TRY(settle_one(l, &file->items[i], out));
-            }
-        }
-    }
-    return NULL;
-}
-
-/* Absence of a manifest deletes a plan only while every file could be read whole. */
-struct err *local_delete_absent(struct local *l, struct manifests_changes *out)
-{
-    if (!l->owner || manifests_broken(&l->manifests)) {
-        return NULL;
-    }
-    for (size_t i = 0; i < l->state.count; i++) {
-        struct plan_state *plan = &l->state.plans[i];
-        bool changed = false;
-        if (manifests_find(&l->manifests, PLATFORM_PLAN, plan->namespace_, plan->name)) {
-            continue;
-        }
-        TRY(state_delete(&l->state, plan, &changed));
-        if (changed) {
-            manifests_changes_add(out, PLATFORM_PLAN, plan->namespace_, plan->name);
-        }
-    }
-    return NULL;
-}
-
-/* The plans among `changes` get their state; others are only announced. */
-struct err *local_settle_changed(struct local *l, const struct manifests_changes *changes,
-                                 struct manifests_changes *out)
-{
-    for (size_t i = 0; i < changes->count; i++) {
-        const struct manifests_change *c = &changes->items[i];
-        const struct manifest *m = manifests_find(&l->manifests, c->kind, c->namespace_, c->name);
-        if (c->kind == PLATFORM_PLAN && m) {
-            TRY(settle_one(l, m, out));
-        }
-        if (c->kind != PLATFORM_PLAN) {
-            manifests_changes_add(out, c->kind, c->namespace_, c->name);
-        }
-    }
-    return local_delete_absent(l, out);
-}
 
 /* ---- reads ------------------------------------------------------------------------------------ */
 
@@ -390,6 +326,40 @@ static struct err *local_cancel_job(void *self, const char *namespace_, const ch
     return failed;
 }
 
+/* ---- is there a controller? --------------------------------------------------------------------- */
+
+/* Whoever works on the folder holds the lock, and moves the file's time. */
+static char *local_unattended(void *self)
+{
+    const struct local *l = self;
+    AUTO(free_auto) char *path = mem_printf("%s/.sluice/lock", l->dir);
+    AUTO(free_auto) char *dir = command_quote(l->dir);
+    struct stat st;
+    char age[32];
+
+    int fd = l->owner ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && (l->owner || errno != ENOENT)) {
+        return NULL;
+    }
+    if (fd < 0) {
+        return mem_printf(
+            "no controller works on this folder, and none has yet: `sluice controller "
+            "--standalone %s` starts one",
+            dir);
+    }
+    bool held = flock(fd, LOCK_SH | LOCK_NB) != 0; /* the descriptor's end gives it back */
+    bool known = fstat(fd, &st) == 0;
+    close(fd);
+    if (held || !known) {
+        return NULL;
+    }
+    int64_t age_ms = clock_utc_ms() - (int64_t)st.st_mtim.tv_sec * 1000;
+    duration_format_short(age_ms > 0 ? age_ms : 0, age);
+    return mem_printf("no controller works on this folder (the last one did %s ago): `sluice "
+                      "controller --standalone %s` starts one",
+                      age, dir);
+}
+
 /* ---- open and close --------------------------------------------------------------------------- */
 
 static void local_close(void *self)
@@ -401,6 +371,7 @@ static void local_close(void *self)
     state_done(&l->state);
     manifests_done(&l->manifests);
     if (l->lock_fd >= 0) {
+        local_sign(l);
         close(l->lock_fd);
     }
     pthread_mutex_destroy(&l->lock);
@@ -412,6 +383,7 @@ static const struct platform_ops local_ops = {
     .watch = local_watch,
     .close = local_close,
     .cluster_id = local_cluster_id,
+    .unattended = local_unattended,
     .list_plans = local_list_plans,
     .list_problems = local_list_problems,
     .read_plan = local_read_plan,
@@ -426,57 +398,6 @@ static const struct platform_ops local_ops = {
     .delete_job = local_delete_job,
     .cancel_job = local_cancel_job,
 };
-
-/* Who else could write there would tell us what to run, and read the credentials of Jobs. */
-static struct err *check_private(const char *folder)
-{
-    struct stat st;
-
-    if (lstat(folder, &st) || !S_ISDIR(st.st_mode)) {
-        return err_new(ERR_TERMINAL, REASON_INVALID_SPEC, "%s is not a folder: remove it", folder);
-    }
-    if (st.st_uid != geteuid()) {
-        return err_new(ERR_TERMINAL, REASON_INVALID_SPEC,
-                       "%s belongs to user %ld and the controller runs as user %ld: run it as that "
-                       "user, or chown -R the folder",
-                       folder, (long)st.st_uid, (long)geteuid());
-    }
-    if (st.st_mode & 077) {
-        return err_new(
-            ERR_TERMINAL, REASON_INVALID_SPEC,
-            "%s may be used by others (mode %04o), and it holds credentials: chmod 700 %s", folder,
-            (unsigned)(st.st_mode & 07777), folder);
-    }
-    return NULL;
-}
-
-static struct err *lock_dir(struct local *l)
-{
-    AUTO(free_auto) char *folder = mem_printf("%s/.sluice", l->dir);
-    AUTO(free_auto) char *path = mem_printf("%s/lock", folder);
-    char pid[32] = "";
-
-    TRY(file_mkdirs(folder, 0700));
-    TRY(check_private(folder));
-    l->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (l->lock_fd < 0) {
-        return err_new(ERR_TERMINAL, REASON_INVALID_SPEC, "could not open %s: %s", path,
-                       strerror(errno));
-    }
-    if (flock(l->lock_fd, LOCK_EX | LOCK_NB)) {
-        ssize_t got = read(l->lock_fd, pid, sizeof pid - 1);
-        pid[got > 0 ? strcspn(pid, "\n") : 0] = '\0';
-        return err_new(ERR_TERMINAL, REASON_INVALID_SPEC,
-                       "another controller works on %s already (pid %s): stop it first", l->dir,
-                       pid[0] ? pid : "unknown");
-    }
-    AUTO(free_auto) char *own = mem_printf("%ld\n", (long)getpid());
-    if (ftruncate(l->lock_fd, 0) || pwrite(l->lock_fd, own, strlen(own), 0) < 0) {
-        return err_new(ERR_TERMINAL, REASON_INVALID_SPEC, "could not write %s: %s", path,
-                       strerror(errno));
-    }
-    return NULL;
-}
 
 static struct err *check_dir(const char *dir)
 {
@@ -506,7 +427,7 @@ static struct err *open_owned(struct local *l)
 {
     struct manifests_changes changes = { 0 };
 
-    TRY(lock_dir(l));
+    TRY(local_lock(l));
     TRY(state_create(l->dir, &l->state));
     TRY(state_load(&l->state));
     manifests_scan(&l->manifests, clock_utc_ms(), &at_once, &changes);

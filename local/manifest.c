@@ -5,12 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "reconcile/base/auto.h"
-#include "reconcile/base/file.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/yaml.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/yaml.h"
+#include "manifest/manifest.h"
+#include "model/reason.h"
 
 #define NAME_BYTES 253
 #define LABEL_BYTES 63
@@ -122,10 +123,7 @@ static struct err *check_data(enum platform_kind kind, const struct json *object
     } else if (kind == PLATFORM_CONFIGMAP) {
         failed = configmap_decode(object, &data);
     }
-    for (size_t i = 0; i < data.count; i++) {
-        secret_wipe(data.items[i].value, strlen(data.items[i].value));
-    }
-    kvlist_done(&data);
+    secret_kvlist_done(&data);
     return failed;
 }
 
@@ -172,14 +170,13 @@ static void add_problem(struct manifest_file *out, const char *where, struct err
 
 bool manifest_file_parse(const char *path, const char *name, struct manifest_file *out)
 {
-    AUTO(buf_done) struct buf text = BUF(LIMIT_YAML_TEXT);
+    AUTO(secret_buf_done) struct buf text = BUF(LIMIT_YAML_TEXT);
     struct yaml_docs docs = { 0 };
     struct err *failed = file_read(path, &text);
 
     if (!failed) {
         failed = yaml_parse(buf_text(&text), text.len, name, &docs);
     }
-    secret_wipe(text.data, text.len);
     if (failed) {
         add_problem(out, NULL, failed);
         out->broken = true;

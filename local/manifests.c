@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/auto.h"
+#include "base/mem.h"
 #include "local/manifest.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
 
 #define FRESH_MS 50 /* file times come from the kernel's tick, 4 to 10 ms apart */
 

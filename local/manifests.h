@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include "reconcile/base/json.h"
-#include "reconcile/base/str.h"
-#include "reconcile/model/platform.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "model/platform.h"
 
 struct manifest {
     enum platform_kind kind;

@@ -9,11 +9,11 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "reconcile/base/auto.h"
-#include "reconcile/base/file.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "model/reason.h"
 
 static char *overlay_path(const char *state_dir, const char *namespace_, const char *name)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Requests of people in standalone mode: a JSON merge patch beside the manifest, never in it. */
 #pragma once
-#include "reconcile/base/err.h"
-#include "reconcile/base/json.h"
-#include "reconcile/base/str.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/str.h"
 
 /* The patch, reduced to metadata.annotations and spec.suspend. NULL: none, or not readable, which is
  * added to `problems`. Owned. */

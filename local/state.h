@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* DIR/.sluice: what an API server would keep for a plan (uid, generation, status), and the requests
- * of people as overlays (docs/formats.md 4). The user's files are never written. */
+ * of people as overlays (docs/reference/formats.md 4). The user's files are never written. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "base/err.h"
+#include "base/json.h"
 #include "local/manifests.h"
-#include "reconcile/base/err.h"
-#include "reconcile/base/json.h"
 
 struct plan_state {
     char *namespace_, *name; /* owned */

@@ -11,19 +11,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/thread.h"
 #include "local/inside.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
 
 #define LOOK_MS 1000
 #define SETTLE_MS 60
 #define REQUEST_PATIENCE_MS 1000
 #define ABSENCE_MS 1000
 #define SWEEP_MS (60 * 1000)
-#define JOB_TTL_MS ((int64_t)48 * 3600 * 1000) /* docs/migrationplan.md 6 */
+#define SIGN_MS (10 * 1000)
+#define JOB_TTL_MS ((int64_t)48 * 3600 * 1000) /* docs/reference/migrationplan.md 4 */
 #define MAX_DESCRIPTORS 1024
 
 static const struct manifests_patience patience = { SETTLE_MS, ABSENCE_MS };
@@ -187,10 +189,15 @@ static void *watch_main(void *arg)
     struct local *l = arg;
     bool unsettled = false;
     int64_t swept = clock_mono_ms();
+    int64_t signed_ms = 0;
 
     while (!atomic_load(&l->stop)) {
         wait_for_change(l, unsettled);
         unsettled = look(l);
+        if (l->owner && clock_mono_ms() - signed_ms > SIGN_MS) {
+            signed_ms = clock_mono_ms();
+            local_sign(l);
+        }
         if (l->owner && clock_mono_ms() - swept > SWEEP_MS) {
             swept = clock_mono_ms();
             pthread_mutex_lock(&l->lock);
@@ -217,15 +224,20 @@ struct err *local_watch(void *self, platform_changed_fn *changed, void *payload)
     l->changed = changed;
     l->payload = payload;
     l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    const int wake_errno = errno;
     l->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     add_folder(l, "");
     add_folder(l, "/.sluice/overlay");
     if (!l->owner) {
         add_folder(l, "/.sluice/plans");
     }
-    if (l->wake_fd < 0 || pthread_create(&l->thread, NULL, watch_main, l)) {
+    if (l->wake_fd < 0) {
         return err_new(ERR_TRANSIENT, REASON_INTERNAL, "could not watch %s: %s", l->dir,
-                       strerror(errno));
+                       strerror(wake_errno));
+    }
+    struct err *failed = thread_start(&l->thread, watch_main, l);
+    if (failed) {
+        return err_wrap(failed, "could not watch %s", l->dir);
     }
     l->watching = true;
     return NULL;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Grammars of MigrationPlan's strings, and the rules between its lists. */
 #include <string.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/mplan.h"
-#include "reconcile/model/mplan_fields.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "manifest/fields.h"
+#include "model/mplan.h"
+#include "model/naming.h"
+#include "model/reason.h"
 
 #define LOWER "abcdefghijklmnopqrstuvwxyz"
 #define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -122,6 +124,23 @@ static const char *host_problem(const char *text)
                : "must be a host name, an address, or the absolute folder of a socket";
 }
 
+static const char *schedule_problem(const char *text)
+{
+    return cron_parse(text, &(struct cron){ 0 });
+}
+
+static const char *time_zone_problem(const char *text)
+{
+    if (zone_get(text)) {
+        return NULL;
+    }
+    return zone_database_exists()
+               ? "is not a time zone: write a name of the IANA database, such as "
+                 "Europe/Prague"
+               : "is not known: this machine has no time zone database, install "
+                 "the package tzdata";
+}
+
 /* "example.com/tier" or "tier" */
 static bool is_label_key(const char *key)
 {
@@ -172,6 +191,16 @@ const char *mplan_grammar_problem(enum mplan_grammar grammar, const char *text)
     case GRAMMAR_LABELS:
     case GRAMMAR_JOB_LABELS:
         return n == 0 || is_label_value(text) ? NULL : "is not a label value";
+    case GRAMMAR_FILE_NAME:
+        return naming_text_problem(text);
+    case GRAMMAR_SCHEDULE:
+        return schedule_problem(text);
+    case GRAMMAR_TIME_ZONE:
+        return time_zone_problem(text);
+    case GRAMMAR_TIME:
+        return time_parse(text, &(int64_t){ 0 })
+                   ? NULL
+                   : "is not a time: write it as 2026-12-18T00:00:00Z";
     case GRAMMAR_ANY:
     case GRAMMAR_PLACEHOLDERS:
     case GRAMMAR_JOB_ANNOTATIONS:

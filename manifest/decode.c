@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* MigrationPlan: metadata, the order of the checks, release. */
-#include "reconcile/model/mplan.h"
+/* MigrationPlan: metadata, and the order of the checks. */
 #include <stdlib.h>
 #include <string.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/buf.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/mplan_fields.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "manifest/fields.h"
+#include "manifest/manifest.h"
+#include "model/reason.h"
 
 /* ---- metadata ------------------------------------------------------------------------------ */
 
@@ -91,6 +91,14 @@ struct err *mplan_decode(const struct json *object, struct mplan *out)
     return mplan_decode_spec(object, false, out);
 }
 
+/* The store of the API server takes more, but one plan is not worth the memory of a thousand. */
+static struct err *check_size(const struct json *spec)
+{
+    AUTO(buf_done) struct buf text = BUF(LIMIT_SPEC);
+    json_write(spec, false, &text);
+    return buf_check(&text, REASON_INVALID_SPEC, "spec");
+}
+
 struct err *mplan_decode_spec(const struct json *object, bool expanded, struct mplan *out)
 {
     *out = (struct mplan){ .selector.expanded = expanded };
@@ -99,96 +107,10 @@ struct err *mplan_decode_spec(const struct json *object, bool expanded, struct m
     if (!json_get(object, "spec")) {
         return err_new(ERR_TERMINAL, REASON_INVALID_SPEC, "spec: is required");
     }
+    if (!expanded) { /* of a fleet, what its Secrets add is not the spec's */
+        TRY(check_size(json_get(object, "spec")));
+    }
     out->defaulted = json_copy(json_get(object, "spec"));
     TRY(mplan_walk(out->defaulted, out));
     return mplan_check(out);
-}
-
-/* ---- release ------------------------------------------------------------------------------- */
-
-static void database_done(struct mplan_database *d)
-{
-    const char *const borrowed[] = { d->connection.type, d->connection.host,
-                                     d->connection.database };
-    for (size_t i = 0; i < sizeof borrowed / sizeof *borrowed; i++) {
-        char *text = NULL;
-        memcpy(&text, &borrowed[i], sizeof text); /* ours, const only for target_from_secret() */
-        free(text);
-    }
-    free(d->name);
-    free(d->secret_name);
-    free(d->ca_kind);
-    free(d->ca_name);
-    free(d->ca_key);
-    free(d->client_cert_secret);
-    free(d->schema);
-    strlist_done(&d->paths);
-    kvlist_done(&d->labels);
-    migrations_options_done(&d->migrations);
-}
-
-static void wave_done(struct mplan_wave *w)
-{
-    for (size_t i = 0; i < w->gate_count; i++) {
-        free(w->gates[i].name);
-        free(w->gates[i].query);
-    }
-    free(w->gates);
-    free(w->name);
-    strlist_done(&w->names);
-    kvlist_done(&w->labels);
-}
-
-static void job_done(struct mplan_job *job)
-{
-    json_free(job->resources);
-    json_free(job->node_selector);
-    json_free(job->tolerations);
-    json_free(job->affinity);
-    json_free(job->labels);
-    json_free(job->annotations);
-    json_free(job->image_pull_secrets);
-    free(job->priority_class);
-}
-
-void mplan_done(struct mplan *plan)
-{
-    for (size_t i = 0; i < plan->database_count; i++) {
-        database_done(&plan->databases[i]);
-    }
-    for (size_t i = 0; i < plan->wave_count; i++) {
-        wave_done(&plan->waves[i]);
-    }
-    free(plan->databases);
-    free(plan->waves);
-    free(plan->namespace_);
-    free(plan->name);
-    free(plan->uid);
-    kvlist_done(&plan->annotations);
-    free(plan->source.url);
-    free(plan->source.ref);
-    free(plan->source.secret_name);
-    free(plan->source.webhook_secret_name);
-    strlist_done(&plan->source.paths);
-    free(plan->revision);
-    free(plan->service_account);
-    kvlist_done(&plan->selector.match_labels);
-    job_done(&plan->job);
-    migrations_options_done(&plan->migrations);
-    json_free(plan->defaulted);
-    *plan = (struct mplan){ 0 };
-}
-
-char *mplan_path(const char *path, const char *database)
-{
-    static const char placeholder[] = "${database}";
-    AUTO(buf_done) struct buf out = BUF((size_t)LIMIT_PATH * 64);
-    const char *at = NULL;
-    while ((at = strstr(path, placeholder))) {
-        buf_add(&out, path, (size_t)(at - path));
-        buf_adds(&out, database);
-        path = at + sizeof placeholder - 1;
-    }
-    buf_adds(&out, path);
-    return buf_take(&out);
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table itself (docs/migrationplan.md 3). */
-#include "reconcile/model/mplan_fields.h"
+/* The table itself (docs/reference/migrationplan.md 1). */
+#include "manifest/fields.h"
 #include <string.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/mplan.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "model/mplan.h"
 
 #define SECOND INT64_C(1000)
 #define HOUR (3600 * SECOND)
@@ -113,7 +114,7 @@ static const struct mplan_field source_fields[] = {
     { "paths", MPLAN_STRINGS, GRAMMAR_PATH, .min = 1, .max = MPLAN_PATHS_MAX,
       AT(mplan_source, paths) },
     DURATION("interval", "\"1m\"", 100, YEAR, AT(mplan_source, interval_ms)),
-    DURATION("timeout", "\"60s\"", SECOND, HOUR, AT(mplan_source, timeout_ms)),
+    DURATION("timeout", "\"60s\"", SECOND, 600 * SECOND, AT(mplan_source, timeout_ms)),
     BOOL("allowRewrite", "false", AT(mplan_source, allow_rewrite)),
     OBJECT("secretRef", source_secret_table),
     OBJECT("webhook", webhook_table),
@@ -139,6 +140,16 @@ static const struct mplan_field migrations_fields[] = {
     { "ignoreMigrationPatterns", MPLAN_PATTERNS, .max = 16, .fallback = "[\"*:future\"]" },
     { "placeholders", MPLAN_MAP, GRAMMAR_PLACEHOLDERS, .max = LIMIT_PLACEHOLDERS, M(placeholders) },
     BOOL("placeholderReplacement", "true", M(placeholder_replacement)),
+    /* No defaults here: an API server would add them for a controller of before, which refuses the fields. */
+    { "sqlMigrationPrefix", MPLAN_STRING, GRAMMAR_FILE_NAME, .max = NAMING_TEXT_MAX,
+      M(naming.prefix) },
+    { "repeatableSqlMigrationPrefix", MPLAN_STRING, GRAMMAR_FILE_NAME, .max = NAMING_TEXT_MAX,
+      M(naming.repeatable_prefix) },
+    { "sqlMigrationSeparator", MPLAN_STRING, GRAMMAR_FILE_NAME, .min = 1, .max = NAMING_TEXT_MAX,
+      M(naming.separator) },
+    { "sqlMigrationSuffixes", MPLAN_STRINGS, GRAMMAR_FILE_NAME, .min = 1,
+      .max = NAMING_SUFFIXES_MAX, M(naming.suffixes) },
+    BOOL("validateMigrationNaming", NULL, M(naming.validate)),
     LATER("placeholdersFrom"),
     LATER("onRevert"),
     LATER("onHistoryRegressed"),
@@ -151,15 +162,19 @@ static const struct mplan_field migrations_fields[] = {
     LATER("defaultSchema"),
     LATER("installedBy"),
     LATER("cherryPick"),
-    LATER("sqlMigrationPrefix"),
-    LATER("repeatableSqlMigrationPrefix"),
-    LATER("sqlMigrationSeparator"),
-    LATER("sqlMigrationSuffixes"),
     LATER("placeholderPrefix"),
     LATER("placeholderSuffix"),
     LATER("placeholderSeparator"),
 };
-static const struct mplan_table migrations_table = { TABLE(migrations_fields) };
+
+static const char *check_migrations(const struct json *o, void *base)
+{
+    (void)o;
+    const struct migrations_options *m = base;
+    return naming_problem(&m->naming);
+}
+static const struct mplan_table migrations_table = { TABLE(migrations_fields),
+                                                     .check = check_migrations };
 
 /* A database's overrides: no defaults, what is absent is the plan's. */
 static const struct mplan_field override_fields[] = {
@@ -335,6 +350,55 @@ static const char *check_strategy(const struct json *o, void *base)
 static const struct mplan_table strategy_table = { TABLE(strategy_fields),
                                                    .check = check_strategy };
 
+/* ---- windows and freezes ------------------------------------------------------------------- */
+
+#define WINDOW(member) AT(mplan_window, member)
+#define MINUTE (60 * SECOND)
+
+static const struct mplan_field window_fields[] = {
+    { "schedule", MPLAN_STRING, GRAMMAR_SCHEDULE, true, 1, CRON_TEXT_MAX, WINDOW(schedule) },
+    DURATION("duration", NULL, 5 * MINUTE, 7 * DAY, .required = true, WINDOW(duration_ms)),
+    { "timeZone", MPLAN_STRING, GRAMMAR_TIME_ZONE, .min = 1, .max = ZONE_NAME_MAX,
+      WINDOW(time_zone) },
+};
+/* The texts are right already: each has been checked by its grammar. */
+static const char *check_window(const struct json *o, void *base)
+{
+    struct mplan_window *window = base;
+    (void)o;
+    window->zone = zone_get(window->time_zone ? window->time_zone : "UTC");
+    return window->schedule ? cron_parse(window->schedule, &window->cron) : NULL;
+}
+static const struct mplan_table window_table = { TABLE(window_fields), .check = check_window };
+
+static const struct mplan_field freeze_fields[] = {
+    { "from", MPLAN_STRING, GRAMMAR_TIME, .min = 1, .max = 64, WINDOW(from) },
+    { "to", MPLAN_STRING, GRAMMAR_TIME, .min = 1, .max = 64, WINDOW(to) },
+    { "schedule", MPLAN_STRING, GRAMMAR_SCHEDULE, .min = 1, .max = CRON_TEXT_MAX,
+      WINDOW(schedule) },
+    DURATION("duration", NULL, 5 * MINUTE, 7 * DAY, WINDOW(duration_ms)),
+    { "timeZone", MPLAN_STRING, GRAMMAR_TIME_ZONE, .min = 1, .max = ZONE_NAME_MAX,
+      WINDOW(time_zone) },
+};
+static const char *check_freeze(const struct json *o, void *base)
+{
+    struct mplan_window *freeze = base;
+    bool span = freeze->from && freeze->to;
+    bool repeats = freeze->schedule && freeze->duration_ms > 0;
+    if (span == repeats ||
+        (span && (freeze->schedule || freeze->duration_ms || freeze->time_zone)) ||
+        (repeats && (freeze->from || freeze->to))) {
+        return "needs from and to, or schedule and duration";
+    }
+    if (!span) {
+        return check_window(o, base);
+    }
+    (void)time_parse(freeze->from, &freeze->from_ms);
+    (void)time_parse(freeze->to, &freeze->to_ms);
+    return freeze->from_ms < freeze->to_ms ? NULL : "ends before it begins: to must be after from";
+}
+static const struct mplan_table freeze_table = { TABLE(freeze_fields), .check = check_freeze };
+
 /* ---- execution, spec ----------------------------------------------------------------------- */
 
 static const struct mplan_field execution_fields[] = {
@@ -346,6 +410,7 @@ static const struct mplan_field execution_fields[] = {
     { "oldSessions", MPLAN_ENUM, .fallback = "\"Wait\"", .words = old_sessions_words,
       P(execution.old_sessions) },
     BOOL("allowSuperuser", "false", P(execution.allow_superuser)),
+    BOOL("showValues", "false", P(execution.show_values)),
     OBJECT("job", mplan_job_table, .fallback = "{}", P(job)),
 };
 static const struct mplan_table execution_table = { TABLE(execution_fields) };
@@ -376,6 +441,12 @@ static const struct mplan_field spec_fields[] = {
     { "serviceAccountName", MPLAN_STRING, GRAMMAR_NAME, .min = 1, .max = 253, P(service_account) },
     OBJECT("strategy", strategy_table, .fallback = "{}"),
     OBJECT("execution", execution_table, .fallback = "{}"),
+    { "windows", MPLAN_LIST, .max = LIMIT_WINDOWS, P(windows), .table = &window_table,
+      .count_offset = offsetof(struct mplan, window_count),
+      .item_size = sizeof(struct mplan_window) },
+    { "freezes", MPLAN_LIST, .max = LIMIT_WINDOWS, P(freezes), .table = &freeze_table,
+      .count_offset = offsetof(struct mplan, freeze_count),
+      .item_size = sizeof(struct mplan_window) },
     DURATION("interval", "\"5m\"", 100, YEAR, P(interval_ms)),
     DURATION("retryInterval", "\"30s\"", 100, DAY, P(retry_interval_ms)),
     DURATION("timeout", "\"1h\"", SECOND, YEAR, P(timeout_ms)),
@@ -384,8 +455,6 @@ static const struct mplan_field spec_fields[] = {
     BOOL("suspend", "false", P(suspend)),
     LATER("contract"),
     LATER("approval"),
-    LATER("windows"),
-    LATER("freezes"),
     LATER("hooks"),
     LATER("dependsOn"),
     LATER("inspection"),

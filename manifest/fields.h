@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "reconcile/base/err.h"
-#include "reconcile/base/json.h"
+#include "base/err.h"
+#include "base/json.h"
 
 enum mplan_type {
     MPLAN_STRING = 1, /* char *; min..max bytes */
@@ -42,6 +42,10 @@ enum mplan_grammar { /* of strings and of lists' and maps' entries */
     GRAMMAR_COMMIT,       /* 40 or 64 hex digits */
     GRAMMAR_PATH,         /* relative, may hold ${database} */
     GRAMMAR_HOST,         /* host name, address, or absolute folder of a socket */
+    GRAMMAR_FILE_NAME,    /* a part of one */
+    GRAMMAR_SCHEDULE,     /* five fields of cron */
+    GRAMMAR_TIME_ZONE,    /* a name of the IANA database that this machine has */
+    GRAMMAR_TIME,         /* RFC 3339 */
     GRAMMAR_PLACEHOLDERS, /* map: placeholder names to any text */
 };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* spec.execution.job: an allow-list, never a free pod template (docs/migrationplan.md 3). */
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/mplan.h"
-#include "reconcile/model/mplan_fields.h"
+/* spec.execution.job: an allow-list, never a free pod template (docs/reference/migrationplan.md 1). */
+#include "base/limits.h"
+#include "base/mem.h"
+#include "manifest/fields.h"
+#include "model/mplan.h"
 
 #define TABLE(fields_) .fields = (fields_), .count = sizeof(fields_) / sizeof *(fields_)
 #define NO_PLACE .offset = MPLAN_NO_PLACE
@@ -125,7 +125,7 @@ static const char *check_additions(const struct json *o)
         const char *value = json_string(a);
         if (injects(json_key(a)) && !str_eq(value, "false") && !str_eq(value, "disabled")) {
             return "an annotation would change the pod by a service mesh or an injector: only "
-                   "\"false\" and \"disabled\" may be said to one";
+                   "\"false\" and \"disabled\" are allowed";
         }
     }
     return priority && str_starts(priority, "system-")

@@ -2,14 +2,16 @@
 /* Secret and ConfigMap manifests to keys and bytes. No message repeats a value. */
 #include <stdlib.h>
 #include <string.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/buf.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/secret.h"
-#include "reconcile/model/mplan.h"
-#include "reconcile/model/mplan_fields.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/buf.h"
+#include "base/hash.h"
+#include "base/limits.h"
+#include "base/secret.h"
+#include "manifest/fields.h"
+#include "manifest/manifest.h"
+#include "manifest/secret_hosts.h"
+#include "model/mplan.h"
+#include "model/reason.h"
 
 static struct err *bad(const char *part, const char *key, const char *problem)
 {
@@ -17,18 +19,12 @@ static struct err *bad(const char *part, const char *key, const char *problem)
                    key ? key : "", problem);
 }
 
-static void wiped_done(struct buf *b)
-{
-    secret_wipe(b->data, b->cap);
-    buf_done(b);
-}
-
 /* Line breaks inside base64 are what a YAML block scalar leaves; Kubernetes skips them too. */
 static struct err *decode_base64(const char *part, const char *key, const char *text,
                                  struct kvlist *out)
 {
-    AUTO(wiped_done) struct buf plain = BUF(LIMIT_YAML_TEXT);
-    AUTO(wiped_done) struct buf bytes = BUF(LIMIT_YAML_TEXT);
+    AUTO(secret_buf_done) struct buf plain = BUF(LIMIT_YAML_TEXT);
+    AUTO(secret_buf_done) struct buf bytes = BUF(LIMIT_YAML_TEXT);
     while (*text) {
         size_t n = strcspn(text, "\r\n");
         buf_add(&plain, text, n);
@@ -97,6 +93,11 @@ struct err *secret_decode(const struct json *object, struct kvlist *out)
     TRY(check_head(object, "Secret", known));
     TRY(decode_part(object, "data", true, &values));
     TRY(decode_part(object, "stringData", false, &values));
+    const char *hosts =
+        json_get_string(json_get(json_get(object, "metadata"), "annotations"), SECRET_HOSTS);
+    if (hosts) {
+        kvlist_set(&values, SECRET_HOSTS, hosts);
+    }
     *out = values;
     values = (struct kvlist){ 0 };
     return NULL;

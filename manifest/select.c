@@ -3,12 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "reconcile/base/auto.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/mplan.h"
-#include "reconcile/model/mplan_fields.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "manifest/fields.h"
+#include "manifest/manifest.h"
+#include "model/mplan.h"
+#include "model/reason.h"
 
 /* A Secret may carry more labels than an entry: those that a wave asks for are kept, and tier, which
  * chooses the canary where there are no waves. */

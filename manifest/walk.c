@@ -4,14 +4,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/buf.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/mplan.h"
-#include "reconcile/model/mplan_fields.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "manifest/fields.h"
+#include "model/mplan.h"
+#include "model/reason.h"
 
 struct path { /* from a field up to "spec" */
     const struct path *up;

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Assignments: writing the manifest, packing and reading the SQL. */
-#include "reconcile/model/assignment.h"
+/* Assignments: writing the manifest, packing the SQL. */
+#include "model/assignment.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/file.h"
-#include "reconcile/base/gzip.h"
-#include "reconcile/base/json.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/gzip.h"
+#include "base/json.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "model/reason.h"
 
 static const char *const ownerships[] = { "Keep", "Adopt", "TakeOver", "Accept" };
 
@@ -83,6 +82,9 @@ static struct json *execution_json(const struct execution_options *x)
     json_set_string(o, "oldSessions",
                     x->old_sessions == OLD_SESSIONS_TERMINATE ? "Terminate" : "Wait");
     json_set_bool(o, "allowSuperuser", x->allow_superuser);
+    if (x->show_values) { // an assignment without it is one of an earlier version, too
+        json_set_bool(o, "showValues", true);
+    }
     return o;
 }
 
@@ -141,6 +143,11 @@ char *assignment_format(const struct assignment *a)
     json_set(o, "expect", expect_json(a));
     json_set_string(o, "ownership", ownership_text(a->ownership));
     json_set_string(o, "startBefore", start);
+    if (a->stop_at_ms > 0) { /* absent when there is none: runners of before know no such key */
+        char stop[TIME_TEXT_LEN];
+        time_format(a->stop_at_ms, stop);
+        json_set_string(o, "stopAt", stop);
+    }
     json_set(o, "migrations", migrations_options_json(&a->migrations));
     json_set(o, "execution", execution_json(&a->execution));
     json_set(o, "bundles", bundles_json(a));
@@ -211,6 +218,7 @@ struct err *assignment_pack(struct assignment *a, const struct migration *const 
     }
     a->files = mem_array(count, sizeof *a->files);
     for (size_t i = 0; i < count; i++) {
+        TRY(files[i]->large ? large_refused(files[i]->large) : NULL);
         add_file(a, files[i], (int64_t)content.len);
         buf_add(&content, files[i]->bytes, files[i]->size);
     }
@@ -225,113 +233,5 @@ struct err *assignment_pack(struct assignment *a, const struct migration *const 
     (void)snprintf(b->name, sizeof b->name, "sluice-sql-%.16s", b->sha256);
     b->bytes = (int64_t)content.len;
     b->parts = (int32_t)((stream->len + ASSIGNMENT_PART_BYTES - 1) / ASSIGNMENT_PART_BYTES);
-    return NULL;
-}
-
-/* ---- reading ------------------------------------------------------------------------------- */
-
-static struct err *stale(const char *what, const char *problem)
-{
-    return err_new(ERR_TERMINAL, REASON_ASSIGNMENT_STALE, "assignment: %s: %s", what, problem);
-}
-
-static struct err *read_file(const char *dir, const char *name, struct buf *out)
-{
-    AUTO(free_auto) char *path = mem_printf("%s/%s", dir, name);
-    struct err *e = file_read(path, out);
-    if (e) {
-        e->reason = REASON_ASSIGNMENT_STALE;
-    }
-    return err_wrap(e, "assignment");
-}
-
-static struct err *read_bundle(const char *dir, const struct assignment_bundle *b,
-                               struct buf *content)
-{
-    AUTO(buf_done) struct buf packed = BUF((size_t)LIMIT_TREE_BYTES + ASSIGNMENT_PART_BYTES);
-    for (int part = 0; part < b->parts; part++) {
-        AUTO(free_auto) char *name = mem_printf("%s.%03d", b->name, part);
-        TRY(read_file(dir, name, &packed));
-    }
-    TRY(err_wrap(gzip_unpack(packed.data, packed.len, content), "assignment: %s", b->name));
-    char hex[SHA256_HEX_LEN + 1];
-    sha256_hex(buf_text(content), content->len, hex);
-    if ((int64_t)content->len != b->bytes || !str_eq(hex, b->sha256)) {
-        return stale(b->name, "the content is not what the manifest says");
-    }
-    return NULL;
-}
-
-/* Copies one file behind *to, with a NUL behind it. */
-static struct err *take_file(const struct assignment_file *f, const char *bundle, char **to,
-                             struct migration_set *files)
-{
-    const char *bytes = bundle + f->offset;
-    size_t size = (size_t)f->bytes;
-    char hex[SHA256_HEX_LEN + 1];
-    sha256_hex(bytes, size, hex);
-    if (!str_eq(hex, f->sha256)) {
-        return stale(f->path, "the file's SHA-256 is not what the manifest says");
-    }
-    memcpy(*to, bytes, size);
-    struct migration *m = &files->items[files->count++];
-    *m = (struct migration){
-        .kind = f->kind,
-        .version = f->version,
-        .description = mem_strdup(f->description),
-        .script = mem_strdup(f->script),
-        .path = mem_strdup(f->path),
-        .bytes = (const uint8_t *)*to,
-        .size = size,
-        .raw_checksum = f->checksum,
-        .directives = { .lock_timeout_ms = -1, .statement_timeout_ms = -1 },
-    };
-    sha256(bytes, size, m->sha256);
-    *to += size + 1;
-    return NULL;
-}
-
-static struct err *read_bundles(const char *dir, const struct assignment *a,
-                                struct migration_set *files, char *content)
-{
-    files->items = mem_array(a->file_count, sizeof *files->items);
-    files->cap = a->file_count;
-    for (size_t b = 0; b < a->bundle_count; b++) {
-        AUTO(buf_done) struct buf bundle = BUF((size_t)a->bundles[b].bytes);
-        TRY(read_bundle(dir, &a->bundles[b], &bundle));
-        for (size_t i = 0; i < a->file_count; i++) {
-            if (a->files[i].bundle ==
-                (int32_t)b) { /* bundles follow each other, so do their files */
-                TRY(take_file(&a->files[i], buf_text(&bundle), &content, files));
-            }
-        }
-    }
-    return NULL;
-}
-
-struct err *assignment_read(const char *dir, const char *sha256_hex_wanted, struct assignment *out,
-                            struct migration_set *files, char **content)
-{
-    AUTO(buf_done) struct buf manifest = BUF(LIMIT_JSON_TEXT);
-    TRY(read_file(dir, "manifest.json", &manifest));
-    char hex[SHA256_HEX_LEN + 1];
-    sha256_hex(manifest.data, manifest.len, hex);
-    if (!str_eq(hex, sha256_hex_wanted)) {
-        return stale("manifest.json", "its SHA-256 is not the one of --assignment-sha256");
-    }
-    AUTO(assignment_done) struct assignment a = { 0 };
-    AUTO(migration_set_done) struct migration_set set = { 0 };
-    TRY(assignment_parse(manifest.data, manifest.len, &a));
-    size_t total = a.file_count + 1;
-    for (size_t i = 0; i < a.file_count; i++) {
-        total += (size_t)a.files[i].bytes;
-    }
-    AUTO(free_auto) char *bytes = mem_alloc(total);
-    TRY(read_bundles(dir, &a, &set, bytes));
-    *out = a;
-    *files = set;
-    *content = TAKE(bytes);
-    a = (struct assignment){ 0 };
-    set = (struct migration_set){ 0 };
     return NULL;
 }

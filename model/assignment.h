@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A Job's assignment: manifest.json and its bundles (docs/formats.md 2). Written by the controller,
+/* A Job's assignment: manifest.json and its bundles (docs/reference/formats.md 2). Written by the controller,
  * verified byte for byte by the runner. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "reconcile/base/buf.h"
-#include "reconcile/base/err.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/model/migration.h"
-#include "reconcile/model/options.h"
-#include "reconcile/model/target.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "model/migration.h"
+#include "model/options.h"
+#include "model/target.h"
 
 enum ownership {
     OWNERSHIP_KEEP,
@@ -64,6 +64,7 @@ struct assignment {
     } expect;
     enum ownership ownership;
     int64_t start_before_ms; /* UTC, on the database's clock */
+    int64_t stop_at_ms;      /* the same clock: no file is begun from then on; 0: no such time */
     struct migrations_options migrations;
     struct execution_options execution;
     struct assignment_bundle *bundles;
@@ -81,7 +82,3 @@ void assignment_done(struct assignment *a);
 /* Packs the raw bytes of `files` in order into a->bundles/files and gives the compressed stream. */
 struct err *assignment_pack(struct assignment *a, const struct migration *const *files,
                             size_t count, struct buf *stream) ERR_MUST_USE;
-/* Reads DIR: checks manifest bytes against sha256_hex, parses, reads and checks every bundle and file.
- * files->items[i].bytes point into *content, which the caller frees. */
-struct err *assignment_read(const char *dir, const char *sha256_hex, struct assignment *out,
-                            struct migration_set *files, char **content) ERR_MUST_USE;

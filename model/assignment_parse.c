@@ -3,13 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/json.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/assignment.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "model/assignment.h"
+#include "model/reason.h"
 
 #define PARTS_MAX 100 /* 64 MiB that do not compress */
 #define RANK_MAX INT32_MAX
@@ -28,7 +28,7 @@ static void problem(struct reader *r, const char *key, const char *text)
     }
 }
 
-/* An object with exactly these keys, or NULL. */
+/* An object with exactly these keys, or NULL. "?key" may be missing: earlier versions do not write it. */
 static const struct json *object_at(struct reader *r, const struct json *node, const char *name,
                                     const char *const *keys)
 {
@@ -39,14 +39,14 @@ static const struct json *object_at(struct reader *r, const struct json *node, c
     for (const struct json *m = json_first(node); m; m = json_next(m)) {
         bool known = false;
         for (const char *const *k = keys; *k && !known; k++) {
-            known = str_eq(*k, json_key(m));
+            known = str_eq(*k + (**k == '?'), json_key(m));
         }
         if (!known) {
             problem(r, json_key(m), "unknown key: the controller is of another version");
         }
     }
     for (const char *const *k = keys; *k; k++) {
-        if (!json_get(node, *k)) {
+        if (**k != '?' && !json_get(node, *k)) {
             problem(r, *k, "missing");
         }
     }
@@ -260,13 +260,10 @@ static void read_migrations(struct reader *r, const struct json *node, struct as
 
 static void read_execution(struct reader *r, const struct json *node, struct assignment *a)
 {
-    static const char *const keys[] = { "lockTimeoutMs",
-                                        "lockRetryForMs",
-                                        "statementTimeoutMs",
-                                        "deadlineMs",
-                                        "oldSessions",
-                                        "allowSuperuser",
-                                        NULL };
+    static const char *const keys[] = { "lockTimeoutMs",      "lockRetryForMs",
+                                        "statementTimeoutMs", "deadlineMs",
+                                        "oldSessions",        "allowSuperuser",
+                                        "?showValues",        NULL };
     r->where = "execution.";
     const struct json *o = object_at(r, node, "", keys);
     if (!o) {
@@ -283,6 +280,7 @@ static void read_execution(struct reader *r, const struct json *node, struct ass
         problem(r, "oldSessions", "not Wait or Terminate");
     }
     x->allow_superuser = bool_at(r, o, "allowSuperuser");
+    x->show_values = json_get(o, "showValues") && bool_at(r, o, "showValues");
 }
 
 /* The name becomes a file name: nothing but our own form. */
@@ -423,6 +421,9 @@ static void read_top(struct reader *r, const struct json *o, struct assignment *
     if (!time_parse(text_at(r, o, "startBefore", false), &a->start_before_ms)) {
         problem(r, "startBefore", "not a time");
     }
+    if (json_get(o, "stopAt") && !time_parse(text_at(r, o, "stopAt", false), &a->stop_at_ms)) {
+        problem(r, "stopAt", "not a time");
+    }
 }
 
 static void read_manifest(struct reader *r, const struct json *root, struct assignment *a)
@@ -430,7 +431,8 @@ static void read_manifest(struct reader *r, const struct json *root, struct assi
     static const char *const keys[] = { "format",    "plan",      "digest",      "commit",
                                         "revision",  "attempt",   "retryToken",  "database",
                                         "expect",    "ownership", "startBefore", "migrations",
-                                        "execution", "bundles",   "files",       NULL };
+                                        "execution", "bundles",   "files",       "?stopAt",
+                                        NULL };
     int64_t format = 0;
     if (!json_int64(json_get(root, "format"), &format) || format != 1) {
         problem(r, "format", "this runner reads format 1 only");

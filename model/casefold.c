@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Simple case folding by ranges of code points. */
-#include "reconcile/model/casefold.h"
+#include "model/casefold.h"
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#include "reconcile/base/mem.h"
+#include "base/mem.h"
 
 struct range {
     uint32_t first, last;

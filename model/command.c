@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Printed commands. What a person pastes must do what the message says, wherever the message was read. */
-#include "reconcile/model/command.h"
+#include "model/command.h"
 #include <string.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/target_uri.h"
+#include "base/auto.h"
+#include "base/mem.h"
+#include "model/target_uri.h"
 
 #define COMMAND_MAX 16384 /* bytes */
-#define SHORT_MAX 380     /* bytes: what a Job says comes back cut (docs/formats.md 3) */
+#define SHORT_MAX 380     /* bytes: what a Job says comes back cut (docs/reference/formats.md 3) */
 
 static bool is_odd(const char *text)
 {
@@ -63,13 +63,18 @@ char *command_url(const struct target *target, bool url)
     return buf_take(&out);
 }
 
+static void add_plan(struct buf *out, const struct command_place *place)
+{
+    buf_addf(out, " plan/%s -n %s", place->plan, place->namespace_); /* need no quotes */
+    if (place->standalone) {
+        command_option(out, "standalone", place->standalone);
+    }
+}
+
 static void add_place(struct buf *out, const struct command_place *place, bool plan)
 {
     if (plan && place && place->plan) {
-        buf_addf(out, " plan/%s -n %s", place->plan, place->namespace_); /* need no quotes */
-        if (place->standalone) {
-            command_option(out, "standalone", place->standalone);
-        }
+        add_plan(out, place);
         buf_addf(out, " --database %s", place->database);
     } else if (place && place->url && *place->url) {
         buf_addf(out, " %s", place->url);
@@ -101,18 +106,27 @@ char *command_verdicts(const struct command_place *place, const char *version,
         command_resolve(place, version, description, step, VERDICT_NOT_APPLIED);
 
     if (place && place->plan && strlen(yes) + strlen(no) > SHORT_MAX) {
-        return mem_printf("look whether it took effect; if so: %s, if not: --verdict not-applied",
-                          yes);
+        return mem_printf(
+            "find out whether it took effect; if so: %s, if not: --verdict not-applied", yes);
     }
-    return mem_printf("look whether it took effect; if so: %s, if not: %s", yes, no);
+    return mem_printf("find out whether it took effect; if so: %s, if not: %s", yes, no);
+}
+
+/* "`sluice VERB URL...": where a plan owns the database, a command asks first (cli/owner.c). */
+static void begin_writing(struct buf *out, const char *verb, const struct command_place *place)
+{
+    buf_addf(out, "`sluice %s", verb);
+    add_place(out, place, false);
+    if (place && place->plan) {
+        buf_adds(out, " --force");
+    }
 }
 
 char *command_baseline(const struct command_place *place, const char *version)
 {
     AUTO(buf_done) struct buf out = BUF(COMMAND_MAX);
 
-    buf_adds(&out, "`sluice baseline");
-    add_place(&out, place, false);
+    begin_writing(&out, "baseline", place);
     command_option(&out, "baseline-version", version);
     buf_addc(&out, '`');
     return buf_take(&out);
@@ -122,11 +136,29 @@ char *command_repair(const struct command_place *place, bool files)
 {
     AUTO(buf_done) struct buf out = BUF(COMMAND_MAX);
 
-    buf_adds(&out, "`sluice repair");
-    add_place(&out, place, false);
+    begin_writing(&out, "repair", place);
     if (files && place && place->files) {
         buf_addf(&out, " %s", place->files);
     }
+    buf_addc(&out, '`');
+    return buf_take(&out);
+}
+
+char *command_prune(const struct command_place *place)
+{
+    AUTO(buf_done) struct buf out = BUF(COMMAND_MAX);
+
+    begin_writing(&out, "prune", place);
+    buf_addc(&out, '`');
+    return buf_take(&out);
+}
+
+char *command_of_plan(const char *verb, const struct command_place *place)
+{
+    AUTO(buf_done) struct buf out = BUF(COMMAND_MAX);
+
+    buf_addf(&out, "`sluice %s", verb);
+    add_plan(&out, place);
     buf_addc(&out, '`');
     return buf_take(&out);
 }

@@ -2,9 +2,9 @@
 /* The commands that messages print for people: whole, in backticks, ready for a shell, without a password. */
 #pragma once
 #include <stdint.h>
-#include "reconcile/base/buf.h"
-#include "reconcile/model/history.h"
-#include "reconcile/model/target.h"
+#include "base/buf.h"
+#include "model/history.h"
+#include "model/target.h"
 
 /* How a person names a database to a command of ours. All borrowed; a NULL place names none. */
 struct command_place {
@@ -35,3 +35,7 @@ char *command_baseline(const struct command_place *place, const char *version);
 /* "`sluice repair ...`"; with the files (where they are known) it compares those too, without them it removes failed
  * rows alone. Owned. */
 char *command_repair(const struct command_place *place, bool files);
+/* "`sluice prune ...`", of the journal. Owned. */
+char *command_prune(const struct command_place *place);
+/* "`sluice VERB plan/NAME -n NAMESPACE ...`" to the plan of `place`. Owned. */
+char *command_of_plan(const char *verb, const struct command_place *place);

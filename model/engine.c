@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names of the database engines. */
-#include "reconcile/model/engine.h"
+#include "model/engine.h"
 #include <stddef.h>
-#include "reconcile/base/str.h"
+#include "base/str.h"
 
 static const struct {
     const char *name;

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a database says: texts of its enums, release of its memory. */
-#include "reconcile/model/history.h"
+#include "model/history.h"
+#include "base/mem.h"
 #include <stdlib.h>
+
+#include "model/reason.h"
 
 static const char *const states[] = { "", "intent", "done", "inferred", "failed", "resolved" };
 static const char *const verdicts[] = { "", "applied", "not-applied", "restart" };
@@ -166,4 +169,65 @@ void inspection_done(struct inspection *i)
     lease_done(&i->lease);
     free(i->other_lease_table);
     *i = (struct inspection){ 0 };
+}
+
+struct err *identity_check(const struct identity *id, bool powerful)
+{
+    if (id->multi_primary) {
+        return err_new(ERR_TERMINAL, REASON_UNSUPPORTED_TOPOLOGY,
+                       "%s runs with several primaries, where locks do not exclude: point the plan "
+                       "at a single primary",
+                       id->server_text);
+    }
+    if (id->read_only) {
+        return err_new(ERR_TRANSIENT, REASON_TARGET_READ_ONLY,
+                       "database '%s' is read only (a standby, or set so): connect to the primary",
+                       id->database);
+    }
+    if (id->pooled) {
+        return err_new(ERR_TERMINAL, REASON_POOLER_UNSUPPORTED,
+                       "a transaction pooler stands between us and database '%s': session locks do "
+                       "not hold there, connect directly to the server",
+                       id->database);
+    }
+    if (id->superuser && !powerful) {
+        return err_new(ERR_TERMINAL, REASON_ROLE_TOO_POWERFUL,
+                       "role '%s' is too powerful: use the owner of the schema, or set "
+                       "execution.allowSuperuser",
+                       id->user);
+    }
+    return NULL;
+}
+
+static void complete(char **texts[], size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!*texts[i]) {
+            *texts[i] = mem_strdup("");
+        }
+    }
+}
+#define COMPLETE(...)                                                                              \
+    do {                                                                                           \
+        char **texts_[] = { __VA_ARGS__ };                                                         \
+        complete(texts_, sizeof texts_ / sizeof *texts_);                                          \
+    } while (0)
+
+void inspection_complete(struct inspection *seen)
+{
+    struct identity *id = &seen->identity;
+    COMPLETE(&id->server_text, &id->server_identity, &id->user, &id->database, &id->schema);
+    for (size_t i = 0; i < seen->history.count; i++) {
+        struct history_row *row = &seen->history.rows[i];
+        COMPLETE(&row->description, &row->type, &row->script, &row->installed_by,
+                 &row->installed_on);
+    }
+    for (size_t i = 0; i < seen->journal.count; i++) {
+        struct journal_row *row = &seen->journal.rows[i];
+        COMPLETE(&row->description, &row->script, &row->file_sha256, &row->retry_token,
+                 &row->started);
+    }
+    if (seen->lease.present) {
+        COMPLETE(&seen->lease.server_identity, &seen->lease.holder, &seen->lease.since);
+    }
 }

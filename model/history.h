@@ -4,11 +4,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "reconcile/base/hash.h"
-#include "reconcile/base/str.h"
-#include "reconcile/model/engine.h"
-#include "reconcile/model/migration.h"
-#include "reconcile/model/version.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/str.h"
+#include "model/engine.h"
+#include "model/migration.h"
+#include "model/version.h"
 
 struct history_row { /* flyway_schema_history, strings owned */
     int32_t rank;
@@ -25,7 +26,7 @@ struct history_row { /* flyway_schema_history, strings owned */
 struct history { /* in rank order */
     bool table_exists;
     bool
-        schema_empty; /* but for the history table; meaningful while that has no row (docs/flyway.md 1.4) */
+        schema_empty; /* but for the history table; meaningful while that has no row (docs/reference/flyway.md 1.4) */
     struct history_row *rows;
     size_t count;
     size_t cap;
@@ -50,7 +51,8 @@ enum journal_state journal_state_parse(const char *text);
 const char *verdict_text(enum verdict v); /* applied | not-applied | restart */
 enum verdict verdict_parse(const char *text);
 
-struct journal_row { /* sluice_journal (docs/formats.md 1), strings owned, NULL where NULL */
+struct
+    journal_row { /* sluice_journal (docs/reference/formats.md 1), strings owned, NULL where NULL */
     int64_t seq;
     int32_t installed_rank;
     enum migration_kind kind;
@@ -115,7 +117,7 @@ struct lease { /* sluice_lease row; strings owned, NULL where NULL */
     char nonce[33];
     char *holder;
     char *since;
-    /* Up to the first every row is of a file that is over; up to the second they were deleted (docs/formats.md 1.4). */
+    /* Up to the first every row is of a file that is over; up to the second they were deleted (docs/reference/formats.md 1.4). */
     struct journal_mark settled, pruned;
     int32_t pruned_rank; /* highest installed_rank among the deleted rows */
 };
@@ -124,7 +126,7 @@ struct identity {
     enum engine engine;
     int32_t server_version; /* 150020, 101119 */
     char *server_text;      /* "PostgreSQL 15.20" for people; owned */
-    char *server_identity;  /* docs/formats.md 1; owned */
+    char *server_identity;  /* docs/reference/formats.md 1; owned */
     char *user;             /* Flyway's installed_by; owned */
     char *database;         /* owned */
     char *schema;           /* resolved default schema; owned */
@@ -132,11 +134,15 @@ struct identity {
     bool
         other_strings; /* a file's session begins with standard_conforming_strings off, or NO_BACKSLASH_ESCAPES */
     bool ansi_quotes;   /* ... with ANSI_QUOTES */
-    bool superuser;     /* too powerful a role, docs/migrationplan.md 3 */
+    bool superuser;     /* too powerful a role, docs/reference/migrationplan.md 1 */
     bool pooled;        /* transaction pooling detected */
     bool multi_primary; /* Galera and the like */
     int64_t now_ms;     /* the database's clock, UTC */
 };
+
+/* May a migration run in such a session? `powerful`: also by a role that may do everything. NULL: it may. TargetReadOnly
+ * clears by itself; UnsupportedTopology, PoolerUnsupported and RoleTooPowerful when somebody changes something. */
+struct err *identity_check(const struct identity *id, bool powerful) ERR_MUST_USE;
 
 struct inspection { /* everything one read-only look returns */
     struct identity identity;
@@ -151,7 +157,7 @@ struct inspection { /* everything one read-only look returns */
 enum history_change_kind {
     HISTORY_REMOVE,  /* a row of success = false goes */
     HISTORY_REALIGN, /* description and checksum become those of the file */
-    HISTORY_DELETED, /* a new row of type DELETE takes this one back (docs/flyway.md 1.5) */
+    HISTORY_DELETED, /* a new row of type DELETE takes this one back (docs/reference/flyway.md 1.5) */
 };
 
 struct history_change {
@@ -170,6 +176,8 @@ struct history_changes { /* in the order to write: what goes, what is new */
     struct strlist kept;      /* what stays as it is, a sentence each, with what to do about it */
 };
 
+/* Texts that the tables never hold as NULL become "" where a server says NULL all the same: nobody else has to ask. */
+void inspection_complete(struct inspection *seen);
 void history_changes_done(struct history_changes *changes);
 void history_done(struct history *h);
 void journal_done(struct journal *j);

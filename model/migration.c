@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Migrations: text of their kinds, release of their memory. */
-#include "reconcile/model/migration.h"
+#include "model/migration.h"
 #include <stdlib.h>
 
 static const char *const kinds[MIGRATION_KIND_MAX_] = {
@@ -49,6 +49,7 @@ void migration_set_done(struct migration_set *set)
         migration_done(&set->items[i]);
     }
     free(set->items);
+    strlist_done(&set->notices);
     *set = (struct migration_set){ 0 };
 }
 
@@ -71,13 +72,76 @@ static void statement_done(struct statement *s)
     free(s->copy_data);
 }
 
-void script_done(struct script *script)
+#define TOUCHED_MAX ((size_t)4 * 1024 * 1024)
+
+static void relax(const struct script *script)
+{
+    const struct large *c = script->large;
+    struct spool *const spools[] = { script->array, script->store, script->text };
+
+    large_relax(c);
+    for (size_t i = 0; i < sizeof spools / sizeof *spools; i++) {
+        if (spools[i]) {
+            c->ops->spool_relax(spools[i]);
+        }
+    }
+}
+
+void script_touch(const struct script *script, size_t bytes)
+{
+    if (!script_is_spooled(script)) {
+        return;
+    }
+    script->large->touched += bytes;
+    if (script->large->touched > TOUCHED_MAX) {
+        script->large->touched = 0;
+        relax(script);
+    }
+}
+
+struct statement *script_edit(struct script *script, size_t index)
+{
+    return (struct statement *)(uintptr_t)script_at(script, index);
+}
+
+const struct statement *script_at(const struct script *script, size_t index)
+{
+    const struct statement *s = &script->statements[index];
+
+    if (script->large) {
+        script_touch(script, sizeof *s + s->text_length);
+    }
+    return s;
+}
+
+static void free_all(struct script *script)
 {
     for (size_t i = 0; i < script->count; i++) {
         statement_done(&script->statements[i]);
     }
     free(script->statements);
     free(script->expanded);
+}
+
+static void free_spools(struct script *script)
+{
+    const struct large_ops *ops = script->large->ops;
+
+    ops->spool_free(script->array);
+    ops->spool_free(script->store);
+    ops->spool_free(script->text);
+}
+
+void script_done(struct script *script)
+{
+    if (script_is_spooled(script)) {
+        free_spools(script);
+    } else {
+        free_all(script);
+    }
+    if (script->large) {
+        large_close(script->large);
+    }
     free(script->map);
     free(script->marks);
     strlist_done(&script->placeholders_used);

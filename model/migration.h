@@ -4,10 +4,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "reconcile/base/hash.h"
-#include "reconcile/base/str.h"
-#include "reconcile/model/engine.h"
-#include "reconcile/model/version.h"
+#include "base/hash.h"
+#include "base/str.h"
+#include "model/engine.h"
+#include "model/large.h"
+#include "model/version.h"
 
 enum migration_kind { /* texts are journal.kind: versioned repeatable baseline undo callback */
     MIGRATION_NONE,
@@ -21,7 +22,8 @@ enum migration_kind { /* texts are journal.kind: versioned repeatable baseline u
 const char *migration_kind_text(enum migration_kind kind);
 enum migration_kind migration_kind_parse(const char *text);
 
-struct directives { /* head-of-file comments "-- sluice: key=value" (docs/migrations.md) */
+struct
+    directives { /* head-of-file comments "-- sluice: key=value" (docs/reference/migrations.md) */
     bool transaction_none;
     bool idempotent;
     bool out_of_order_allow;
@@ -37,10 +39,12 @@ struct migration {
     char *description;      /* '_' -> ' '; owned, full length */
     char *script;           /* history column; owned */
     char *path;             /* for messages; owned */
-    const uint8_t *bytes;   /* borrowed from the tree, NUL-terminated behind size */
+    const uint8_t *bytes;   /* borrowed from the tree, NUL-terminated behind size; NULL: not kept */
     size_t size;
-    uint8_t sha256[SHA256_LEN]; /* raw bytes */
-    int32_t raw_checksum;       /* Flyway's, over the raw text: the stored one for V and B */
+    struct large *large; /* of a file that is not kept, borrowed from the tree; NULL: it is */
+    uint8_t sha256[SHA256_LEN];       /* raw bytes */
+    uint8_t lines_sha256[SHA256_LEN]; /* of the text, whatever its line ends: lines.h */
+    int32_t raw_checksum;             /* Flyway's, over the raw text: the stored one for V and B */
     struct directives directives;
 };
 
@@ -48,9 +52,11 @@ struct migration_set { /* sorted: versioned by version, then B, then repeatables
     struct migration *items;
     size_t count;
     size_t cap;
+    struct strlist
+        notices; /* files that were passed over, one line each, a bounded number of them */
 };
 
-/* What a statement is, decided by the lexer and the verb table (docs/engine.md 4 and 6). */
+/* What a statement is, decided by the lexer and the verb table (docs/explanation/engine.md 4 and 6). */
 enum step_class {
     STEP_NONE,
     STEP_SESSION = 'S',       /* SET, USE: replayed on every resume */
@@ -61,7 +67,7 @@ enum step_class {
     STEP_NONTX = 'N', /* PostgreSQL, outside a transaction, with a probe */
 };
 
-enum step_verb { /* direction of the change, for recovery (docs/engine.md 4 and 6.4) */
+enum step_verb { /* direction of the change, for recovery (docs/explanation/engine.md 4 and 6.4) */
     VERB_NONE,
     VERB_CREATE,
     VERB_CREATE_OR_REPLACE,
@@ -100,7 +106,8 @@ struct statement {
     int column; /* characters, from 1 */
     char *text; /* after placeholder replacement, without delimiter, trimmed; owned */
     size_t text_length;
-    uint8_t sha256[SHA256_LEN]; /* of the source range, BEFORE placeholder replacement */
+    uint8_t sha256
+        [SHA256_LEN]; /* of the source range BEFORE placeholder replacement, with LF: lines.h */
     enum step_class class;
     enum step_verb verb;
     bool concurrently;      /* ... CONCURRENTLY: lock_timeout must be 0 */
@@ -130,7 +137,7 @@ struct statement {
 };
 
 struct script {
-    struct statement *statements;
+    struct statement *statements; /* to be read by script_at() */
     size_t count;
     size_t cap;
     bool transactional; /* false: every statement is its own journalled step (PostgreSQL) */
@@ -147,7 +154,27 @@ struct script {
     size_t mark_count, mark_cap;
     struct strlist placeholders_used; /* user placeholders named by the file, sorted, unique */
     struct strlist notices;           /* e.g. "V1__dump.sql:12: LOCK TABLES is skipped" */
+    struct large *large;              /* held open, of a file that is not kept; NULL: it is */
+    /* Where statements, what they own and the expanded text stand if the file is too large for memory. */
+    struct spool *array, *store, *text;
 };
+
+/* The file's bytes; of one that is not kept while a script of it lives, else NULL. */
+static inline const uint8_t *migration_bytes(const struct migration *m)
+{
+    return m->large ? m->large->bytes : m->bytes;
+}
+/* Too large for memory: nothing of it is owned by itself. */
+static inline bool script_is_spooled(const struct script *script)
+{
+    return script->large && script->large->spool;
+}
+/* Statement `index` from 0. Whoever looks at many looks through this: what lies behind is given back. */
+const struct statement *script_at(const struct script *script, size_t index)
+    __attribute__((returns_nonnull));
+struct statement *script_edit(struct script *script, size_t index) __attribute__((returns_nonnull));
+/* `bytes` of the file or of what was made of it were touched: is memory to be given back? */
+void script_touch(const struct script *script, size_t bytes);
 
 void directives_done(struct directives *d);
 void migration_done(struct migration *m);

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The MigrationPlan resource, decoded and defaulted (docs/migrationplan.md 3). One static table
+/* The MigrationPlan resource, decoded and defaulted (docs/reference/migrationplan.md 1). One static table
  * gives keys, types, bounds and defaults; every error carries the JSON path. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "reconcile/base/err.h"
-#include "reconcile/base/json.h"
-#include "reconcile/base/str.h"
-#include "reconcile/model/engine.h"
-#include "reconcile/model/options.h"
-#include "reconcile/model/target.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "base/zone.h"
+#include "model/cron.h"
+#include "model/engine.h"
+#include "model/options.h"
+#include "model/target.h"
 
 struct mplan_source {
     char *url;
@@ -67,6 +69,17 @@ struct mplan_wave {
     size_t gate_count;
 };
 
+/* One of spec.windows or spec.freezes: a schedule and how long, or (freezes) an absolute span. */
+struct mplan_window {
+    char *schedule; /* NULL: from_ms to to_ms */
+    struct cron cron;
+    char *time_zone;         /* default UTC */
+    const struct zone *zone; /* of the process, never freed */
+    int64_t duration_ms;
+    char *from, *to;        /* RFC 3339, as they stand in the spec; NULL with a schedule */
+    int64_t from_ms, to_ms; /* UTC */
+};
+
 enum strategy {
     STRATEGY_ALL_AT_ONCE = 1,
     STRATEGY_CANARY
@@ -118,6 +131,9 @@ struct mplan {
     int32_t max_failures; /* 0 */
     struct mplan_wave *waves;
     size_t wave_count;
+    struct mplan_window *windows,
+        *freezes; /* when Jobs may be started (reconcile/rollout/window.h) */
+    size_t window_count, freeze_count;
     struct execution_options execution;
     struct mplan_job job;
     int64_t start_timeout_ms;  /* execution.startTimeout, 10 min */
@@ -129,25 +145,7 @@ struct mplan {
     struct json *defaulted; /* spec as kubectl get -o json would show it; owned */
 };
 
-/* One MigrationPlan object. ERR_TERMINAL InvalidSpec "spec.strategy.waves[1].soak: ..." for unknown
- * fields, wrong types, bounds, and cross-list checks (a wave names an unknown database). Metadata is
- * filled as far as it could be read even on error, so that the error can be reported somewhere. */
-/* On error too: release it with mplan_done(). */
-struct err *mplan_decode(const struct json *object, struct mplan *out) ERR_MUST_USE;
 void mplan_done(struct mplan *plan);
-
-#define SECRET_LABEL_DATABASE "sluice.dev/database" /* the entry's name; else the Secret's */
-#define SECRET_ANNOTATION_SCHEMA "sluice.dev/schema"
-#define SECRET_ANNOTATION_PATHS "sluice.dev/paths" /* comma-separated; replaces source.paths */
-/* The same for a plan with a databaseSelector. `secrets`: the Secrets that match, a list of
- * {"name", "labels", "annotations"} in the order of their names. Each becomes an entry of databases;
- * a wave may name databases that are not there. */
-struct err *mplan_decode_selected(const struct json *object, const struct json *secrets,
-                                  struct mplan *out) ERR_MUST_USE;
-
-/* Secret / ConfigMap manifests: data (base64) and stringData merged, data keys to bytes (no NUL). */
-struct err *secret_decode(const struct json *object, struct kvlist *out) ERR_MUST_USE;
-struct err *configmap_decode(const struct json *object, struct kvlist *out) ERR_MUST_USE;
 
 /* "sql/${database}" with the entry's name put in. Owned. */
 char *mplan_path(const char *path, const char *database);

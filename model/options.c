@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Resolved `migrations` and `execution`: Flyway's defaults, and the words that are parsed. */
-#include "reconcile/model/options.h"
+#include "model/options.h"
 #include <stdlib.h>
 #include <string.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/json.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/json.h"
+#include "base/mem.h"
 
 void migrations_options_init(struct migrations_options *out)
 {
@@ -27,6 +27,7 @@ void migrations_options_copy(const struct migrations_options *from, struct migra
     out->schema = mem_strdup(from->schema);
     out->baseline_description = mem_strdup(from->baseline_description);
     kvlist_copy(&from->placeholders, &out->placeholders);
+    naming_copy(&from->naming, &out->naming);
 }
 
 void migrations_options_done(struct migrations_options *options)
@@ -35,6 +36,7 @@ void migrations_options_done(struct migrations_options *options)
     free(options->schema);
     free(options->baseline_description);
     kvlist_done(&options->placeholders);
+    naming_done(&options->naming);
     *options = (struct migrations_options){ 0 };
 }
 

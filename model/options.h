@@ -4,8 +4,9 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
-#include "reconcile/base/str.h"
-#include "reconcile/model/version.h"
+#include "base/str.h"
+#include "model/naming.h"
+#include "model/version.h"
 
 enum target_kind {
     TARGET_LATEST,
@@ -14,7 +15,7 @@ enum target_kind {
     TARGET_VERSION
 };
 
-struct ignore_pattern { /* type:state, docs/flyway.md 4.6 */
+struct ignore_pattern { /* type:state, docs/reference/flyway.md 4.6 */
     enum {
         IGNORE_ANY_TYPE,
         IGNORE_REPEATABLE,
@@ -43,6 +44,7 @@ struct migrations_options {
     int ignore_count;
     struct kvlist placeholders;
     bool placeholder_replacement; /* default true */
+    struct naming naming;
 };
 
 enum old_sessions {
@@ -57,15 +59,17 @@ struct execution_options {
     int64_t deadline_ms;          /* 86400000 */
     enum old_sessions old_sessions;
     bool allow_superuser;
+    bool show_values; /* messages of the server's keep the values that they quote */
 };
 
 void migrations_options_init(struct migrations_options *out); /* Flyway's defaults */
 void migrations_options_copy(const struct migrations_options *from, struct migrations_options *out);
-/* The spec's names, every field: manifests and the plan digest. Owned by the caller. */
+/* The spec's names, for manifests: every field but `naming`, which the list of files there has settled. Owned. */
 struct json;
 struct json *migrations_options_json(const struct migrations_options *m);
 void migrations_options_done(struct migrations_options *options);
-void execution_options_init(struct execution_options *out); /* docs/migrationplan.md 3's defaults */
+void execution_options_init(
+    struct execution_options *out); /* docs/reference/migrationplan.md 1's defaults */
 /* "*:future" -> pattern; false: not one. */
 bool ignore_pattern_parse(const char *text, struct ignore_pattern *out);
 #define IGNORE_TEXT_LEN 24

@@ -1,16 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lists of the platform port, and the name of a Job. */
-#include "reconcile/model/platform.h"
+/* Lists and patches of the platform port, and the name of a Job. */
+#include "model/platform.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "reconcile/base/auto.h"
-#include "reconcile/base/buf.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/buf.h"
+#include "base/json.h"
+#include "base/mem.h"
 
 #define JOB_HASH_HEX 10
 #define JOB_PLAN_PART 20 /* characters of the plan's name that stay readable */
+
+struct json *annotation_patch(const char *key, const char *value)
+{
+    struct json *patch = json_object();
+    struct json *metadata = json_object();
+    struct json *annotations = json_object();
+
+    json_set_string(annotations, key, value);
+    json_set(metadata, "annotations", annotations);
+    json_set(patch, "metadata", metadata);
+    return patch;
+}
 
 void plan_keys_add(struct plan_keys *keys, const char *namespace_, const char *name)
 {

@@ -10,13 +10,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "reconcile/base/err.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/base/json.h"
-#include "reconcile/base/str.h"
-#include "reconcile/model/assignment.h"
-#include "reconcile/model/mplan.h"
-#include "reconcile/model/result.h"
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "model/assignment.h"
+#include "model/mplan.h"
+#include "model/result.h"
 
 #define JOB_NAME_MAX 57 /* bytes; pods append 6 */
 
@@ -108,6 +108,10 @@ struct platform_ops {
     /* Of commands that name none; NULL: "default". Borrowed. */
     const char *(*default_namespace)(void *self);
 
+    /* May be NULL. For commands: why nobody works on these plans, and what to do, a clause; NULL: a controller does, or it
+     * cannot be told. Owned. */
+    char *(*unattended)(void *self);
+
     struct err *(*list_plans)(void *self, struct plan_keys *out);
     /* What is wrong with objects that never became one (a manifest that does not parse), one line each. */
     void (*list_problems)(void *self, struct strlist *out);
@@ -136,7 +140,8 @@ struct platform_ops {
     struct err *(*read_configmap)(void *self, const char *namespace_, const char *name,
                                   struct kvlist *out);
 
-    /* Jobs of the plan with this uid, an authoritative look, not a cache. Of what is over, enough to
+    /* Jobs of the plan with this uid, as the platform knows them: with every one that this process made or
+     * deleted; what others did may come later, so prepare_jobs() asks before one is made. Of what is over, enough to
      * decide by: of each database the newest attempt, and those of the same commit and retry token. */
     struct err *(*list_jobs)(void *self, const char *namespace_, const char *plan_uid,
                              struct job_list *out);
@@ -159,12 +164,15 @@ struct platform_ops {
     void (*each_count)(void *self, platform_count_fn *row, void *payload);
 };
 
+/* What patch_plan() needs to set one annotation. Owned. */
+struct json *annotation_patch(const char *key, const char *value);
+
 void plan_keys_add(struct plan_keys *keys, const char *namespace_, const char *name);
 void plan_keys_done(struct plan_keys *keys);
 void job_copy(const struct job *from, struct job *out); /* out is untouched memory */
 void job_done(struct job *job);
 void job_list_done(struct job_list *list);
 /* <plan>-<database>-<10 hex of SHA-256(plan UID, database)>-<attempt>, a DNS label
- * (docs/migrationplan.md 6). */
+ * (docs/reference/migrationplan.md 4). */
 void job_name(const char *plan, const char *plan_uid, const char *database, int64_t attempt,
               char out[JOB_NAME_MAX + 1]);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The closed table of reasons: condition, event, metric label, exit code. docs/reasons.md is
+/* The closed table of reasons: condition, event, metric label, exit code. docs/reference/reasons.md is
  * compared with it by a test, and another test fails for a reason that no test produces.
  * Reasons of parts that are not built yet enter with the part. */
 #pragma once
@@ -53,6 +53,7 @@
 #define REASON_GATE_FAILED "GateFailed"
 #define REASON_ANALYSIS_UNAVAILABLE "AnalysisUnavailable"
 #define REASON_SOAKING "Soaking"
+#define REASON_AWAITING_WINDOW "AwaitingWindow"
 #define REASON_JOB_REJECTED "JobRejected"
 #define REASON_RUNNER_NOT_STARTED "RunnerNotStarted"
 #define REASON_ATTEMPT_INTERRUPTED "AttemptInterrupted"
@@ -64,14 +65,20 @@
 #define REASON_RECOVERED_FROM_HISTORY "RecoveredFromHistory"
 #define REASON_OUTCOME_RESOLVED "OutcomeResolved"
 #define REASON_TAG_MOVED "TagMoved"
+#define REASON_WINDOW_MISSED "WindowMissed"
+#define REASON_PAUSED "Paused"
+#define REASON_FILES_PASSED_OVER "FilesPassedOver"
 /* Never in a condition: the command line's own. */
-#define REASON_USAGE "Usage"                    /* exit 1 */
-#define REASON_INTERNAL "InternalError"         /* exit 1 */
-#define REASON_NOT_FOUND "NotFound"             /* exit 4 */
-#define REASON_TIMED_OUT "TimedOut"             /* exit 2 */
-#define REASON_API_UNAVAILABLE "ApiUnavailable" /* exit 9 */
-#define REASON_FORBIDDEN "Forbidden"            /* exit 5 */
-#define REASON_INTERRUPTED "Interrupted"        /* exit 143 */
+#define REASON_USAGE "Usage"                          /* exit 1 */
+#define REASON_INTERNAL "InternalError"               /* exit 1 */
+#define REASON_NOT_FOUND "NotFound"                   /* exit 4 */
+#define REASON_TIMED_OUT "TimedOut"                   /* exit 2 */
+#define REASON_API_UNAVAILABLE "ApiUnavailable"       /* exit 9 */
+#define REASON_FORBIDDEN "Forbidden"                  /* exit 5 */
+#define REASON_CONTROLLER_RUNNING "ControllerRunning" /* exit 7 */
+#define REASON_ADDRESS_IN_USE "AddressInUse"          /* exit 1 */
+#define REASON_PENDING "Pending"                      /* exit 6 */
+#define REASON_INTERRUPTED "Interrupted"              /* exit 143 */
 
 enum reason_class {
     REASON_CLASS_NONE,   /* success or progress */
@@ -86,7 +93,7 @@ enum reason_class {
 struct reason {
     const char *name;
     enum reason_class class;
-    int exit_code;       /* docs/commands.md: 0..10, 143 */
+    int exit_code;       /* docs/reference/commands.md: 0..10, 143 */
     const char *meaning; /* one line: what happened */
     const char *remedy;  /* one line: what to do */
 };
@@ -96,4 +103,10 @@ extern const size_t reason_count;
 const struct reason *reason_find(const char *name); /* NULL: not in the table */
 /* What to do in a command on one database, where that is not the remedy of a plan; NULL: it is. */
 const char *reason_here(const char *name);
+struct exit_code {
+    int code;
+    const char *meaning;
+};
+extern const struct exit_code exit_codes[]; /* of all commands */
+extern const size_t exit_code_count;
 int reason_exit_code(const char *name); /* 1 for an unknown name */

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The runner's last line (docs/formats.md 3). */
-#include "reconcile/model/result.h"
+/* The runner's last line (docs/reference/formats.md 3). */
+#include "model/result.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/json.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/json.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "model/reason.h"
 
 static const char *const outcomes[OUTCOME_MAX_] = {
     [OUTCOME_NONE] = "",
     [OUTCOME_DONE] = "Done",
+    [OUTCOME_PAUSED] = "Paused",
     [OUTCOME_NOTHING_TO_DO] = "NothingToDo",
     [OUTCOME_FAILED] = "Failed",
     [OUTCOME_INVALID] = "Invalid",
@@ -103,6 +104,12 @@ static char *format_with(const struct result *r, size_t max)
     json_set(o, "applied", applied);
 
     json_set(o, "failed", failed_json(r, max));
+    if (r->said.count > 0) {
+        struct json *said = json_object();
+        json_set_int64(said, "count", r->said.count);
+        set_text(said, "first", r->said.first, max / 2);
+        json_set(o, "notices", said);
+    }
     set_text(o, "target", r->target, max);
     json_set_int64(o, "epoch", r->epoch);
 
@@ -122,7 +129,7 @@ char *result_format(const struct result *result)
 {
     /* A pod's termination message ends at 4 KiB: better a short message than half a line. */
     char *text = NULL;
-    for (size_t max = 512; max >= 64; max /= 2) {
+    for (size_t max = LIMIT_RESULT_MESSAGE; max >= 64; max /= 2) {
         free(text);
         text = format_with(result, max);
         if (strlen(text) <= LIMIT_RESULT) {
@@ -182,6 +189,9 @@ static void parse_body(const struct json *o, struct result *r)
     r->applied.first = take_copy(applied, "first");
     r->applied.last = take_copy(applied, "last");
     parse_failed(json_get(o, "failed"), r);
+    const struct json *said = json_get(o, "notices");
+    r->said.count = json_get_int64(said, "count", 0);
+    r->said.first = take_copy(said, "first");
     take_text(o, "target", r->target, sizeof r->target);
     r->epoch = json_get_int64(o, "epoch", 0);
     const struct json *head = json_get(o, "head");
@@ -233,6 +243,8 @@ void result_copy(const struct result *from, struct result *out)
     out->failed.version = mem_strdup(from->failed.version);
     out->failed.description = mem_strdup(from->failed.description);
     out->failed.script = mem_strdup(from->failed.script);
+    out->failed.lines = mem_strdup(from->failed.lines);
+    out->said.first = mem_strdup(from->said.first);
 }
 
 void result_done(struct result *result)
@@ -244,5 +256,7 @@ void result_done(struct result *result)
     free(result->failed.version);
     free(result->failed.description);
     free(result->failed.script);
+    free(result->failed.lines);
+    free(result->said.first);
     *result = (struct result){ 0 };
 }

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a runner says when it ends: one JSON line, docs/formats.md 3. */
+/* What a runner says when it ends: one JSON line, docs/reference/formats.md 3. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "reconcile/base/err.h"
+#include "base/err.h"
 
 enum outcome {
     OUTCOME_NONE,
     OUTCOME_DONE,
     OUTCOME_NOTHING_TO_DO,
+    OUTCOME_PAUSED, /* its time was over before all files were begun; neither a failure nor a try */
     OUTCOME_FAILED,
     OUTCOME_INVALID,
     OUTCOME_BUSY,
@@ -42,7 +43,12 @@ struct result {
         int statement; /* from 1; 0: the file as a whole */
         char sqlstate[6];
         int error_number; /* MySQL errno */
+        char *lines; /* what a terminal shows below the message; not in the JSON; NULL: nothing */
     } failed;
+    struct { /* notices and warnings of the server's */
+        int64_t count;
+        char *first; /* owned; NULL: none */
+    } said;
     char target[37];
     int64_t epoch;
     struct {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* struct status: life, comparison, conditions. */
-#include "reconcile/model/status.h"
+#include "model/status.h"
 
-#include "reconcile/base/mem.h"
+#include "base/mem.h"
 
 #define COUNTED_STEP_MS 60000 /* a counted time is written again when it moved by so much */
 
@@ -18,9 +18,10 @@ static const char *const condition_type_texts[CONDITION_TYPE_MAX_] = {
 };
 static const char *const condition_status_texts[] = { "", "True", "False", "Unknown" };
 static const char *const database_state_texts[DATABASE_STATE_MAX_] = {
-    "Unknown", "UpToDate", "Pending", "Running", "Failed", "Unreachable",
+    "Unknown", "UpToDate", "Pending", "Running", "Failed", "Unreachable", "Refused",
 };
-static const char *const rollout_phase_texts[PHASE_MAX_] = { "", "Applying", "Soaking", "Failed" };
+static const char *const rollout_phase_texts[PHASE_MAX_] = { "", "Waiting", "Applying", "Soaking",
+                                                             "Failed" };
 static const char *const gate_state_texts[GATE_STATE_MAX_] = {
     "", "Waiting", "Passing", "Passed", "Failed", "NoAnswer",
 };
@@ -81,6 +82,8 @@ static void status_copy_lists(const struct status *from, struct status *out)
     strlist_copy(&from->covered_commits, &out->covered_commits);
     out->ahead = (struct strlist){ 0 };
     strlist_copy(&from->ahead, &out->ahead);
+    out->notices = (struct strlist){ 0 };
+    strlist_copy(&from->notices, &out->notices);
     out->databases = mem_array(from->database_count, sizeof *out->databases);
     for (size_t i = 0; i < from->database_count; i++) {
         database_status_copy(&from->databases[i], &out->databases[i]);
@@ -107,6 +110,7 @@ void status_copy(const struct status *from, struct status *out)
     out->rollout.wave = mem_strdup(from->rollout.wave);
     out->rollout.restarted = mem_strdup(from->rollout.restarted);
     out->summary.min_version = mem_strdup(from->summary.min_version);
+    out->window.because = mem_strdup(from->window.because);
     out->last_handled_reconcile = mem_strdup(from->last_handled_reconcile);
     out->last_handled_retry = mem_strdup(from->last_handled_retry);
     out->last_handled_resolve = mem_strdup(from->last_handled_resolve);
@@ -127,6 +131,7 @@ static void status_done_lists(struct status *status)
 {
     strlist_done(&status->covered_commits);
     strlist_done(&status->ahead);
+    strlist_done(&status->notices);
     for (size_t i = 0; i < status->database_count; i++) {
         database_status_done(&status->databases[i]);
     }
@@ -137,6 +142,7 @@ static void status_done_lists(struct status *status)
         free(status->gates[i].last_value);
     }
     free(status->gates);
+    free(status->window.because);
     for (size_t i = 0; i < status->history_count; i++) {
         free(status->history[i].message);
     }
@@ -263,6 +269,12 @@ static bool history_equal(const struct status *a, const struct status *b)
     return true;
 }
 
+static bool window_equal(const struct window_status *x, const struct window_status *y)
+{
+    return x->present == y->present && x->open == y->open && x->since_ms == y->since_ms &&
+           x->until_ms == y->until_ms && x->next_ms == y->next_ms && str_eq(x->because, y->because);
+}
+
 static bool tokens_equal(const struct status *a, const struct status *b)
 {
     return str_eq(a->last_handled_reconcile, b->last_handled_reconcile) &&
@@ -292,7 +304,7 @@ static bool summary_equal(const struct status *a, const struct status *b)
     return a->summary.databases == b->summary.databases &&
            a->summary.up_to_date == b->summary.up_to_date &&
            a->summary.pending == b->summary.pending && a->summary.running == b->summary.running &&
-           a->summary.failed == b->summary.failed &&
+           a->summary.failed == b->summary.failed && a->summary.refused == b->summary.refused &&
            a->summary.unreachable == b->summary.unreachable &&
            str_eq(a->summary.min_version, b->summary.min_version);
 }
@@ -306,7 +318,8 @@ bool status_equal(const struct status *a, const struct status *b)
         !str_eq(a->last_attempted_commit, b->last_attempted_commit) ||
         !strlist_equal(&a->covered_commits, &b->covered_commits) ||
         a->last_verified_ms != b->last_verified_ms || !str_eq(a->plan_digest, b->plan_digest) ||
-        !strlist_equal(&a->ahead, &b->ahead) || !history_equal(a, b)) {
+        !strlist_equal(&a->ahead, &b->ahead) || !strlist_equal(&a->notices, &b->notices) ||
+        !history_equal(a, b) || !window_equal(&a->window, &b->window)) {
         return false;
     }
     for (size_t i = 0; i < a->database_count; i++) {

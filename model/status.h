@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A plan's status: conditions, the frozen roll-out, what each database last said
- * (docs/migrationplan.md 4). */
+ * (docs/reference/migrationplan.md 2). */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "reconcile/base/err.h"
-#include "reconcile/base/json.h"
-#include "reconcile/base/str.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/str.h"
 
 enum condition_type { /* in the order of the list; Reconciling before Stalled (kstatus) */
     CONDITION_READY,
@@ -43,8 +43,9 @@ enum database_state { /* summary counts; unknown counts as pending */
     DATABASE_UP_TO_DATE,
     DATABASE_PENDING,
     DATABASE_RUNNING,
-    DATABASE_FAILED, /* its migration failed, or it is refused: reason in message */
+    DATABASE_FAILED, /* its migration failed, or its outcome is not known: reason in message */
     DATABASE_UNREACHABLE,
+    DATABASE_REFUSED, /* what it has does not go with the files or the plan: nothing ran */
     DATABASE_STATE_MAX_
 };
 const char *database_state_text(enum database_state state); /* Unknown UpToDate Pending ... */
@@ -75,12 +76,13 @@ struct database_status { /* strings owned */
 
 enum rollout_phase {
     PHASE_NONE,
+    PHASE_WAITING, /* nothing may start now: AwaitingWindow */
     PHASE_APPLYING,
     PHASE_SOAKING,
     PHASE_FAILED,
     PHASE_MAX_
 };
-const char *rollout_phase_text(enum rollout_phase phase); /* Applying Soaking Failed */
+const char *rollout_phase_text(enum rollout_phase phase); /* Waiting Applying Soaking Failed */
 
 struct rollout_status { /* strings owned */
     bool present;
@@ -128,6 +130,15 @@ struct gate_status { /* strings owned */
     char *last_value; /* NULL: none */
 };
 
+struct window_status { /* of spec.windows and spec.freezes; strings owned */
+    bool present;
+    bool open;
+    int64_t since_ms; /* when it was seen so first */
+    int64_t until_ms; /* open: its end; 0: none within a year */
+    int64_t next_ms;  /* not open: the next opening; 0: none within a year */
+    char *because;    /* the window or the freeze; NULL: no window is open */
+};
+
 struct history_entry { /* one roll-out that came to an end; message owned */
     char commit[65];
     int64_t started_ms, finished_ms;
@@ -149,14 +160,16 @@ struct status {                  /* zeroed + status_init(): never written */
     char queued_commit[65];
     char plan_digest[72];
     struct {
-        int32_t databases, up_to_date, pending, running, failed, unreachable;
+        int32_t databases, up_to_date, pending, running, failed, refused, unreachable;
         char *min_version; /* NULL: not known */
     } summary;
     struct database_status *databases; /* in the spec's order */
     size_t database_count;
     struct strlist ahead;
+    struct strlist notices; /* files of the commit that are passed over, one line each */
     struct gate_status *gates;
     size_t gate_count;
+    struct window_status window;
     struct history_entry history[STATUS_HISTORY]; /* newest first */
     size_t history_count;
     char *last_handled_reconcile, *last_handled_retry, *last_handled_resolve, *last_handled_accept;
@@ -169,7 +182,7 @@ void status_init(struct status *out);
 void status_copy(const struct status *from, struct status *out); /* out is untouched memory */
 void status_done(struct status *status);
 
-/* JSON as in docs/migrationplan.md 4. At most LIMIT_STATUS bytes: what is said of single databases
+/* JSON as in docs/reference/migrationplan.md 2. At most LIMIT_STATUS bytes: what is said of single databases
  * for people goes first. */
 struct json *status_format(const struct status *status);
 /* Never fails: unknown keys and wrong types are passed over (status is memory, not truth). */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* struct status <-> JSON, with the keys of the MigrationPlan's status. */
-#include "reconcile/model/status.h"
+#include "model/status.h"
 
 #include <string.h>
 
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/mem.h"
 
 /* ---- format ------------------------------------------------------------------------------------ */
 
@@ -100,6 +100,7 @@ static struct json *format_summary(const struct status *status)
     json_set_int64(object, "pending", status->summary.pending);
     json_set_int64(object, "running", status->summary.running);
     json_set_int64(object, "failed", status->summary.failed);
+    json_set_int64(object, "refused", status->summary.refused);
     json_set_int64(object, "unreachable", status->summary.unreachable);
     set_text(object, "minVersion", status->summary.min_version);
     return object;
@@ -177,6 +178,17 @@ static struct json *format_gates(const struct status *status)
     return array;
 }
 
+static struct json *format_window(const struct window_status *window)
+{
+    struct json *object = json_object();
+    json_set_bool(object, "open", window->open);
+    set_time(object, "since", window->since_ms);
+    set_time(object, "until", window->until_ms);
+    set_time(object, "next", window->next_ms);
+    set_text(object, "because", window->because);
+    return object;
+}
+
 static struct json *format_history(const struct status *status)
 {
     struct json *array = json_array();
@@ -231,8 +243,12 @@ static struct json *format_all(const struct status *status, bool people)
     json_set(object, "summary", format_summary(status));
     json_set(object, "databases", format_databases(status, people));
     set_list(object, "ahead", &status->ahead);
+    set_list(object, "notices", &status->notices);
     if (status->gate_count > 0) {
         json_set(object, "gates", format_gates(status));
+    }
+    if (status->window.present) {
+        json_set(object, "window", format_window(&status->window));
     }
     if (status->history_count > 0) {
         json_set(object, "history", format_history(status));
@@ -267,6 +283,7 @@ struct json *status_format(const struct status *status)
     if (too_large(object)) {
         json_free(object);
         object = format_all(status, false);
+        json_remove(object, "notices");
         if (too_large(object)) {
             drop(object, "version");
         }
@@ -494,8 +511,19 @@ static void parse_summary(const struct json *json, struct status *out)
     out->summary.pending = get_int32(json, "pending", 0);
     out->summary.running = get_int32(json, "running", 0);
     out->summary.failed = get_int32(json, "failed", 0);
+    out->summary.refused = get_int32(json, "refused", 0);
     out->summary.unreachable = get_int32(json, "unreachable", 0);
     out->summary.min_version = get_text(json, "minVersion");
+}
+
+static void parse_window(const struct json *json, struct window_status *out)
+{
+    out->present = json_type(json) == JSON_OBJECT;
+    out->open = json_bool(json_get(json, "open"), false);
+    out->since_ms = get_time(json, "since");
+    out->until_ms = get_time(json, "until");
+    out->next_ms = get_time(json, "next");
+    out->because = get_text(json, "because");
 }
 
 void status_parse(const struct json *json, struct status *out)
@@ -520,7 +548,9 @@ void status_parse(const struct json *json, struct status *out)
     parse_databases(json_get(json, "databases"), out);
     take_old_verified(out);
     get_list(json, "ahead", &out->ahead);
+    get_list(json, "notices", &out->notices);
     parse_gates(json_get(json, "gates"), out);
+    parse_window(json_get(json, "window"), &out->window);
     parse_history(json_get(json, "history"), out);
     out->outage_ms = get_seconds(json, "outage");
     out->last_handled_reconcile = get_text(json, "lastHandledReconcileAt");

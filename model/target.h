@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a database is and how to log in; made from a uri or a Secret (docs/migrationplan.md 3). */
+/* Where a database is and how to log in; made from a uri or a Secret (docs/reference/migrationplan.md 1). */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
-#include "reconcile/base/err.h"
-#include "reconcile/base/secret.h"
-#include "reconcile/base/str.h"
-#include "reconcile/model/engine.h"
+#include "base/err.h"
+#include "base/secret.h"
+#include "base/str.h"
+#include "model/engine.h"
 
 enum tls_mode {
     TLS_UNSET,
@@ -39,7 +39,7 @@ struct target {
  * password in the text. */
 struct err *target_parse_uri(const char *uri, struct target *out) ERR_MUST_USE;
 
-/* The data of a database Secret: uri and/or fields in the spellings of docs/migrationplan.md 3; each
+/* The data of a database Secret: uri and/or fields in the spellings of docs/reference/migrationplan.md 1; each
  * key with its decoded bytes. `tls_mode`, overrides (type host port database) come from the
  * plan; NULL/0: not given. A mode in the uri weaker than the plan's is SecretInvalid naming both. */
 struct target_overrides {
@@ -49,6 +49,7 @@ struct target_overrides {
 };
 struct err *target_from_secret(const struct kvlist *data, const struct target_overrides *overrides,
                                struct target *out) ERR_MUST_USE;
+int32_t target_default_port(enum engine engine);
 /* "postgresql://orders@db:5432/orders": no password, for messages. Owned. */
 char *target_label(const struct target *target);
 void target_copy(const struct target *from, struct target *out);

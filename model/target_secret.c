@@ -1,31 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a database is: from a uri, or from the spellings that Secret producers use. */
-#include "reconcile/model/target.h"
+/* Where a database is, read: from a uri, or from the spellings that Secret producers use. */
 #include <stdlib.h>
 #include <string.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/buf.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
-#include "reconcile/model/target_uri.h"
-
-static const char *const tls_names[] = { "", "verify-full", "verify-ca", "require", "disable" };
-#define TLS_COUNT (sizeof tls_names / sizeof *tls_names)
-
-const char *tls_mode_text(enum tls_mode mode)
-{
-    return (size_t)mode < TLS_COUNT ? tls_names[mode] : "";
-}
-
-enum tls_mode tls_mode_parse(const char *text)
-{
-    for (size_t i = 1; i < TLS_COUNT; i++) {
-        if (str_eq(tls_names[i], text)) {
-            return (enum tls_mode)i;
-        }
-    }
-    return TLS_UNSET;
-}
+#include "base/auto.h"
+#include "base/mem.h"
+#include "model/reason.h"
+#include "model/target.h"
+#include "model/target_uri.h"
 
 struct err *target_parse_uri(const char *uri, struct target *out)
 {
@@ -44,8 +25,6 @@ struct err *target_parse_uri(const char *uri, struct target *out)
     *out = t;
     return NULL;
 }
-
-/* ---- Secrets ------------------------------------------------------------------------------- */
 
 static struct err *invalid(const char *text)
 {
@@ -209,6 +188,19 @@ static struct err *read_secret_uri(const struct kvlist *data, struct target *t)
     return NULL;
 }
 
+/* A login goes to the host that stands beside it: whoever edits the plan may not be who may read the Secret.
+ * Not even a longer name of the same host is taken: "db" and "db.evil.example" begin alike. */
+static struct err *check_host(const char *wanted, const struct target *t)
+{
+    const char *given = t->socket ? t->socket : t->host;
+    if (!given || (t->socket ? str_eq(wanted, given) : str_ieq(wanted, given))) {
+        return NULL;
+    }
+    return err_new(ERR_TERMINAL, REASON_INVALID_SPEC,
+                   "connection.host is another host than the one that the Secret names: it counts "
+                   "only where the Secret has none; remove it, or correct the Secret");
+}
+
 static struct err *apply_overrides(const struct target_overrides *o, struct target *t)
 {
     if (!o) {
@@ -221,6 +213,7 @@ static struct err *apply_overrides(const struct target_overrides *o, struct targ
         }
     }
     if (o->host && *o->host) {
+        TRY(check_host(o->host, t));
         free(t->host);
         free(t->socket);
         bool folder = o->host[0] == '/';
@@ -306,57 +299,4 @@ struct err *target_from_secret(const struct kvlist *data, const struct target_ov
     *out = t;
     t = (struct target){ 0 };
     return NULL;
-}
-
-/* ---- the rest ------------------------------------------------------------------------------ */
-
-char *target_label(const struct target *target)
-{
-    AUTO(buf_done) struct buf out = BUF(8192);
-    const char *scheme = engine_text(target->engine);
-    buf_addf(&out, "%s://", *scheme ? scheme : "database");
-    if (target->user) {
-        buf_addf(&out, "%s@", target->user);
-    }
-    if (target->host) {
-        bool v6 = strchr(target->host, ':') != NULL;
-        int port = target->port ? target->port : target_default_port(target->engine);
-        buf_addf(&out, "%s%s%s:%d", v6 ? "[" : "", target->host, v6 ? "]" : "", port);
-    }
-    buf_addf(&out, "/%s", target->database ? target->database : "");
-    if (target->socket) {
-        bool pg = target->engine == ENGINE_POSTGRESQL;
-        buf_addf(&out, "?%s=%s", pg ? "host" : "socket", target->socket);
-    }
-    return str_printable(buf_text(&out), out.len);
-}
-
-void target_copy(const struct target *from, struct target *out)
-{
-    *out = *from;
-    out->host = mem_strdup(from->host);
-    out->socket = mem_strdup(from->socket);
-    out->database = mem_strdup(from->database);
-    out->user = mem_strdup(from->user);
-    out->password = secret_copy(&from->password);
-    out->ca_file = mem_strdup(from->ca_file);
-    out->cert_file = mem_strdup(from->cert_file);
-    out->key_file = mem_strdup(from->key_file);
-    out->schema = mem_strdup(from->schema);
-    out->table = mem_strdup(from->table);
-}
-
-void target_done(struct target *target)
-{
-    free(target->host);
-    free(target->socket);
-    free(target->database);
-    free(target->user);
-    secret_done(&target->password);
-    free(target->ca_file);
-    free(target->cert_file);
-    free(target->key_file);
-    free(target->schema);
-    free(target->table);
-    *target = (struct target){ 0 };
 }

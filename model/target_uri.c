@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Database uris. No message repeats a part that could hold a piece of the password. */
-#include "reconcile/model/target_uri.h"
+#include "model/target_uri.h"
 #include <stdlib.h>
 #include <string.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/buf.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/buf.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "model/reason.h"
 
 #define PARAMETERS_MAX 16
 
@@ -371,11 +371,6 @@ struct err *target_uri_read(const char *uri, struct target *out)
     return NULL;
 }
 
-int32_t target_default_port(enum engine engine)
-{
-    return engine == ENGINE_POSTGRESQL ? 5432 : 3306;
-}
-
 /* ---- and written again ---------------------------------------------------------------------------- */
 
 static void add_escaped(struct buf *out, const char *text, const char *plain)
@@ -405,7 +400,7 @@ char *target_uri_text(const struct target *target)
     bool pg = target->engine == ENGINE_POSTGRESQL;
     bool mode = !target->socket && target->tls != TLS_UNSET && target->tls != TLS_VERIFY_FULL;
     AUTO(free_auto) char *port =
-        target->port && target->socket ? mem_printf("%d", (int)target->port) : NULL;
+        target->port && !target->host ? mem_printf("%d", (int)target->port) : NULL;
 
     buf_addf(&out, "%s://", engine_text(target->engine));
     if (target->user) {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The files of a plan, checked while they are added. */
-#include "reconcile/model/tree.h"
+#include "model/tree.h"
 #include <stdlib.h>
 #include <string.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/casefold.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "model/casefold.h"
+#include "model/reason.h"
 
 static const char lfs_pointer[] = "version https://git-lfs.github.com/spec/v1";
 
@@ -85,18 +85,9 @@ static bool is_migration_name(const char *path)
     return str_ends(lower, ".sql") || str_ends(lower, ".sql.conf");
 }
 
-struct err *tree_add(struct tree *tree, const char *path, const char *script, uint8_t *bytes,
-                     size_t size)
+static struct err *check_file(const struct tree *tree, const char *path, const uint8_t *bytes,
+                              size_t size)
 {
-    if (size > LIMIT_MIGRATION_FILE) {
-        return err_new(ERR_TERMINAL, REASON_SOURCE_TOO_LARGE, "%s: larger than %d bytes", path,
-                       LIMIT_MIGRATION_FILE);
-    }
-    if (size > LIMIT_TREE_BYTES - tree->total_bytes) {
-        return err_new(ERR_TERMINAL, REASON_SOURCE_TOO_LARGE,
-                       "%s: the files of this database are larger than %d bytes together", path,
-                       LIMIT_TREE_BYTES);
-    }
     if (tree->count == LIMIT_MIGRATIONS) {
         return err_new(ERR_TERMINAL, REASON_SOURCE_TOO_LARGE, "%s: more than %d files", path,
                        LIMIT_MIGRATIONS);
@@ -106,11 +97,81 @@ struct err *tree_add(struct tree *tree, const char *path, const char *script, ui
         return refuse(path, strlen(path),
                       "a Git LFS pointer, not the file: keep migrations out of LFS");
     }
+    return NULL;
+}
+
+static struct tree_file *add(struct tree *tree, const char *path, const char *script)
+{
     tree->files = mem_grow(tree->files, &tree->cap, tree->count + 1, sizeof *tree->files);
-    tree->files[tree->count++] = (struct tree_file){
-        .path = mem_strdup(path), .script = mem_strdup(script), .bytes = bytes, .size = size
-    };
-    tree->total_bytes += size;
+    struct tree_file *file = &tree->files[tree->count++];
+    *file = (struct tree_file){ .path = mem_strdup(path), .script = mem_strdup(script) };
+    return file;
+}
+
+static void set_large(const struct tree *tree, struct tree_file *file, struct large *large)
+{
+    large->ops = tree->large_ops;
+    mem_strset(&large->path, file->path);
+    file->large = large;
+    file->size = large->size;
+}
+
+/* Its digests stay, its bytes go. */
+static void let_go(struct tree *tree, struct tree_file *file)
+{
+    struct large_scan *scan = large_scan_new();
+    large_scan_add(scan, file->bytes, file->size);
+    set_large(tree, file, large_scan_end(scan));
+    file->bytes = NULL;
+    content_unref(TAKE(file->content));
+    tree->total_bytes -= file->size;
+}
+
+/* Small files are many and change, large ones are data that was loaded once. */
+static void keep_within(struct tree *tree, size_t most)
+{
+    while (tree->total_bytes > most) {
+        struct tree_file *largest = NULL;
+        for (size_t i = 0; i < tree->count; i++) {
+            struct tree_file *file = &tree->files[i];
+            bool larger = file->bytes && (!largest || file->size > largest->size);
+            largest = larger ? file : largest;
+        }
+        let_go(tree, largest);
+    }
+}
+
+static void keep(struct tree *tree, const char *path, const char *script, struct content *content)
+{
+    struct tree_file *file = add(tree, path, script);
+    file->content = content;
+    file->bytes = content->bytes;
+    file->size = content->size;
+    tree->total_bytes += content->size;
+    keep_within(tree, LIMIT_TREE_BYTES);
+}
+
+struct err *tree_add(struct tree *tree, const char *path, const char *script, uint8_t *bytes,
+                     size_t size)
+{
+    TRY(check_file(tree, path, bytes, size));
+    keep(tree, path, script, content_take(bytes, size));
+    return NULL;
+}
+
+struct err *tree_add_content(struct tree *tree, const char *path, const char *script,
+                             struct content *content)
+{
+    TRY(check_file(tree, path, content->bytes, content->size));
+    keep(tree, path, script, content);
+    return NULL;
+}
+
+struct err *tree_add_large(struct tree *tree, const char *path, const char *script,
+                           struct large *large)
+{
+    TRY(check_file(tree, path, large->head, large->head_size));
+    set_large(tree, add(tree, path, script), large);
     return NULL;
 }
 
@@ -207,7 +268,8 @@ void tree_done(struct tree *tree)
     for (size_t i = 0; i < tree->count; i++) {
         free(tree->files[i].path);
         free(tree->files[i].script);
-        free(tree->files[i].bytes);
+        large_free(tree->files[i].large);
+        content_unref(tree->files[i].content);
     }
     free(tree->files);
     strlist_done(&tree->locations);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Versions of any size: compared as digit strings, never as machine numbers. */
-#include "reconcile/model/version.h"
+#include "model/version.h"
 #include <stddef.h>
 #include <string.h>
 

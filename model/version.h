@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Migration versions of any size (docs/flyway.md 3.3): digits and dots, compared part by part. */
+/* Migration versions of any size (docs/reference/flyway.md 3.3): digits and dots, compared part by part. */
 #pragma once
 #include <stdbool.h>
 

@@ -1,65 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `sluice run`: one assignment on one database, inside a Job. Everything is checked before anything
- * is done; the last word is one line of JSON in --result. */
+/* Settles, decides and applies by one assignment; tells the log and the verdict's file. */
+#include "runner/runner.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "controller/cli/cli.h"
-#include "controller/cli/commands.h"
-#include "controller/cli/signals.h"
-#include "controller/credentials.h"
-#include "database/database.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/file.h"
-#include "reconcile/base/log.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "database/credentials.h"
+#include "database/overdue.h"
+#include "model/reason.h"
 #include "reconcile/migration/directive.h"
 #include "reconcile/migration/parse.h"
 #include "reconcile/migration/placeholder.h"
-#include "reconcile/model/assignment.h"
-#include "reconcile/model/reason.h"
+#include "runner/budget.h"
+#include "runner/inside.h"
+#include "runner/read.h"
+#include "runner/signals.h"
 
-#define LOCK_WAIT_MS 10000 /* docs/commands.md: Jobs give up soon, the controller tries again */
-
-struct run_values {
-    const char *assignment, *sha256, *credentials, *result, *job, *log_level;
-    int64_t alive_fd, lock_wait_ms;
-};
-
-#define ROW(name, type, value, help, field)                                                        \
-    {                                                                                              \
-        name, 0, type, value, help, offsetof(struct run_values, field)                             \
-    }
-static const struct option_row run_rows[] = {
-    ROW("assignment", OPTION_TEXT, "DIR", "folder with manifest.json and the SQL", assignment),
-    ROW("assignment-sha256", OPTION_TEXT, "HEX", "SHA-256 of manifest.json, checked first", sha256),
-    ROW("credentials", OPTION_TEXT, "DIR", "folder of the database Secret's keys", credentials),
-    ROW("result", OPTION_TEXT, "FILE", "where the verdict goes (default /dev/termination-log)",
-        result),
-    ROW("job", OPTION_TEXT, "NAME", "name of the Job, kept in the lease for people", job),
-    ROW("alive-fd", OPTION_NUMBER, "N", "standalone: the descriptor that holds the Job's lock",
-        alive_fd),
-    ROW("lock-wait", OPTION_DURATION, "TIME", "how long to wait for another runner (default 10s)",
-        lock_wait_ms),
-    ROW("log-level", OPTION_TEXT, "LEVEL", "debug, info, warn or error (default info)", log_level),
-};
-
-static const struct cli_spec run_spec = {
-    .command = "run",
-    .synopsis = "--assignment DIR --assignment-sha256 HEX --credentials DIR",
-    .about = "Applies one assignment of the controller to one database. Meant for Jobs; people use"
-             " sluice migrate.",
-    .rows = run_rows,
-    .row_count = sizeof run_rows / sizeof *run_rows,
-};
+#define LOCK_WAIT_MS                                                                               \
+    10000 /* docs/reference/commands.md: Jobs give up soon, the controller tries again */
 
 struct runner {
-    const struct run_values *values;
+    const struct run_order *order;
     struct assignment assignment;
     struct migration_set files;
     char *content;
@@ -70,71 +38,6 @@ struct runner {
 };
 
 static struct cancel interrupted = { .fd = -1 };
-
-/* ---- expectations ----------------------------------------------------------------------------- */
-
-static struct err *moved(const char *what, const char *expected, const char *found)
-{
-    return err_new(ERR_CONFLICT, REASON_ASSIGNMENT_STALE,
-                   "the database moved since the assignment was made: %s is %s, expected %s", what,
-                   found && *found ? found : "none", expected && *expected ? expected : "none");
-}
-
-static struct err *moved_number(const char *what, int64_t expected, int64_t found)
-{
-    AUTO(free_auto) char *a = mem_printf("%lld", (long long)expected);
-    AUTO(free_auto) char *b = mem_printf("%lld", (long long)found);
-
-    return moved(what, a, b);
-}
-
-static struct err *check_time(const struct assignment *a, const struct inspection *seen)
-{
-    char now[TIME_TEXT_LEN];
-    char limit[TIME_TEXT_LEN];
-
-    if (seen->identity.now_ms <= a->start_before_ms) {
-        return NULL;
-    }
-    time_format(seen->identity.now_ms, now);
-    time_format(a->start_before_ms, limit);
-    return err_new(ERR_CONFLICT, REASON_ASSIGNMENT_STALE,
-                   "the assignment had to start before %s and the database says %s", limit, now);
-}
-
-static int32_t head_rank(const struct history *history)
-{
-    return history->count ? history->rows[history->count - 1].rank : 0;
-}
-
-/* docs/migrationplan.md 6: the database is exactly where the plan thought, else nothing is done. */
-static struct err *check_expectations(const struct assignment *a, const struct inspection *seen)
-{
-    const char *target = seen->lease.present ? seen->lease.target_id : "";
-
-    if (!str_eq(a->expect.target, target)) {
-        return err_new(ERR_CONFLICT, REASON_TARGET_CHANGED,
-                       "another database answers: its target id is %s, expected %s",
-                       *target ? target : "none", a->expect.target[0] ? a->expect.target : "none");
-    }
-    if (!str_eq(a->expect.owner, seen->lease.present ? seen->lease.owner_plan_uid : NULL)) {
-        return moved("the owner", a->expect.owner, seen->lease.owner_plan_uid);
-    }
-    if (a->expect.rank != head_rank(&seen->history)) {
-        return moved_number("the newest history row", a->expect.rank, head_rank(&seen->history));
-    }
-    if (a->expect.journal_seq != seen->journal.head_seq) {
-        return moved_number("the newest journal row", a->expect.journal_seq,
-                            seen->journal.head_seq);
-    }
-    if (a->expect.journal_seq && !str_eq(a->expect.journal_hash, seen->journal.head_hash)) {
-        return moved("the journal's hash", a->expect.journal_hash, seen->journal.head_hash);
-    }
-    if (seen->lease.present && a->expect.epoch != seen->lease.epoch) {
-        return moved_number("the lease's epoch", a->expect.epoch, seen->lease.epoch);
-    }
-    return check_time(a, seen);
-}
 
 /* ---- what to apply ---------------------------------------------------------------------------- */
 
@@ -210,7 +113,7 @@ static struct err *decide(void *payload, const struct inspection *seen, bool set
     const struct runner *r = payload;
 
     if (!settled) {
-        TRY(check_expectations(&r->assignment, seen));
+        TRY(runner_check(&r->assignment, seen));
     }
     return make_list(r, seen, out);
 }
@@ -243,34 +146,21 @@ static void log_notice(void *payload, const char *text)
     LOG(LOG_INFO, "notice", LOG_S("text", text));
 }
 
-static struct err *setup_log(const char *word)
-{
-    static const char *const levels[] = { "debug", "info", "warn", "error" };
-
-    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
-        if (!word || str_eq(word, levels[i])) {
-            log_setup(STDOUT_FILENO, word ? (enum log_level)i : LOG_INFO);
-            return NULL;
-        }
-    }
-    return err_new(ERR_TERMINAL, REASON_USAGE, "run --log-level: \"%s\" is not a level", word);
-}
-
 /* ---- the run ---------------------------------------------------------------------------------- */
 
 static struct err *prepare(struct runner *r)
 {
     const struct assignment *a = &r->assignment;
-    AUTO(credentials_wipe) struct kvlist keys = { 0 };
+    AUTO(secret_kvlist_done) struct kvlist keys = { 0 };
     struct tm local;
     time_t now = (time_t)(clock_utc_ms() / 1000);
 
-    TRY(assignment_read(r->values->assignment, r->values->sha256, &r->assignment, &r->files,
+    TRY(assignment_read(r->order->assignment, r->order->sha256, &r->assignment, &r->files,
                         &r->content));
     for (size_t i = 0; i < r->files.count; i++) {
         TRY(directives_parse(&r->files.items[i], &r->files.items[i].directives));
     }
-    TRY(credentials_read(r->values->credentials, &keys));
+    TRY(credentials_read(r->order->credentials, &keys));
     const struct target_overrides overrides = { .type = engine_text(a->database.engine),
                                                 .host = a->database.host,
                                                 .database = a->database.database,
@@ -308,11 +198,12 @@ static struct err *execute(struct runner *r, struct result *out)
                    .database = a->database.name,
                    .cluster = a->plan.cluster },
         .ownership = a->ownership,
-        .holder = r->values->job ? r->values->job : "sluice run",
+        .holder = r->order->job ? r->order->job : "sluice run",
         .git_commit = a->commit,
         .retry_token = a->retry_token,
         .timestamp = r->timestamp,
-        .lock_wait_ms = r->values->lock_wait_ms ? r->values->lock_wait_ms : LOCK_WAIT_MS,
+        .stop_at_ms = a->stop_at_ms,
+        .lock_wait_ms = r->order->lock_wait_ms ? r->order->lock_wait_ms : LOCK_WAIT_MS,
         .cancel = &interrupted,
         .progress = &progress,
         .place = &place,
@@ -337,73 +228,41 @@ static struct err *execute(struct runner *r, struct result *out)
     return failed;
 }
 
-static enum outcome outcome_of(int code)
+static const struct run_order *told_by; /* of this process */
+static int64_t attempt_at_work;
+
+/* A login that does not end: the verdict that the thread which is kept there cannot give. */
+static void give_up(const char *message)
 {
-    static const enum outcome by_code[] = {
-        [1] = OUTCOME_ERROR,  [2] = OUTCOME_TIMED_OUT, [3] = OUTCOME_FAILED,
-        [4] = OUTCOME_ERROR,  [5] = OUTCOME_DENIED,    [6] = OUTCOME_INVALID,
-        [7] = OUTCOME_BUSY,   [8] = OUTCOME_UNKNOWN,   [9] = OUTCOME_UNREACHABLE,
-        [10] = OUTCOME_MOVED,
-    };
+    struct result result = { .attempt = attempt_at_work,
+                             .code = reason_exit_code(REASON_DATABASE_UNAVAILABLE),
+                             .outcome = OUTCOME_UNREACHABLE,
+                             .reason = mem_strdup(REASON_DATABASE_UNAVAILABLE),
+                             .message = mem_strdup(message) };
 
-    if (code == 143) {
-        return OUTCOME_INTERRUPTED;
+    LOG(LOG_ERROR, "run ended", LOG_S("outcome", outcome_text(result.outcome)),
+        LOG_I("code", result.code), LOG_S("reason", result.reason), LOG_S("message", message));
+    err_free(verdict_write(told_by->result, &result));
+    if (told_by->alive_fd > 0) {
+        err_free(file_remove_tree(told_by->credentials));
     }
-    return code > 0 && code <= 10 ? by_code[code] : OUTCOME_ERROR;
-}
-
-/* What apply_run did not get to say. */
-static void complete_result(const struct runner *r, const struct err *failed, struct result *out)
-{
-    out->attempt = r->assignment.attempt;
-    out->code = failed ? reason_exit_code(failed->reason) : 0;
-    if (!failed) {
-        return;
-    }
-    if (out->outcome == OUTCOME_NONE) {
-        out->outcome = outcome_of(out->code);
-    }
-    if (!out->reason || !str_eq(out->reason, failed->reason)) {
-        free(out->reason);
-        free(out->message);
-        out->reason = mem_strdup(failed->reason);
-        out->message = mem_strdup(failed->message);
-    }
-}
-
-/* The kubelet has made its file and mounted it: it is written in place. Elsewhere the result appears
- * whole, by rename. */
-static struct err *write_result(const char *path, const struct result *result)
-{
-    AUTO(free_auto) char *line = result_format(result);
-    AUTO(free_auto) char *text = mem_printf("%s\n", line);
-    size_t length = strlen(text);
-
-    if (!file_exists(path)) {
-        return file_write_atomic(path, text, length, 0600);
-    }
-    int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
-    ssize_t written = fd < 0 ? -1 : write(fd, text, length);
-    int saved = errno;
-    if (fd >= 0) {
-        close(fd);
-    }
-    return written == (ssize_t)length ? NULL
-                                      : err_new(ERR_TRANSIENT, REASON_INTERNAL,
-                                                "could not write %s: %s", path, strerror(saved));
+    _exit(result.code);
 }
 
 static void finish(const struct runner *r, struct err *failed, const struct result *result)
 {
-    const char *path = r->values->result ? r->values->result : "/dev/termination-log";
-    struct err *unwritten = write_result(path, result);
+    struct err *unwritten = verdict_write(r->order->result, result);
 
     if (unwritten) {
         LOG(LOG_ERROR, "result not written", LOG_S("message", unwritten->message));
     }
     err_free(unwritten);
-    if (r->values->alive_fd > 0) { /* standalone: the copies were made for this process alone */
-        err_free(file_remove_tree(r->values->credentials));
+    if (r->order->alive_fd > 0) { /* standalone: the copies were made for this process alone */
+        err_free(file_remove_tree(r->order->credentials));
+    }
+    if (result->said.count > 0) {
+        LOG(LOG_INFO, "notices of the server", LOG_I("count", result->said.count),
+            LOG_S("first", result->said.first));
     }
     LOG(failed ? LOG_ERROR : LOG_INFO, "run ended", LOG_S("outcome", outcome_text(result->outcome)),
         LOG_I("code", result->code), LOG_S("reason", result->reason),
@@ -434,37 +293,21 @@ static void runner_done(struct runner *r)
     free(r->working_directory);
 }
 
-static struct err *check_values(const struct run_values *values)
+int runner_run(const struct run_order *order)
 {
-    if (!values->assignment || !values->sha256 || !values->credentials) {
-        return err_new(ERR_TERMINAL, REASON_USAGE,
-                       "run: --assignment, --assignment-sha256 and --credentials are needed");
-    }
-    return setup_log(values->log_level);
-}
-
-int run_main(int argc, char **argv)
-{
-    struct run_values values = { 0 };
-    AUTO(runner_done) struct runner r = { .values = &values };
+    AUTO(runner_done) struct runner r = { .order = order };
     AUTO(result_done) struct result result = { 0 };
-    bool help = false;
 
-    credentials_protect_process();
-    struct err *failed = cli_parse(&run_spec, argc, argv, &values, NULL, &help);
-    if (help) {
-        return 0;
-    }
-    failed = failed ? failed : check_values(&values);
-    if (failed) {
-        return cli_fail("run", failed, false);
-    }
-    announce_alive(values.alive_fd);
+    announce_alive(order->alive_fd);
+    budget_begin("run", 0);
     signals_watch(&interrupted);
-    failed = prepare(&r);
+    struct err *failed = prepare(&r);
+    told_by = order;
+    attempt_at_work = r.assignment.attempt;
+    overdue_handler(give_up);
     failed = failed ? failed : execute(&r, &result);
-    complete_result(&r, failed, &result);
-    int code = result.code;
+    verdict_complete(&r.assignment, failed, &result);
+    const int code = result.code;
     finish(&r, failed, &result);
     return code;
 }

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The thread that waits for signals. */
-#include "controller/cli/signals.h"
+#include "runner/signals.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+
+#include "base/clock.h"
+#include "database/overdue.h"
+
+#define LETTING_GO_MS 120000 /* a ROLLBACK may take its time */
 
 static struct cancel *wish;
 static atomic_bool alarmed;
@@ -19,6 +24,8 @@ static void taken(sigset_t *set)
 
 static void *wait_for_them(void *payload)
 {
+    static struct overdue letting_go;
+    bool asked = false;
     sigset_t set;
     int number = 0;
 
@@ -29,6 +36,11 @@ static void *wait_for_them(void *payload)
                 atomic_store(&alarmed, true);
             }
             cancel_trigger(wish);
+            if (!asked) { /* what was asked for ends, or everything does */
+                asked = true;
+                overdue_begin(&letting_go, clock_mono_ms() + LETTING_GO_MS, -1,
+                              "the work on the database, which is to stop,");
+            }
         }
     }
     return payload;

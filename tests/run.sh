@@ -4,7 +4,8 @@
 #
 #   tests/run.sh [--full] [LABEL | SCRIPT]…
 #
-#   static        second compiler without warnings, include arrows, purity, sizes, format, clang-tidy
+#   static        second compiler without warnings, include arrows, purity, sizes, format, clang-tidy;
+#                 also what has builds of its own: coverage, fuzzing, the thread sanitizer
 #   unit          tests/unit, under the Address and undefined-behaviour sanitizers
 #   integration   tests/integration/*.sh: real servers, the release build
 #   cluster       tests/cluster/*.sh: a real Kubernetes of one node each, the image; where a node cannot
@@ -29,6 +30,7 @@ full=''
 run_dir=''
 logs=$source_root/build/test-logs
 jobs=$(nproc)
+waiting_jobs=$((jobs + (jobs + 1) / 2)) # of what waits for servers, disks and packages much of its time
 built=''
 stage_source=''
 cluster_files='' cluster_obstacle='could not be prepared' node_obstacle=''
@@ -36,7 +38,7 @@ cluster_files='' cluster_obstacle='could not be prepared' node_obstacle=''
 say() { printf '%s\n' "$*"; }
 
 usage() {
-    sed -n 's/^# \{0,1\}//; 3,22p' "${BASH_SOURCE[0]}" >&2
+    sed -n 's/^# \{0,1\}//; 3,23p' "${BASH_SOURCE[0]}" >&2
     exit 1
 }
 
@@ -145,9 +147,10 @@ install_packages() { "$source_root/deploy/install-packages.sh" "$@"; }
 prepare_machine() {
     install_packages build tests || finish_badly "the packages to build with are missing"
     local group
-    for group in servers analysis cluster roots; do
+    for group in servers shells analysis cluster roots; do
         case $group in
-        servers) wants integration || wants cluster || continue ;;
+        servers) wants integration || wants cluster || wants static || continue ;;
+        shells) wants integration || continue ;;
         cluster) wants cluster || continue ;;
         analysis) wants static || wants integration || continue ;;
         roots) wants roots || wants cluster || continue ;;
@@ -204,10 +207,12 @@ stage() {
 stage_build() {
     [ -d "$source_root/build/$1" ] || return 0
     mkdir -p "$stage_source/build/$1"
-    # The demo's build has no tests/ and no bench/. The wrong versions of the order's rules are linked with what is built.
+    # The demo's build has no tests/, no bench/ and no pages/. The wrong versions of the order's rules are linked with what is built.
     (cd "$source_root/build/$1" && {
-        find . -maxdepth 2 -type f \( -path ./sluice -o -path './tests/*' -o -path './bench/*' \) -print0
-        find . -type f \( -path './reconcile/*.a' -o -path './tests/CMakeFiles/order_check.dir/*.o' \) -print0
+        find . -maxdepth 2 -type f \( -path ./sluice -o -path './tests/*' -o -path './bench/*' -o -path './pages/*' \) -print0
+        find . -type f \( -path './reconcile/*.a' -o -path './base/*.a' -o -path './model/*.a' \
+            -o -path './tests/CMakeFiles/order_check.dir/*.o' -o -path './tests/CMakeFiles/step_order_proof_test.dir/*.o' \) \
+            -print0
     } | tar -c --null -T -) |
         tar -x -C "$stage_source/build/$1" --no-same-owner
 }
@@ -430,9 +435,11 @@ run_script() { # LABEL FILE
     if [ "$label" = cluster ]; then
         run_cluster_script "$name" "$log" "$file"
     elif [ "$label" = integration ]; then
-        launch "$jobs" "$name" "$log" run_as_user "$name" "$(time_limit "$file")" own \
+        launch "$waiting_jobs" "$name" "$log" run_as_user "$name" "$(time_limit "$file")" own \
             bash "$stage_source/tests/$label/$(basename "$file")"
-    else
+    elif [ "$label" = roots ]; then
+        launch "$waiting_jobs" "$name" "$log" run_here "$(time_limit "$file")" bash "$file"
+    else # they use all cores themselves
         launch 1 "$name" "$log" run_here "$(time_limit "$file")" bash "$file"
     fi
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // A run on MariaDB/MySQL: file after file, each finished one recorded along with the next one's first step.
 #include <inttypes.h>
-#include "database/mydb_file.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "database/mysql/file.h"
+#include "model/reason.h"
 #include "reconcile/migration/script.h"
-#include "reconcile/model/reason.h"
 
 // ---- the baseline marker ------------------------------------------------------------------------
 
@@ -17,10 +17,9 @@ static struct err *apply_marker(struct run *run)
     const struct mydb_history history = { .rank = rank, .success = true };
     AUTO(journal_row_done) struct journal_row row = { 0 };
     journal_row_prepare(run, NULL, rank, 0, NULL, JOURNAL_DONE, NULL, &row);
-    AUTO(free_auto) char *marker = mydb_sql_history(run, &history);
     AUTO(free_auto) char *journal = mydb_sql_journal(m, &row, 0);
     AUTO(strlist_done) struct strlist sql = { 0 };
-    strlist_add(&sql, marker);
+    mydb_add_history(run, &history, &sql);
     strlist_add(&sql, journal);
     journal_advance(run, &row);
     bool resolved = false;
@@ -41,7 +40,7 @@ static struct err *prepare_session(struct mydb_file *f)
     return mydb_wait_often(f);
 }
 
-static struct err *check_resume(const struct mydb_file *f)
+struct err *mydb_check_resume(const struct mydb_file *f)
 {
     const struct statement *blocked = mydb_resume_blocked(&f->script, f->complete);
     if (!blocked) {
@@ -50,8 +49,8 @@ static struct err *check_resume(const struct mydb_file *f)
     return run_changed(
         f->run, f->file, REASON_MIGRATION_FAILED,
         "%s:%d:%d: statement %zu needs a value of the session (a variable, LAST_INSERT_ID, "
-        "a temporary table, a computed setting) that an interrupted attempt took with it: put the "
-        "value in, or move the rest into a new file",
+        "a temporary table, a computed setting) that ended with the session of an interrupted "
+        "attempt: write the value in its place, or move the rest into a new file",
         f->file->path, blocked->line, blocked->column,
         (size_t)(blocked - f->script.statements) + 1);
 }
@@ -59,7 +58,7 @@ static struct err *check_resume(const struct mydb_file *f)
 static void plan_transactions(struct mydb_file *f)
 {
     for (size_t i = 0; i < f->script.count; i++) {
-        f->stepped |= f->complete[i] || !f->script.statements[i].grouped;
+        f->stepped |= f->complete[i] || !script_at(&f->script, i)->grouped;
     }
 }
 
@@ -74,18 +73,32 @@ static struct err *finish(struct mydb_file *f)
     m->pending.rank = f->rank;
     m->pending.head = mydb_head_of(f->run);
     const bool judged =
-        f->script.count > 0 && f->script.statements[f->script.count - 1].class == STEP_ATOMIC;
+        f->script.count > 0 && script_at(&f->script, f->script.count - 1)->class == STEP_ATOMIC;
     return judged ? NULL : mydb_flush(f->run);
+}
+
+// A failed statement that was taken back, or is all or nothing, has left nothing; of others nobody knows.
+static struct err *tell_what_stays(const struct mydb_file *f, struct err *e)
+{
+    const struct result *result = f->run->result;
+    const size_t index = (size_t)result->failed.statement - 1;
+    const bool known = result->failed.script && index < f->script.count;
+    const enum step_class class = known ? script_at(&f->script, index)->class : STEP_NONE;
+    const bool whole = class == STEP_TRANSACTIONAL || class == STEP_ATOMIC || class == STEP_SESSION;
+    return run_stays_done(f->run, e, f->file, &f->script, f->complete, whole ? index : SIZE_MAX);
 }
 
 static struct err *run_file(struct mydb_file *f)
 {
     TRY(mydb_progress_load(f));
-    TRY(check_resume(f));
+    TRY(mydb_check_resume(f));
     plan_transactions(f);
     TRY(prepare_session(f));
     if (!f->accepted) {
-        TRY(mydb_run_statements(f));
+        struct err *e = mydb_run_statements(f);
+        if (e) {
+            return tell_what_stays(f, mydb_session_ended(f, e));
+        }
     }
     if (f->finished) {
         return NULL;
@@ -93,10 +106,23 @@ static struct err *run_file(struct mydb_file *f)
     if (f->file->directives.verify && !f->accepted) {
         struct err *e = mydb_verify(f);
         if (e) {
-            return mydb_record_failure(f, f->script.count, 0, e);
+            e = mydb_record_failure(f, f->script.count, 0, e);
+            return run_stays_done(f->run, e, f->file, &f->script, f->complete, SIZE_MAX);
         }
     }
     return finish(f);
+}
+
+// A statement of our own was refused in the session as the file has set it: the file has failed, and that is recorded by
+// whoever still can.
+static struct err *blame_file(const struct mydb_file *f, struct err *e)
+{
+    if (!e || !f->m->session.set || f->run->result->failed.script ||
+        !str_eq(e->reason, REASON_MIGRATION_FAILED)) {
+        return e;
+    }
+    run_failed(f->run, f->file, 0, 1, 1, f->m->failure.sqlstate, (int)f->m->failure.code);
+    return err_wrap(e, "%s", f->file->path);
 }
 
 static void file_done(struct mydb_file *f)
@@ -127,7 +153,8 @@ static struct err *apply_file(struct run *run, const struct apply_item *item, in
         progress->file_begin(progress->payload, f.file, index, count, (int)f.script.count);
     }
     tell_notices(&f);
-    struct err *e = run_file(&f);
+    struct err *e = blame_file(&f, run_file(&f));
+    run_server_said_end(run);
     if (progress && progress->file_end) {
         progress->file_end(progress->payload, f.file, clock_mono_ms() - f.started_ms, e);
     }
@@ -140,6 +167,9 @@ static struct err *apply_items(struct run *run, const struct apply_list *list)
 {
     for (size_t i = 0; i < list->count; i++) {
         TRY(run_check(run));
+        if (run_must_pause(run)) {
+            return NULL;
+        }
         if (list->items[i].baseline_marker) {
             TRY(apply_marker(run));
         } else {
@@ -153,6 +183,7 @@ struct err *mydb_apply(struct run *run, const struct apply_list *list)
 {
     struct mydb *m = mydb_of(run->db);
     mydb_start_writing(run);
+    TRY(mydb_check_columns(run, list));
     TRY(mydb_watch_start(m, run->request->cancel));
     struct err *e = apply_items(run, list);
     // The last file, and the one before a failure, have happened whatever comes of the rest.

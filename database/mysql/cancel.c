@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // The watchdog: a thread that kills the running statement on cancel or at a limit, over a connection
-// of its own. A statement is not stopped by closing the connection that sent it (docs/engine.md 8).
+// of its own. A statement is not stopped by closing the connection that sent it (docs/explanation/engine.md 8).
 #include <mysql.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
-#include "database/mydb_run.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "database/mysql/run.h"
+#include "model/reason.h"
 
 #define REPEAT_MS 1000 // a KILL QUERY that came before the statement began is lost: say it again
 #define IDLE_MS 10000
+#define CUT_MS 60000 // a server that does not end by then what must end is left
 
 struct mydb_watch {
     pthread_t thread;
@@ -28,7 +30,9 @@ struct mydb_watch {
     char *server;     // its answer when the session was identified
     // under lock:
     bool stop, armed, cancelled, killing;
-    int64_t id; // connection to kill
+    int64_t id;     // connection to kill
+    int fd;         // its socket, here
+    int64_t cut_at; // when we leave; 0: not yet known
     int64_t timeout_at, deadline_at;
     int64_t kill_at;     // earliest time of the next kill
     int64_t next_look;   // when the thread wakes by itself
@@ -81,7 +85,14 @@ static enum mydb_kill due(const struct mydb_watch *w, int64_t now)
 
 static void send_kill(struct mydb_watch *w, enum mydb_kill why)
 {
-    const int64_t id = w->id;
+    const int64_t id = w->id, now = clock_mono_ms();
+    if (why != MYDB_KILL_TIMEOUT &&
+        w->cut_at == 0) { // a statement's own limit may mean a long ROLLBACK
+        w->cut_at = now + CUT_MS;
+    }
+    if (w->cut_at > 0 && now >= w->cut_at && w->fd >= 0) {
+        shutdown(w->fd, SHUT_RDWR); // whoever waits there sees the connection's end
+    }
     w->killing = true;
     w->sent = w->sent ? w->sent : why; // told even if the answer of the KILL is lost
     pthread_mutex_unlock(&w->lock);
@@ -194,6 +205,8 @@ void mydb_watch_arm(struct mydb *m, int64_t timeout_ms, int64_t deadline_ms)
     pthread_mutex_lock(&w->lock);
     w->armed = true;
     w->id = m->base.session_id;
+    w->fd = mydb_socket(m->conn);
+    w->cut_at = 0;
     w->sent = MYDB_KILL_NONE;
     w->kill_at = now;
     w->timeout_at = later(now, timeout_ms);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Definitions as SHOW CREATE gives them: their normal form, and the same under other names.
-#include "database/mydb_rules.h"
-#include "database/mydb_words.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
+#include "base/auto.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "database/mysql/rules.h"
+#include "database/mysql/words.h"
+#include "model/lines.h"
 
 // ---- quoted names -------------------------------------------------------------------------------
 
@@ -198,7 +199,7 @@ bool mydb_same_trigger(const char *a, const char *b, const char *schema)
     const char *head_a = behind_words(a, begin), *head_b = behind_words(b, begin);
     const char *body_a = head_a ? behind_words(head_a, body) : NULL;
     const char *body_b = head_b ? behind_words(head_b, body) : NULL;
-    if (!body_a || !body_b || !str_eq(body_a, body_b)) {
+    if (!body_a || !body_b || !lines_equal(body_a, body_b)) {
         return false;
     }
     AUTO(free_auto) char *plain_a = plain_head(head_a, body_a, schema);

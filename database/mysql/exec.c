@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Running one statement of a file under the watchdog, and waiting for locks between tries.
 #include <inttypes.h>
-#include "database/mydb_file.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "database/mysql/file.h"
+#include "model/reason.h"
 
 #define PATIENCE_FIRST_MS 200
 #define PATIENCE_MAX_MS 5000
@@ -14,13 +14,83 @@ static void forget_failure(struct result *result)
     free(result->failed.version);
     free(result->failed.description);
     free(result->failed.script);
+    free(result->failed.lines);
     memset(&result->failed, 0, sizeof result->failed);
+}
+
+// ---- what the server says of a statement that went well ------------------------------------------
+
+#define WARNINGS_READ 20
+
+struct about {
+    const struct mydb_file *f;
+    size_t index;
+    int read;
+};
+
+// Level, number, text.
+static void tell_warning(void *payload, char **columns)
+{
+    struct about *a = payload;
+    const char *text = columns[2] ? columns[2] : "";
+    AUTO(said_done) struct said said = { 0 };
+    AUTO(free_auto)
+    char *level = mem_printf("%s %s", columns[0] ? columns[0] : "", columns[1] ? columns[1] : "");
+    mydb_said_of(a->f->m, (unsigned)mydb_int64(columns[1], 0), "", text,
+                 &a->f->script.statements[a->index], &said);
+    run_server_said(a->f->run, a->f->file, &a->f->script, (int)a->index + 1, level, &said, text);
+    a->read++;
+}
+
+// A row of OPTIMIZE TABLE and the like: table, operation, kind of message, text.
+static void tell_report(void *payload, char **columns)
+{
+    const struct about *a = payload;
+    if (!columns[2] || !columns[3] || str_ieq(columns[2], "status")) {
+        return;
+    }
+    AUTO(said_done) struct said said = { 0 };
+    AUTO(free_auto)
+    char *level = mem_printf("%s of %s", columns[2], columns[1] ? columns[1] : "");
+    mydb_said_of(a->f->m, 0, "", columns[3], &a->f->script.statements[a->index], &said);
+    run_server_said(a->f->run, a->f->file, &a->f->script, (int)a->index + 1, level, &said,
+                    columns[3]);
+}
+
+// SHOW WARNINGS is a statement, too: one that asks for the rows of the last one must not ask about that.
+static bool next_looks_back(const struct mydb_file *f, size_t index)
+{
+    static const char *const words[] = { "row_count", "found_rows", "diagnostics", "warnings",
+                                         "errors" };
+    for (size_t i = 0; index + 1 < f->script.count && i < sizeof words / sizeof *words; i++) {
+        if (strcasestr(script_at(&f->script, index + 1)->text, words[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// The server counts them in its answer: a statement without warnings costs no trip.
+static void tell_warnings(struct mydb_file *f, size_t index)
+{
+    struct mydb *m = f->m;
+    const int64_t count = m->warnings;
+    struct about about = { .f = f, .index = index };
+    if (count == 0) {
+        return;
+    }
+    if (!run_server_said_enough(f->run, f->file) && !next_looks_back(f, index)) {
+        mydb_read_warnings(m, WARNINGS_READ, tell_warning, &about);
+    }
+    if (count > about.read) {
+        run_server_said_more(f->run, f->file, count - about.read);
+    }
 }
 
 unsigned mydb_run_statement(struct mydb_file *f, size_t index, enum mydb_kill *killed)
 {
     struct mydb *m = f->m;
-    const struct statement *s = &f->script.statements[index];
+    const struct statement *s = script_at(&f->script, index);
     const int64_t start = clock_mono_ms();
     const size_t tag = strlen(m->tag);
     char *text = mem_alloc(tag + s->text_length + 1); // zeroed: a NUL stays behind
@@ -29,7 +99,12 @@ unsigned mydb_run_statement(struct mydb_file *f, size_t index, enum mydb_kill *k
     // MariaDB has a limit for every statement, MySQL only for SELECT.
     const bool ours = m->session.statement_ms > 0 && !m->mariadb;
     mydb_watch_arm(m, ours ? m->session.statement_ms : INT64_MAX, run_remaining_ms(f->run));
+    struct about about = { .f = f, .index = index };
+    m->row = tell_report;
+    m->row_payload = &about;
+    run_tell_begin(f->run, f->file, &f->script, (int)index + 1);
     const unsigned code = mydb_send(m, text, tag + s->text_length);
+    m->row = NULL;
     *killed = mydb_watch_disarm(m);
     free(text);
     if (*killed && !mydb_lost(m)) { // a late KILL must not hit what we send next
@@ -39,6 +114,7 @@ unsigned mydb_run_statement(struct mydb_file *f, size_t index, enum mydb_kill *k
     }
     if (!code) {
         forget_failure(f->run->result); // of a try that met a lock
+        tell_warnings(f, index);
     }
     const struct progress *progress = f->run->request->progress;
     if (!code && progress && progress->statement) {
@@ -108,10 +184,23 @@ struct err *mydb_wait_once(struct mydb_file *f)
 
 #define SMALL ((size_t)512 * 1024) // the smallest max_allowed_packet of a server in use is 1 MiB
 
-struct err *mydb_check_size(struct mydb_file *f, size_t index)
+static size_t largest(const struct mydb_file *f)
 {
-    const struct statement *s = &f->script.statements[index];
-    if (s->text_length < SMALL) {
+    size_t index = 0;
+    for (size_t i = 1; i < f->script.count; i++) {
+        const size_t most = f->complete[index] ? 0 : script_at(&f->script, index)->text_length;
+        if (!f->complete[i] && script_at(&f->script, i)->text_length > most) {
+            index = i;
+        }
+    }
+    return index;
+}
+
+struct err *mydb_check_sizes(struct mydb_file *f)
+{
+    const size_t index = largest(f);
+    const struct statement *s = f->script.count > 0 ? script_at(&f->script, index) : NULL;
+    if (!s || f->complete[index] || s->text_length < SMALL) {
         return NULL;
     }
     AUTO(mydb_result_free_auto) struct mydb_result *result = NULL;
@@ -120,7 +209,8 @@ struct err *mydb_check_size(struct mydb_file *f, size_t index)
     TRY(mydb_own_end(f->m));
     char **row = mydb_next(result);
     const int64_t most = row ? mydb_int64(row[0], INT64_MAX) : INT64_MAX;
-    if ((int64_t)(s->text_length + strlen(f->m->tag)) < most) {
+    // One byte of the packet says what it is.
+    if ((int64_t)(s->text_length + strlen(f->m->tag)) + 1 < most) {
         return NULL;
     }
     f->m->failure = (struct mydb_failure){ 0 };
@@ -129,6 +219,7 @@ struct err *mydb_check_size(struct mydb_file *f, size_t index)
         f, index, 0,
         err_new(ERR_TERMINAL, REASON_MIGRATION_FAILED,
                 "%s:%d:%d: statement %zu has %zu bytes and the server takes %" PRId64
-                ": make max_allowed_packet larger on the server, or the statement smaller",
+                ": make max_allowed_packet larger on the server, or the statement smaller; no "
+                "statement of the file was sent",
                 f->file->path, s->line, s->column, index + 1, s->text_length, most));
 }

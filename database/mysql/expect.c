@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a statement makes of the objects that it names, found out by applying it to empty ones made from their
-// definitions (docs/engine.md 6.4). Only at a recovery: an ordinary run pays nothing.
-#include "database/mydb_run.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/base/mem.h"
+// definitions (docs/explanation/engine.md 6.4). Only at a recovery: an ordinary run pays nothing.
+#include "base/hash.h"
+#include "base/mem.h"
+#include "database/mysql/run.h"
+#include "model/lines.h"
 #include "reconcile/migration/script.h"
 
 #define LIMIT_MS 10000 // of each statement here: on empty objects
@@ -42,8 +43,9 @@ static bool cannot(struct scratch *x, const char *why)
 
 static bool refused(struct scratch *x, const struct mydb *m, const char *what)
 {
-    AUTO(free_auto) char *why =
-        mem_printf("%s on a copy without rows: %u %s", what, m->failure.code, m->failure.text);
+    AUTO(free_auto) char *said = mydb_said(m, NULL);
+    AUTO(free_auto)
+    char *why = mem_printf("%s on a copy without rows: %u %s", what, m->failure.code, said);
     return cannot(x, why);
 }
 
@@ -158,7 +160,8 @@ static bool make_objects(struct scratch *x)
 
 static bool replay_settings(struct scratch *x)
 {
-    for (const struct statement *s = x->script->statements; s < x->s; s++) {
+    for (size_t i = 0; &x->script->statements[i] < x->s; i++) {
+        const struct statement *s = script_at(x->script, i);
         if (s->verb == VERB_SET && s->class == STEP_TRANSACTIONAL) {
             return cannot(x, "a SET above it has a computed value");
         }
@@ -173,8 +176,7 @@ static bool replay_settings(struct scratch *x)
 // CREATE TABLE … SELECT: the server makes table and rows as a whole, if the engine has transactions.
 static bool copies_rows(const struct statement *s)
 {
-    return s->objects[0].type && str_eq(s->objects[0].type, "table") && s->verb == VERB_CREATE &&
-           mydb_mentions(s, "select");
+    return s->verb == VERB_CREATE && mydb_fills_table(s);
 }
 
 // The statement with the names of our objects. Spans are in the order of the text.
@@ -207,7 +209,8 @@ static bool apply_statement(struct scratch *x)
     }
     for (size_t i = 0; i < x->now->count; i++) {
         if (x->now->items[i].definition && !engine_is_plain(x->now->items[i].definition)) {
-            return cannot(x, "its engine leads elsewhere, so that a copy would not be empty");
+            return cannot(x,
+                          "its engine keeps the rows elsewhere, so that a copy would not be empty");
         }
     }
     if (copies_rows(x->s) && !strstr(x->now->items[0].definition, "ENGINE=InnoDB")) {
@@ -241,7 +244,7 @@ static bool is_same(const struct scratch *x, const struct mydb_state *now,
         return str_eq(now->state, MYDB_ABSENT) && str_eq(wanted->state, MYDB_ABSENT);
     }
     AUTO(free_auto) char *text = without_prefix(x, wanted->definition);
-    return str_eq(now->definition, text);
+    return lines_equal(now->definition, text); // a body keeps those that it was sent with
 }
 
 static struct err *compare(struct scratch *x, bool *equal)
@@ -300,7 +303,7 @@ struct err *mydb_expected(struct run *run, const struct script *script, size_t i
 {
     AUTO(scratch_done) struct scratch x = { .m = mydb_of(run->db),
                                             .script = script,
-                                            .s = &script->statements[index],
+                                            .s = script_at(script, index),
                                             .before = before,
                                             .now = now,
                                             .why = why };

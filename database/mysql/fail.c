@@ -1,20 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 // A statement that failed: where, why, and what is recorded of it.
 #include <inttypes.h>
-#include "database/mydb_file.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "database/mysql/file.h"
+#include "model/reason.h"
 #include "reconcile/migration/script.h"
-#include "reconcile/model/reason.h"
 
-static void locate(const struct mydb_file *f, size_t index, int *line, int *column)
+// True: the message says which character it is about.
+static bool locate(const struct mydb_file *f, size_t index, int *line, int *column)
 {
-    const struct statement *s = &f->script.statements[index];
+    const struct statement *s = script_at(&f->script, index);
+    const struct mydb_failure *failure = &f->m->failure;
     int position = 0;
-    if (!mydb_error_position(f->m->failure.text, s->text, &position)) {
+    bool exact = false;
+    if (!mydb_error_position(failure->code, failure->text, s->text, &position, &exact)) {
         position = 0;
     }
     script_locate(&f->script, f->file, s, position, line, column);
+    return exact;
+}
+
+// The server's words about a statement, with the line of the file. *recorded (NULL: not wanted) for the journal.
+static char *say(const struct mydb_file *f, size_t index, char **recorded)
+{
+    const struct mydb_failure *failure = &f->m->failure;
+    const struct statement *s = index < f->script.count ? &f->script.statements[index] : NULL;
+    int line = 1, column = 1;
+    if (s) {
+        locate(f, index, &line, &column);
+    }
+    AUTO(free_auto)
+    char *text =
+        s ? mydb_error_translate(failure->code, failure->text, line) : mem_strdup(failure->text);
+    AUTO(said_done) struct said said = { 0 };
+    mydb_said_of(f->m, failure->code, failure->sqlstate, failure->text, s, &said);
+    if (recorded) {
+        *recorded = said_recorded(f->run, &said, text);
+    }
+    return said_text(&f->m->base, &said, text);
 }
 
 static struct err *killed_error(const struct mydb_file *f, enum mydb_kill killed, const char *where)
@@ -39,9 +63,11 @@ struct err *mydb_statement_error(struct mydb_file *f, size_t index, enum mydb_ki
 {
     const struct mydb_failure *failure = &f->m->failure;
     int line = 1, column = 1;
-    locate(f, index, &line, &column);
+    const bool exact = locate(f, index, &line, &column);
     run_failed(f->run, f->file, (int)index + 1, line, column, failure->sqlstate,
                (int)failure->code);
+    run_excerpt(f->run, (const char *)migration_bytes(f->file), f->file->size, line,
+                exact ? column : 0);
     AUTO(free_auto) char *where =
         mem_printf("%s:%d:%d: statement %zu", f->file->path, line, column, index + 1);
     const bool stopped = failure->code == 1317 || failure->code == 1969 || failure->code == 3024 ||
@@ -51,8 +77,9 @@ struct err *mydb_statement_error(struct mydb_file *f, size_t index, enum mydb_ki
         return e;
     }
     const struct mydb_error_class class = mydb_error_of_file(failure->code, failure->text);
+    AUTO(free_auto) char *said = say(f, index, NULL);
     return err_new(class.kind, class.reason, "%s: %u (%s) %s", where, failure->code,
-                   failure->sqlstate, failure->text);
+                   failure->sqlstate, said);
 }
 
 // The statement's own row: the intent is closed, or a row is added for one that had none.
@@ -62,8 +89,10 @@ static void add_failed_row(struct mydb_file *f, size_t index, int64_t seq, const
     char number[16];
     snprintf(number, sizeof number, "%u", code);
     // The server's words alone: file, line and number have columns of their own.
-    const char *text = f->m->failure.text;
-    const char *message = code && strstr(e->message, text) ? text : e->message;
+    AUTO(free_auto) char *recorded = NULL;
+    AUTO(free_auto) char *text = say(f, index, &recorded);
+    const bool servers = f->m->failure.code && strstr(e->message, text);
+    const char *message = servers ? recorded : e->message;
     if (seq > 0) {
         AUTO(free_auto) char *close =
             mydb_sql_close(f->m, seq, JOURNAL_FAILED, NULL, code ? number : NULL, message);
@@ -73,7 +102,7 @@ static void add_failed_row(struct mydb_file *f, size_t index, int64_t seq, const
     AUTO(journal_row_done) struct journal_row row = { 0 };
     const bool whole = index >= f->script.count;
     journal_row_prepare(f->run, f->file, f->rank, whole ? 0 : (int32_t)index + 1,
-                        whole ? NULL : &f->script.statements[index], JOURNAL_FAILED, NULL, &row);
+                        whole ? NULL : script_at(&f->script, index), JOURNAL_FAILED, NULL, &row);
     row.error_code = code ? mem_strdup(number) : NULL;
     row.message = mem_strndup(message, str_utf8_cut(message, strlen(message), 1024));
     AUTO(free_auto) char *insert = mydb_sql_journal(f->m, &row, 0);
@@ -89,9 +118,8 @@ static void add_failed_history(const struct mydb_file *f, struct strlist *sql)
                                       .execution_ms = clock_mono_ms() - f->started_ms,
                                       .success = false };
     AUTO(free_auto) char *clear = mydb_sql_history_delete(f->m, f->rank);
-    AUTO(free_auto) char *insert = mydb_sql_history(f->run, &row);
     strlist_add(sql, clear);
-    strlist_add(sql, insert);
+    mydb_add_history(f->run, &row, sql);
 }
 
 struct err *mydb_record_failure(struct mydb_file *f, size_t index, int64_t seq, struct err *e)
@@ -115,6 +143,29 @@ struct err *mydb_record_failure(struct mydb_file *f, size_t index, int64_t seq, 
         mydb_write(f->run, &sql, MYDB_BEGIN | MYDB_COMMIT, &resolved);
     if (unrecorded) {
         run_notice(f->run, "the failure could not be recorded: %s", unrecorded->message);
+    }
+    return e;
+}
+
+struct err *mydb_not_begun(struct mydb_file *f, size_t index, const char *why)
+{
+    AUTO(journal_row_done) struct journal_row row = { 0 };
+    journal_row_prepare(f->run, f->file, f->rank, (int32_t)index + 1, script_at(&f->script, index),
+                        JOURNAL_RESOLVED, NULL, &row);
+    row.verdict = VERDICT_NOT_APPLIED;
+    row.message = mem_strndup(why, str_utf8_cut(why, strlen(why), 1024));
+    return mydb_append(f->run, &row);
+}
+
+struct err *mydb_give_up(struct mydb_file *f, size_t index, struct err *e)
+{
+    if (script_at(&f->script, index)->class == STEP_OTHER) {
+        AUTO(said_done) struct said said = { 0 };
+        said_init(&f->m->base, script_at(&f->script, index), &said);
+        AUTO(free_auto)
+        char *why = f->run->request->show_values ? said_recorded(f->run, &said, e->message)
+                                                 : mem_strdup(e->message); // hidden already
+        err_free(mydb_not_begun(f, index, why)); // unrecorded, it will be asked about
     }
     return e;
 }

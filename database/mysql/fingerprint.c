@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The state of the objects that a statement names: SHA-256 over SHOW CREATE (docs/engine.md 6.1).
-#include "database/mydb_run.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/base/json.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+// The state of the objects that a statement names: SHA-256 over SHOW CREATE (docs/explanation/engine.md 6.1).
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "database/mysql/run.h"
+#include "model/reason.h"
 
 #define STATES_MAX 4096 /* objects of one statement */
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A question with one answer: gates of a plan and verify= of a file.
 #include <inttypes.h>
-#include "database/mydb.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/mem.h"
+#include "database/mysql/mydb.h"
+#include "model/reason.h"
 
 // A decimal number as the server writes it; the exponent of a double does not make it zero.
 static bool is_number(const char *text, bool *nonzero)
@@ -51,10 +51,11 @@ static struct err *judge(struct mydb_result *result, struct gate_value *out)
 struct err *mydb_ask(struct mydb *m, const char *query, struct gate_value *out)
 {
     AUTO(mydb_result_free_auto) struct mydb_result *result = NULL;
-    if (mydb_try_read(m, query, &result)) {
+    if (mydb_try_ask(m, query, &result)) {
+        AUTO(free_auto) char *said = mydb_said(m, NULL);
         return err_new(mydb_lost(m) ? ERR_TRANSIENT : ERR_TERMINAL, REASON_ANALYSIS_UNAVAILABLE,
                        "the query did not answer: %u (%s) %s", m->failure.code, m->failure.sqlstate,
-                       m->failure.text);
+                       said);
     }
     return judge(result, out);
 }

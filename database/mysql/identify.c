@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who the server is, who we are there, and whether it may be written to.
 #include <inttypes.h>
-#include "database/mydb.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/mem.h"
+#include "database/mysql/mydb.h"
+#include "model/reason.h"
 
 #define MARIADB_OLDEST 100600 // atomic DDL
 #define MYSQL_OLDEST 80000
@@ -77,7 +77,7 @@ static struct err *read_grants(struct mydb *m, bool *powerful)
     AUTO(mydb_result_free_auto) struct mydb_result *result = NULL;
     TRY(mydb_read(m, "read the grants of this user", "SHOW GRANTS", &result));
     for (char **row; (row = mydb_next(result));) {
-        *powerful |= mydb_grant_too_powerful(row[0]);
+        *powerful |= row[0] && mydb_grant_too_powerful(row[0]);
     }
     return NULL;
 }
@@ -128,7 +128,7 @@ struct err *mydb_identify(struct db *db)
     AUTO(mydb_result_free_auto) struct mydb_result *result = NULL;
     TRY(ask(m, &result));
     char **row = mydb_next(result);
-    if (!row || !row[C_DATABASE]) {
+    if (!row || !row[C_DATABASE] || !row[C_VERSION]) {
         return err_new(ERR_TRANSIENT, REASON_DATABASE_UNAVAILABLE,
                        "could not identify the server: no database is selected");
     }

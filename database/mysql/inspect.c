@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading history and lease: one trip each, in one snapshot for an inspection.
 #include <inttypes.h>
-#include "database/mydb.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "database/mysql/mydb.h"
+#include "model/reason.h"
 
 #define NO_SUCH_TABLE 1146
 #define NO_SUCH_COLUMN 1054
@@ -66,7 +66,7 @@ static struct err *read_history(struct mydb *m, struct history *out)
     return NULL;
 }
 
-// Flyway's question (docs/flyway.md 1.4), our own two tables aside.
+// Flyway's question (docs/reference/flyway.md 1.4), our own two tables aside.
 static struct err *read_emptiness(struct mydb *m, struct history *out)
 {
     AUTO(buf_done) struct buf schema = BUF(1024);
@@ -82,8 +82,9 @@ static struct err *read_emptiness(struct mydb *m, struct history *out)
         "information_schema.events WHERE event_schema = %s)",
         s, buf_text(&table), s, s, s);
     AUTO(mydb_result_free_auto) struct mydb_result *result = NULL;
-    TRY(mydb_read(m, "look whether the schema is empty", sql, &result));
-    out->schema_empty = mydb_int64(mydb_next(result)[0], 1) == 0;
+    TRY(mydb_read(m, "find out whether the schema is empty", sql, &result));
+    char **row = mydb_next(result);
+    out->schema_empty = row && mydb_int64(row[0], 1) == 0;
     return NULL;
 }
 
@@ -108,7 +109,9 @@ enum {
     L_SETTLED_HASH,
     L_PRUNED,
     L_PRUNED_HASH,
-    L_PRUNED_RANK
+    L_PRUNED_RANK,
+    L_TRIGGERS,
+    L_WATCHERS
 };
 
 static void parse_lease(char **row, struct lease *out)
@@ -136,6 +139,27 @@ static void parse_lease(char **row, struct lease *out)
     out->pruned_rank = (int32_t)mydb_int64(row[L_PRUNED_RANK], 0);
 }
 
+// Equality of both columns lets the server open one table alone. What is not ours to see is not shown.
+static void add_triggers(struct buf *sql, const struct mydb *m, const char *table)
+{
+    buf_adds(sql, "(SELECT GROUP_CONCAT('trigger ', trigger_name, ' on ', event_object_table) FROM "
+                  "information_schema.triggers WHERE event_object_schema=");
+    mydb_add_text(sql, m->base.identity.schema);
+    buf_adds(sql, " AND event_object_table=");
+    mydb_add_text(sql, table);
+    buf_addc(sql, ')');
+}
+
+static struct err *refuse_triggers(const char *what)
+{
+    return what && *what
+               ? err_new(ERR_TERMINAL, REASON_UNSUPPORTED_SERVER,
+                         "%s: it can change what Sluice writes there, and a file would run twice: "
+                         "remove it",
+                         what)
+               : NULL;
+}
+
 static unsigned try_leases(struct mydb *m, bool marks, struct mydb_result **out)
 {
     AUTO(buf_done) struct buf sql = BUF(4096);
@@ -145,6 +169,14 @@ static unsigned try_leases(struct mydb *m, bool marks, struct mydb_result **out)
              "holder, since, ");
     buf_adds(&sql, marks ? "settled_seq, settled_hash, pruned_seq, pruned_hash, pruned_rank"
                          : "NULL, NULL, NULL, NULL, NULL");
+    static const char *const ours[] = { "sluice_lease", "sluice_journal" };
+    buf_adds(&sql, ", CONCAT_WS(', '");
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+        buf_adds(&sql, ", ");
+        add_triggers(&sql, m, ours[i]);
+    }
+    buf_adds(&sql, "), ");
+    add_triggers(&sql, m, m->base.table);
     buf_adds(&sql, " FROM ");
     mydb_add_table(&sql, m, "sluice_lease");
     buf_adds(&sql, " ORDER BY history_table");
@@ -165,6 +197,8 @@ static struct err *read_leases(struct mydb *m, struct inspection *out)
     }
     for (char **row; (row = mydb_next(result));) {
         const bool ours = str_eq(row[L_TABLE], m->base.table);
+        TRY(refuse_triggers(row[L_TRIGGERS]));
+        m->watched = row[L_WATCHERS] != NULL;
         if (!ours && row[L_UID] && !out->other_lease_table) {
             out->other_lease_table = mem_strdup(row[L_TABLE]);
         }
@@ -198,4 +232,27 @@ struct err *mydb_inspect(struct db *db, enum journal_scope scope, struct inspect
         e = mydb_own_end(m);
     }
     return e;
+}
+
+// ---- other tools --------------------------------------------------------------------------------
+
+struct err *mydb_find_histories(struct db *db, struct kvlist *out)
+{
+    struct mydb *m = mydb_of(db);
+    AUTO(buf_done) struct buf schema = BUF(1024);
+    mydb_add_text(&schema, m->base.identity.schema);
+    AUTO(buf_done) struct buf table = BUF(1024);
+    mydb_add_text(&table, m->base.table);
+    AUTO(free_auto) char *sql = mem_printf(
+        "SELECT table_name, GROUP_CONCAT(LOWER(column_name)) FROM information_schema.columns "
+        "WHERE table_schema = %s AND table_name <> %s GROUP BY table_name "
+        "HAVING LOWER(table_name) IN (" FOREIGN_NAMES ") "
+        "OR SUM(LOWER(column_name) = 'installed_rank') > 0 ORDER BY 1 LIMIT 20",
+        buf_text(&schema), buf_text(&table));
+    AUTO(mydb_result_free_auto) struct mydb_result *result = NULL;
+    TRY(mydb_read(m, "look for other history tables", sql, &result));
+    for (char **row; (row = mydb_next(result));) {
+        kvlist_set(out, row[0], row[1] ? row[1] : "");
+    }
+    return NULL;
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading the journal, and what the lease says about it: what is over, what was deleted (docs/formats.md 1.4).
+// Reading the journal, and what the lease says about it: what is over, what was deleted (docs/reference/formats.md 1.4).
 #include <inttypes.h>
-#include "database/mydb_run.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "database/mysql/run.h"
+#include "model/reason.h"
 
 #define NO_SUCH_TABLE 1146
 
@@ -99,7 +99,7 @@ static struct err *read_rows(struct mydb *m, const char *sql, struct journal *ou
     out->table_exists = true;
     const size_t rows = mydb_rows(result);
     if (rows > LIMIT_JOURNAL_ROWS) {
-        return db_journal_full();
+        return db_journal_full(&m->base);
     }
     out->rows = mem_array(rows + 1, sizeof *out->rows);
     out->cap = rows + 1;
@@ -199,6 +199,9 @@ struct err *mydb_find_prunable(struct run *run, int64_t keep_ms, struct prunable
     TRY(mydb_own_begin(m));
     TRY(mydb_read(m, "look for old rows of the journal", sql, &result));
     char **row = mydb_next(result);
+    if (!row) {
+        return mydb_no_row(m, "look for old rows of the journal");
+    }
     out->last.seq = mydb_int64(row[0], 0);
     snprintf(out->last.hash, sizeof out->last.hash, "%s", row[1] ? row[1] : "");
     out->rank = (int32_t)mydb_int64(row[2], 0);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Flyway's lock by name on the executing session, and who holds it or a table (docs/flyway.md 7.1).
+// Flyway's lock by name on the executing session, and who holds it or a table (docs/reference/flyway.md 7.1).
 #include <inttypes.h>
-#include "database/mydb.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/mem.h"
+#include "database/mysql/mydb.h"
+#include "model/reason.h"
 
 static const char *lock_name(struct mydb *m)
 {

@@ -6,17 +6,19 @@
 #include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "database/mydb_peer.h"
-#include "database/mydb_run.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
-#include "reconcile/model/reason.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "database/mysql/peer.h"
+#include "database/mysql/run.h"
+#include "model/reason.h"
 
 #define KEEPALIVE_IDLE_S 30
 #define KEEPALIVE_INTERVAL_S 10
 #define KEEPALIVE_COUNT 3
 #define USER_TIMEOUT_MS 60000
 #define WRITE_TIMEOUT_S 60
+#define OUT_OF_MEMORY 2008 // in the library, not the server
 
 static pthread_once_t library_once = PTHREAD_ONCE_INIT;
 
@@ -76,7 +78,7 @@ static void set_flag(MYSQL *conn, enum mysql_option option, bool on)
 }
 
 #ifdef MARIADB_PACKAGE_VERSION_ID
-// MYSQL_OPT_SSL_ENFORCE alone does not keep a password from a server without TLS: see mydb_peer.h. In the other two modes
+// MYSQL_OPT_SSL_ENFORCE alone does not keep a password from a server without TLS: see peer.h. In the other two modes
 // the fingerprint does, and stands for the check of the chain, which 3.4 leaves out together with that of the name.
 static struct err *set_tls_mode(MYSQL *conn, const struct target *target, const char *ca,
                                 const struct db_options *options)
@@ -138,12 +140,12 @@ static struct err *set_tls(MYSQL *conn, const struct target *target,
 
 // ---- the login ----------------------------------------------------------------------------------
 
-static int socket_of(MYSQL *conn)
+int mydb_socket(void *conn)
 {
 #ifdef MARIADB_PACKAGE_VERSION_ID
-    return (int)mysql_get_socket(conn);
+    return conn ? (int)mysql_get_socket(conn) : -1;
 #else
-    return (int)conn->net.fd;
+    return conn ? (int)((MYSQL *)conn)->net.fd : -1;
 #endif
 }
 
@@ -185,18 +187,45 @@ static const char *refused_plugin(const char *message)
                : NULL;
 }
 
+static bool is_ours(const char *plugin)
+{
+    for (size_t i = 0; i < sizeof plugins / sizeof *plugins; i++) {
+        if (strncmp(plugin, plugins[i], strcspn(plugin, " ")) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static struct err *login_error(MYSQL *conn, const struct target *target)
 {
     const unsigned code = mysql_errno(conn);
     const struct mydb_error_class class = mydb_error_of_ours(code, mysql_error(conn));
     AUTO(free_auto) char *label = target_label(target);
     const char *plugin = refused_plugin(mysql_error(conn));
+    if (code == OUT_OF_MEMORY) {
+        db_note_memory_short();
+        return err_new(class.kind, class.reason, "could not connect to %s: %s", label,
+                       DB_MEMORY_TEXT);
+    }
+    if (plugin && is_ours(plugin)) {
+        return err_new(ERR_TERMINAL, REASON_ACCESS_DENIED,
+                       "%s asks for authentication plugin '%.*s', which the client library of this "
+                       "machine does not have: install a newer one, or give the user "
+                       "mysql_native_password",
+                       label, (int)strcspn(plugin, " "), plugin);
+    }
     if (plugin) {
         return err_new(ERR_TERMINAL, REASON_ACCESS_DENIED,
                        "%s asks for the password by authentication plugin '%.*s', which is not "
                        "used because the server could read the password: give the user one of "
                        "mysql_native_password, ed25519, parsec and caching_sha2_password",
                        label, (int)strcspn(plugin, " "), plugin);
+    }
+    if (str_eq(class.reason, REASON_TLS_VERIFICATION_FAILED) &&
+        strstr(mysql_error(conn), "does not support")) {
+        return err_new(class.kind, class.reason, "could not connect to %s: %s", label,
+                       DB_NO_TLS("ssl-mode=DISABLED"));
     }
     if (str_eq(class.reason, REASON_TLS_VERIFICATION_FAILED)) {
         return err_new(class.kind, class.reason,
@@ -211,7 +240,6 @@ static struct err *login_error(MYSQL *conn, const struct target *target)
 static struct err *login(MYSQL *conn, const struct target *target, const struct db_options *options)
 {
     const char *database = target->schema ? target->schema : target->database;
-    TRY(db_check_name(target, true));
     set_options(conn, target, options);
     TRY(set_tls(conn, target, options));
     if (!mysql_real_connect(conn,
@@ -224,13 +252,11 @@ static struct err *login(MYSQL *conn, const struct target *target, const struct 
     }
     if (!target->socket && target->tls != TLS_DISABLE && !mysql_get_ssl_cipher(conn)) {
         AUTO(free_auto) char *label = target_label(target);
-        return err_new(ERR_TERMINAL, REASON_TLS_VERIFICATION_FAILED,
-                       "%s offers no TLS and tls mode '%s' asks for it", label,
-                       tls_mode_text(target->tls == TLS_UNSET ? TLS_VERIFY_FULL : target->tls));
+        return err_new(ERR_TERMINAL, REASON_TLS_VERIFICATION_FAILED, "could not connect to %s: %s",
+                       label, DB_NO_TLS("ssl-mode=DISABLED"));
     }
     if (!target->socket) {
-        TRY(db_check_peer(target, socket_of(conn)));
-        set_socket_options(socket_of(conn));
+        set_socket_options(mydb_socket(conn));
     }
     return NULL;
 }
@@ -251,7 +277,7 @@ static struct err *dial_once(const struct target *target, const struct db_option
     return NULL;
 }
 
-struct err *mydb_dial(const struct target *target, const struct db_options *options, void **out)
+static struct err *dial(const struct target *target, const struct db_options *options, void **out)
 {
     pthread_once(&library_once, library_start);
     if (!target->schema && !target->database) {
@@ -266,64 +292,23 @@ struct err *mydb_dial(const struct target *target, const struct db_options *opti
     return e;
 }
 
-// ---- the session --------------------------------------------------------------------------------
-
-void mydb_hang_up(struct mydb *m)
+struct err *mydb_dial(const struct target *target, const struct db_options *options, void **out)
 {
-    if (m->conn) {
-        mysql_close(m->conn);
-    }
-    m->conn = NULL;
-    m->locked = false;
-}
-
-struct err *mydb_adopt(struct mydb *m, void *fresh)
-{
-    MYSQL *conn = m->conn = fresh;
-    m->generation++;
-    m->base.session_id = (int64_t)mysql_thread_id(conn);
-    m->version = (int32_t)mysql_get_server_version(conn);
-    m->mariadb = strstr(mysql_get_server_info(conn), "MariaDB") != NULL;
-    return mydb_session_init(m);
-}
-
-struct err *mydb_reopen(struct mydb *m)
-{
-    void *fresh = NULL;
-    mydb_hang_up(m);
-    TRY(mydb_dial(m->target, &m->options, &fresh));
-    struct err *e = mydb_adopt(m, fresh);
-    if (e) {
-        mydb_hang_up(m);
-    }
+    AUTO(free_auto) char *label = target_label(target);
+    AUTO(free_auto) char *what = mem_printf("the login at %s", label);
+    struct overdue o;
+    overdue_begin(&o, clock_mono_ms() + options->connect_timeout_ms + LOGIN_GRACE_MS, -1, what);
+    db_egress_begin();
+    struct err *e = db_egress_end(target, dial(target, options, out));
+    overdue_end(&o);
     return e;
 }
 
-struct err *mydb_open(const struct target *target, const struct db_options *options,
-                      struct db **out)
+void mydb_library(struct kvlist *out)
 {
-    struct mydb *m = mem_alloc(sizeof *m);
-    m->target = target;
-    m->options = *options;
-    m->options.application = "sluice"; // the caller's text need not live as long
-    struct err *e = mydb_reopen(m);
-    if (e) {
-        mydb_session_done(m);
-        free(m);
-        return e;
-    }
-    *out = &m->base;
-    return NULL;
-}
-
-void mydb_close(struct db *db)
-{
-    struct mydb *m = mydb_of(db);
-    mydb_watch_stop(m);
-    mydb_hang_up(m);
-    mydb_session_done(m);
-    strlist_done(&m->pending.sql);
-    mydb_loose_done(m);
-    free(m->lock_name);
-    free(m);
+#ifdef MARIADB_PACKAGE_VERSION_ID
+    kvlist_set(out, "libmariadb", mysql_get_client_info());
+#else
+    kvlist_set(out, "libmysqlclient", mysql_get_client_info());
+#endif
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which tables have an engine without transactions, and which names lead to one: views, tables with triggers, programs.
-#include "database/mydb.h"
-#include "reconcile/base/mem.h"
+#include "base/mem.h"
+#include "database/mysql/mydb.h"
 
 #define SCHEMAS_MAX 16
 
@@ -72,6 +72,9 @@ static struct err *read_tables(struct mydb *m)
     char **engine = mydb_next(result);
     m->loose.innodb = engine && str_ieq(engine[0], "InnoDB");
     for (char **row; (row = mydb_next(result));) {
+        if (!row[0] || !row[1]) {
+            return mydb_no_row(m, "look for tables without transactions");
+        }
         strlist_add(&m->loose.names, row[0]);
         if (mydb_int64(row[2], 1) == 0) {
             AUTO(free_auto) char *table = mem_printf("%s.%s", row[1], row[0]);
@@ -103,12 +106,13 @@ static struct err *read_ways(struct mydb *m)
                  "routine_schema = ",
                  "");
     AUTO(mydb_result_free_auto) struct mydb_result *result = NULL;
-    TRY(mydb_read(m, "look for what leads to them", buf_text(&sql), &result));
+    TRY(mydb_read(m, "find the views, triggers and routines that use them", buf_text(&sql),
+                  &result));
     for (bool more = true; more;) { // one may lead to another
         more = false;
         mydb_rewind(result);
         for (char **row; (row = mydb_next(result));) {
-            if (row[1] && !has(&m->loose.names, row[0]) && text_leads_there(m, row[1])) {
+            if (row[0] && row[1] && !has(&m->loose.names, row[0]) && text_leads_there(m, row[1])) {
                 strlist_add(&m->loose.names, row[0]);
                 more = true;
             }

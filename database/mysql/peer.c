@@ -12,12 +12,12 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "database/mydb_peer.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "database/mysql/peer.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "model/reason.h"
 
 #define DEFAULT_PORT 3306
 #define GREETING_MAX 1024
@@ -166,7 +166,7 @@ static struct err *read_greeting(const struct peer *p)
         return unreachable(p, "this is no MariaDB or MySQL server");
     }
     const unsigned capabilities = greeting[at] | (unsigned)greeting[at + 1] << 8;
-    return capabilities & CLIENT_SSL ? NULL : refused(p, "the server offers none");
+    return capabilities & CLIENT_SSL ? NULL : refused(p, DB_NO_TLS("ssl-mode=DISABLED"));
 }
 
 static struct err *ask_for_tls(const struct peer *p)
@@ -259,7 +259,6 @@ static struct err *fetch(struct peer *p, const char *ca_file, const char *digest
                          char out[MYDB_FINGERPRINT_LEN])
 {
     TRY(connect_any(p));
-    TRY(db_check_peer(p->target, p->fd));
     TRY(read_greeting(p));
     TRY(ask_for_tls(p));
     TRY(start_tls(p, ca_file));

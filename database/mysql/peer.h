@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The certificate of a server, before anybody logs in there. Internal to database/mydb_*.c.
+/* The certificate of a server, before anybody logs in there. Internal to database/mysql/.
  *
  * Connector/C takes MYSQL_OPT_SSL_ENFORCE for a wish unless it verifies the host name, too: of a server that offers
  * no TLS, or of who stands between and says so, it asks nothing more, and a password follows in clear. The one way that

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // How far earlier attempts at a file came, by the journal.
 #include <inttypes.h>
-#include "database/mydb_file.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/base/mem.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "database/mysql/file.h"
+#include "model/reason.h"
 #include "reconcile/migration/parse.h"
 #include "reconcile/migration/script.h"
-#include "reconcile/model/reason.h"
 
 static bool history_is_of(const struct history_row *row, const struct migration *file)
 {
@@ -63,7 +63,7 @@ static bool has_list(const struct script *script)
 {
     bool found = false;
     for (size_t i = 0; i < script->count; i++) {
-        const struct statement *s = &script->statements[i];
+        const struct statement *s = script_at(script, i);
         found = found || (s->verb == VERB_DROP && s->class == STEP_ATOMIC && s->object_count > 1);
     }
     return found;
@@ -71,19 +71,18 @@ static bool has_list(const struct script *script)
 
 static bool is_part(const struct script *script, size_t index)
 {
-    const struct statement *s = &script->statements[index];
+    const struct statement *s = script_at(script, index);
     const bool before = index > 0 && s[-1].source_offset == s->source_offset;
     const bool after = index + 1 < script->count && s[1].source_offset == s->source_offset;
     return s->verb == VERB_DROP && (before || after);
 }
 
 // A row of one object, where the statement as a whole has several?
-static bool is_row_of_part(const struct journal_row *row, const struct statement *s)
+static bool is_row_of_part(const struct migration *file, const struct journal_row *row,
+                           const struct statement *s)
 {
-    char hex[SHA256_HEX_LEN + 1];
-    hex_format(s->sha256, SHA256_LEN, hex);
     AUTO(mydb_states_done) struct mydb_states states = { 0 };
-    return row && row->pre_state && str_eq(row->statement_sha256, hex) &&
+    return row && row->pre_state && statement_was(s, file, row->statement_sha256) &&
            mydb_states_parse(row->pre_state, &states) && states.count == 1;
 }
 
@@ -100,8 +99,8 @@ struct err *mydb_parse(const struct run *run, const struct migration *file, stru
         const struct journal_row *beyond = NULL;
         mydb_progress_rows(&run->seen, file, split.count, steps, &beyond);
         for (size_t i = 0; i < split.count; i++) {
-            parted = parted ||
-                     (is_part(&split, i) && is_row_of_part(steps[i + 1], &split.statements[i]));
+            parted = parted || (is_part(&split, i) &&
+                                is_row_of_part(file, steps[i + 1], script_at(&split, i)));
         }
     }
     *out = parted ? split : whole;
@@ -132,10 +131,9 @@ static struct err *changed(const struct mydb_file *f, const struct journal_row *
 static struct err *check_applied(const struct mydb_file *f, const struct journal_row *row,
                                  const struct statement *s)
 {
-    char hex[SHA256_HEX_LEN + 1];
-    hex_format(s->sha256, SHA256_LEN, hex);
-    return row->statement_sha256 && !str_eq(row->statement_sha256, hex) ? changed(f, row, s->line)
-                                                                        : NULL;
+    return row->statement_sha256 && !statement_was(s, f->file, row->statement_sha256)
+               ? changed(f, row, s->line)
+               : NULL;
 }
 
 static void choose_rank(struct mydb_file *f)
@@ -169,7 +167,7 @@ struct err *mydb_progress_load(struct mydb_file *f)
     }
     for (size_t i = 0; i < count; i++) {
         if (is_complete(steps[i + 1])) {
-            TRY(check_applied(f, steps[i + 1], &f->script.statements[i]));
+            TRY(check_applied(f, steps[i + 1], script_at(&f->script, i)));
             TRY(journal_check_values(f->run, f->file, &f->script, steps[i + 1]));
             f->complete[i] = true;
         }

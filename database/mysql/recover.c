@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What became of a statement whose attempt was interrupted, by direction (docs/engine.md 6.4).
+// What became of a statement whose attempt was interrupted, by direction (docs/explanation/engine.md 6.4).
 #include <string.h>
-#include "database/mydb_rules.h"
+#include "database/mysql/rules.h"
 
 struct changes {
     size_t appeared, vanished, changed, equal, unreadable;

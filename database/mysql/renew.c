@@ -2,10 +2,10 @@
 // A new session between two files: what the first one left in its session must not reach the second.
 #include <mysql.h>
 #include <inttypes.h>
-#include "database/mydb_run.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "database/mysql/run.h"
+#include "model/reason.h"
 
 #define QUEUE_MS 2000 // for the server to show that the new session waits for the lock
 #define QUEUE_PAUSE_MS 5
@@ -88,7 +88,7 @@ static struct err *check_unmoved(struct run *run)
     mydb_add_table(&sql, m, m->base.table);
     buf_adds(&sql, ") LIMIT 1");
     AUTO(mydb_result_free_auto) struct mydb_result *result = NULL;
-    TRY(mydb_read(m, "look at the lease again", buf_text(&sql), &result));
+    TRY(mydb_read(m, "read the lease again", buf_text(&sql), &result));
     char **row = mydb_next(result);
     const bool same = row && mydb_int64(row[0], 0) == 1 && mydb_int64(row[1], 0) == run->rank;
     return same ? NULL : mydb_fenced(run);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rows of the history table that `sluice repair` takes away, marks or realigns.
 #include <inttypes.h>
-#include "database/mydb_run.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/mem.h"
+#include "database/mysql/run.h"
 
 #define SQL_MAX 8192
 

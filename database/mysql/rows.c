@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The SQL that writes history and journal rows.
 #include <inttypes.h>
-#include "database/mydb_run.h"
-#include "reconcile/base/mem.h"
+#include "base/mem.h"
+#include "database/mysql/run.h"
 #include "reconcile/migration/parse.h"
 
 #define MESSAGE_MAX 1024
@@ -78,7 +78,7 @@ char *mydb_sql_close(const struct mydb *m, int64_t seq, enum journal_state state
     buf_adds(&sql, ", post_state="); // an intent's definitions have done their duty
     mydb_add_text(&sql, post_state);
     if (!message) {
-        buf_adds(&sql, ", message=NULL"); // the mark of mydb_self.c
+        buf_adds(&sql, ", message=NULL"); // the mark of self.c
     } else {
         AUTO(free_auto) char *cut =
             mem_strndup(message, str_utf8_cut(message, strlen(message), MESSAGE_MAX));
@@ -89,6 +89,19 @@ char *mydb_sql_close(const struct mydb *m, int64_t seq, enum journal_state state
     }
     mydb_add_seq(&sql, m, seq);
     buf_adds(&sql, " AND state='intent'");
+    return buf_take(&sql);
+}
+
+char *mydb_sql_note(const struct mydb *m, int64_t seq, const char *error_code, const char *message)
+{
+    AUTO(buf_done) struct buf sql = BUF(8192);
+    buf_adds(&sql, "UPDATE ");
+    mydb_add_table(&sql, m, "sluice_journal");
+    buf_adds(&sql, " SET error_code=");
+    mydb_add_text(&sql, error_code);
+    buf_adds(&sql, ", message=");
+    mydb_add_text(&sql, message);
+    mydb_add_seq(&sql, m, seq);
     return buf_take(&sql);
 }
 
@@ -123,25 +136,58 @@ static void add_marker(struct buf *sql, const struct migrations_options *options
     buf_adds(sql, ", NULL");
 }
 
-char *mydb_sql_history(const struct run *run, const struct mydb_history *row)
+// The values of all columns but installed_on.
+static void add_history_values(const struct run *run, const struct mydb_history *row,
+                               struct buf *sql)
 {
-    const struct mydb *m = mydb_of(run->db);
-    const char *user = m->base.identity.user;
+    const char *user = run->db->identity.user;
     AUTO(free_auto) char *by =
         mem_strndup(user, str_utf8_cut(user, strlen(user), INSTALLED_BY_MAX));
-    AUTO(buf_done) struct buf sql = BUF(65536);
-    buf_adds(&sql, "INSERT INTO ");
-    mydb_add_table(&sql, m, m->base.table);
-    buf_addf(&sql,
-             " (installed_rank, version, description, type, script, checksum, installed_by, "
-             "execution_time, success) VALUES (%" PRId32,
-             row->rank);
+    buf_addf(sql, "%" PRId32, row->rank);
     if (row->file) {
-        add_file(&sql, row->file, row->checksum);
+        add_file(sql, row->file, row->checksum);
     } else {
-        add_marker(&sql, run->request->migrations);
+        add_marker(sql, run->request->migrations);
     }
-    add_comma_text(&sql, by);
-    buf_addf(&sql, ", %" PRId64 ", %d)", row->execution_ms, row->success);
+    add_comma_text(sql, by);
+    buf_addf(sql, ", %" PRId64 ", %d", row->execution_ms, row->success);
+}
+
+#define HISTORY_COLUMNS                                                                            \
+    "installed_rank, version, description, type, script, checksum, installed_by, "                 \
+    "execution_time, success"
+
+static char *kept_condition(const struct mydb *m, const struct mydb_history *row,
+                            const char *values)
+{
+    AUTO(buf_done) struct buf sql = BUF(2 * 65536);
+    buf_adds(&sql, "EXISTS (SELECT 1 FROM ");
+    mydb_add_table(&sql, m, m->base.table);
+    buf_addf(&sql, " WHERE installed_rank=%" PRId32 " AND (" HISTORY_COLUMNS ") <=> (%s))",
+             row->rank, values);
     return buf_take(&sql);
+}
+
+void mydb_add_history(const struct run *run, const struct mydb_history *row, struct strlist *sql)
+{
+    const struct mydb *m = mydb_of(run->db);
+    AUTO(buf_done) struct buf values = BUF(65536), text = BUF(2 * 65536);
+    add_history_values(run, row, &values);
+    buf_adds(&text, "INSERT INTO ");
+    mydb_add_table(&text, m, m->base.table);
+    buf_addf(&text, " (" HISTORY_COLUMNS ") VALUES (%s)", buf_text(&values));
+    strlist_add(sql, buf_text(&text));
+    if (!m->mariadb && !m->watched) { // there it is a trip of its own
+        return;
+    }
+    // A trigger BEFORE the INSERT can write another row than ours.
+    AUTO(free_auto) char *condition = kept_condition(m, row, buf_text(&values));
+    AUTO(free_auto)
+    char *check =
+        m->mariadb ? mem_printf("IF NOT %s THEN SIGNAL SQLSTATE '45000' SET "
+                                "MESSAGE_TEXT='" MYDB_ALTERED "'; END IF",
+                                condition)
+                   // no block there: a subquery of two rows is an error
+                   : mem_printf("SET @sluice_kept=IF(%s, 1, (SELECT 1 UNION SELECT 2))", condition);
+    strlist_add(sql, check);
 }

@@ -2,11 +2,11 @@
 // Pure rules of the MariaDB/MySQL adapter: grants, normal forms, what a session carries along.
 #include <ctype.h>
 #include <string.h>
-#include "database/mydb_rules.h"
-#include "database/mydb_words.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
+#include "database/mysql/rules.h"
+#include "base/auto.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "database/mysql/words.h"
 
 // ---- who and what the server is -----------------------------------------------------------------
 
@@ -137,6 +137,14 @@ static const char *behind_set(const char *text)
     return str_starts(p, "set") ? p + 3 + strspn(p + 3, blank) : "";
 }
 
+bool mydb_fills_table(const struct statement *s)
+{
+    const bool makes = s->verb == VERB_CREATE || s->verb == VERB_CREATE_OR_REPLACE;
+    return makes && s->object_count > 0 && s->objects[0].type &&
+           str_eq(s->objects[0].type, "table") && !mydb_is_temporary(s) &&
+           mydb_mentions(s, "select");
+}
+
 bool mydb_controls_itself(const struct statement *s)
 {
     return s->class == STEP_OTHER && !s->commits;
@@ -155,7 +163,7 @@ bool mydb_touches_session(const struct statement *s)
 bool mydb_uses_session(const struct script *script)
 {
     for (size_t i = 0; i < script->count; i++) {
-        if (mydb_touches_session(&script->statements[i])) {
+        if (mydb_touches_session(script_at(script, i))) {
             return true;
         }
     }
@@ -193,13 +201,13 @@ struct lost {
 // Made again it is empty, and it covers a table of that name: as before only if nothing else has named it.
 static bool loses_table(const struct script *script, const bool *complete, size_t made, size_t last)
 {
-    const struct statement *s = &script->statements[made];
+    const struct statement *s = script_at(script, made);
     AUTO(free_auto) char *text = skeleton(s);
     if (strstr(text, "select") || strstr(text, "like")) {
         return true;
     }
     for (size_t i = made + 1; i < last; i++) {
-        const struct statement *other = &script->statements[i];
+        const struct statement *other = script_at(script, i);
         if (complete[i] && (s->object_count == 0 || other->class == STEP_OTHER ||
                             mydb_mentions(other, s->objects[0].name))) {
             return true;
@@ -212,7 +220,7 @@ static struct lost what_is_lost(const struct script *script, const bool *complet
 {
     struct lost lost = { 0 };
     for (size_t i = 0; i < last; i++) {
-        const struct statement *s = &script->statements[i];
+        const struct statement *s = script_at(script, i);
         lost.objects |=
             mydb_is_temporary(s) && s->verb != VERB_DROP && loses_table(script, complete, i, last);
         if (!complete[i] || !mydb_touches_session(s)) {
@@ -233,7 +241,7 @@ const struct statement *mydb_resume_blocked(const struct script *script, const b
     const struct lost lost = what_is_lost(script, complete, last);
     bool inserted = false;
     for (size_t i = 0; last > 0 && i < script->count; i++) {
-        const struct statement *s = &script->statements[i];
+        const struct statement *s = script_at(script, i);
         if (complete[i] || !is_step(s) || mydb_is_temporary(s)) {
             inserted &= !complete[i];
             continue;

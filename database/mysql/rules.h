@@ -4,9 +4,9 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
-#include "reconcile/base/buf.h"
-#include "reconcile/base/err.h"
-#include "reconcile/model/migration.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "model/migration.h"
 
 /* ---- errors ------------------------------------------------------------------------------- */
 
@@ -16,15 +16,22 @@ struct mydb_error_class {
 };
 /* A statement of ours (or the login) failed. An unknown code is DatabaseUnavailable, to be retried. */
 struct mydb_error_class mydb_error_of_ours(unsigned code, const char *message);
+/* Of a statement of our own: what the table does not list is not tried again. set: a file has set something in this
+ * session, and is to blame for it. */
+struct mydb_error_class mydb_error_of_statement(unsigned code, const char *message, bool set);
 /* A statement of a file failed. An unknown code is MigrationFailed. */
 struct mydb_error_class mydb_error_of_file(unsigned code, const char *message);
 bool mydb_error_is_lost(unsigned code);   /* the connection is gone, the outcome open */
 bool mydb_error_is_lock(unsigned code);   /* 1205, 1213: nothing of it happened, try again */
+bool mydb_error_is_gone(unsigned code);   /* of a table of ours: it, a column or its schema */
 bool mydb_error_is_absent(unsigned code); /* SHOW CREATE of what does not exist */
 
-/* Where a server's message puts the error: "... near 'x y' at line 3". False: it does not say.
- * *position is the character (from 1) in `text`. */
-bool mydb_error_position(const char *message, const char *text, int *position);
+/* Where a server's message puts the error: "... near 'x y' at line 3", of a syntax error in any language. False: it does
+ * not say. *position is the character (from 1) in `text`; without *exact that of the line's first one. */
+bool mydb_error_position(unsigned code, const char *message, const char *text, int *position,
+                         bool *exact);
+/* The message with the line of the file in the place of the statement's own. Owned. */
+char *mydb_error_translate(unsigned code, const char *message, int line);
 
 /* ---- who and what the server is ----------------------------------------------------------- */
 
@@ -45,7 +52,7 @@ struct mydb_state {                 /* one object; strings owned */
     char *definition; /* the text that was hashed; NULL: absent, unreadable, unknown */
 };
 
-enum {                     /* docs/formats.md 1.1 */
+enum {                     /* docs/reference/formats.md 1.1 */
     MYDB_FORM_SESSION = 1, /* of 0.1: in the session's time zone, a view by the current schema */
     MYDB_FORM_FIXED = 2,
 };
@@ -79,7 +86,7 @@ enum mydb_recovery {
     MYDB_RECOVERY_UNKNOWN, /* a verdict is needed */
 };
 
-/* An attempt ended inside the statement: what happened (docs/engine.md 6.4)? By direction: `now`
+/* An attempt ended inside the statement: what happened (docs/explanation/engine.md 6.4)? By direction: `now`
  * has the same objects as `before`, in the same order. VERB_NONE: the statement was changed since,
  * then nobody knows what it would have made. */
 enum mydb_recovery mydb_recover(enum step_class class, enum step_verb verb,
@@ -94,6 +101,8 @@ bool mydb_is_temporary(
 bool mydb_mentions(const struct statement *s, const char *name);
 /* The statement's words after comments, compared without case. */
 bool mydb_starts_with(const struct statement *s, const char *word);
+/* CREATE TABLE … SELECT, also OR REPLACE, not TEMPORARY. */
+bool mydb_fills_table(const struct statement *s);
 /* Class X that may commit by itself or stop half-way: CALL, EXECUTE, DO, compounds, DML without transactions. */
 bool mydb_controls_itself(const struct statement *s);
 /* Does the statement read or leave something of the session: a setting, a user variable, LAST_INSERT_ID, a

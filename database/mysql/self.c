@@ -2,9 +2,9 @@
 // Statements that control themselves (CALL, EXECUTE, DO, compound ones) and what a ROLLBACK leaves: a
 // failed statement runs again only if nothing of it can have stayed.
 #include <inttypes.h>
-#include "database/mydb_file.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/mem.h"
+#include "database/mysql/file.h"
+#include "model/reason.h"
 
 #define NOT_ROLLED_BACK 1196 // "Some non-transactional changed tables couldn't be rolled back"
 // In the intent row's message, written in the statement's transaction: seen if that has committed.
@@ -30,7 +30,7 @@ struct err *mydb_roll_back(struct mydb *m, bool *stays)
     return mydb_own_end(m);
 }
 
-static struct err *read_mark(struct mydb *m, int64_t seq, bool *stays)
+static struct err *read_mark(struct mydb *m, int64_t seq, bool *committed)
 {
     AUTO(buf_done) struct buf sql = BUF(4096);
     buf_adds(&sql, "SELECT message FROM ");
@@ -38,11 +38,16 @@ static struct err *read_mark(struct mydb *m, int64_t seq, bool *stays)
     mydb_add_seq(&sql, m, seq);
     AUTO(mydb_result_free_auto) struct mydb_result *result = NULL;
     TRY(mydb_own_begin(m));
-    TRY(mydb_read(m, "look whether the statement committed", buf_text(&sql), &result));
+    TRY(mydb_read(m, "find out whether the statement committed", buf_text(&sql), &result));
     TRY(mydb_own_end(m));
     char **row = mydb_next(result);
-    *stays |= !row || (row[0] && strcmp(row[0], MARK) == 0);
+    *committed = !row || (row[0] && strcmp(row[0], MARK) == 0);
     return NULL;
+}
+
+bool mydb_is_marked(const struct journal_row *row)
+{
+    return row->state == JOURNAL_INTENT && str_eq(row->message, MARK);
 }
 
 static struct err *unknown(const struct mydb_file *f, size_t index, const struct err *e)
@@ -53,18 +58,58 @@ static struct err *unknown(const struct mydb_file *f, size_t index, const struct
                        e->message);
 }
 
+// ---- what EXECUTE has run -----------------------------------------------------------------------
+
+// What the server counts of the session: statements that are all or nothing and commit before they begin, and all others
+// that could have changed something.
+struct counts {
+    int64_t whole, others; // -1: not known
+};
+
+#define WHOLE                                                                                      \
+    "'COM_ALTER_TABLE', 'COM_CREATE_INDEX', 'COM_DROP_INDEX', 'COM_RENAME_TABLE', "                \
+    "'COM_TRUNCATE', 'COM_CREATE_TRIGGER', 'COM_DROP_TRIGGER', 'COM_CREATE_VIEW', "                \
+    "'COM_CREATE_DB', 'COM_LOCK_TABLES'"
+#define HARMLESS                                                                                   \
+    "'COM_SELECT', 'COM_EXECUTE_SQL', 'COM_EXECUTE_IMMEDIATE', 'COM_STMT_PREPARE', "               \
+    "'COM_STMT_EXECUTE', 'COM_STMT_CLOSE', 'COM_STMT_REPREPARE'"
+
+// In the file's settings, as it is: an answer that does not fit proves nothing.
+static struct counts count(struct mydb *m)
+{
+    struct counts counts = { -1, -1 };
+    AUTO(mydb_result_free_auto) struct mydb_result *result = NULL;
+    const char *sql = "SELECT SUM(IF(variable_name IN (" WHOLE "), variable_value, 0)), "
+                      "SUM(IF(variable_name IN (" WHOLE ", " HARMLESS "), 0, variable_value)) "
+                      "FROM information_schema.session_status WHERE variable_name LIKE 'COM%'";
+    if (mydb_try_read(m, sql, &result)) {
+        return counts;
+    }
+    char **row = mydb_next(result);
+    counts.whole = row ? mydb_int64(row[0], -1) : -1;
+    counts.others = row ? mydb_int64(row[1], -1) : -1;
+    return counts;
+}
+
+static bool is_execute(const struct mydb *m, const struct statement *s)
+{
+    return m->mariadb && mydb_starts_with(s, "execute");
+}
+
+// One statement that is all or nothing, and it has failed: what it committed is the mark.
+static bool was_whole(const struct counts *before, const struct counts *after)
+{
+    return before->whole >= 0 && after->whole == before->whole + 1 && before->others >= 0 &&
+           after->others == before->others;
+}
+
 // ---- one statement ------------------------------------------------------------------------------
 
 static struct err *begin(struct mydb_file *f, int64_t seq)
 {
-    struct mydb *m = f->m;
-    AUTO(buf_done) struct buf mark = BUF(4096);
-    buf_adds(&mark, "UPDATE ");
-    mydb_add_table(&mark, m, "sluice_journal");
-    buf_adds(&mark, " SET message='" MARK "'");
-    mydb_add_seq(&mark, m, seq);
+    AUTO(free_auto) char *mark = mydb_sql_note(f->m, seq, NULL, MARK);
     AUTO(strlist_done) struct strlist sql = { 0 };
-    strlist_add(&sql, buf_text(&mark));
+    strlist_add(&sql, mark);
     return mydb_write(f->run, &sql, MYDB_BEGIN, NULL);
 }
 
@@ -80,18 +125,20 @@ static struct err *finish(struct mydb_file *f, int64_t seq)
 
 // *again: a lock was in the way, and nothing of the statement has stayed.
 static struct err *fail(struct mydb_file *f, size_t index, int64_t seq, enum mydb_kill killed,
-                        bool *again)
+                        const struct counts *before, bool *again)
 {
     struct mydb *m = f->m;
     const struct mydb_failure kept = m->failure;
     const bool lost = mydb_lost(m);
     struct err *e = mydb_statement_error(f, index, killed);
-    bool stays = false;
+    bool stays = false, committed = false;
     if (lost) {
         return e;
     }
+    const struct counts after = before->whole < 0 ? *before : count(m);
     struct err *broken = mydb_roll_back(m, &stays);
-    broken = broken ? broken : read_mark(m, seq, &stays);
+    broken = broken ? broken : read_mark(m, seq, &committed);
+    stays |= committed && !was_whole(before, &after);
     if (broken || stays) {
         struct err *why = unknown(f, index, e);
         err_free(broken);
@@ -104,7 +151,9 @@ static struct err *fail(struct mydb_file *f, size_t index, int64_t seq, enum myd
         *again = true;
         return NULL;
     }
-    return mydb_record_failure(f, index, seq, e);
+    // What the file is not to blame for is tried again, so that nobody has to ask.
+    return e->kind == ERR_TRANSIENT ? mydb_give_up(f, index, e)
+                                    : mydb_record_failure(f, index, seq, e);
 }
 
 struct err *mydb_execute_self(struct mydb_file *f, size_t index, int64_t seq)
@@ -119,12 +168,15 @@ struct err *mydb_execute_self(struct mydb_file *f, size_t index, int64_t seq)
             mydb_rollback(f->m);
             return mydb_give_up(f, index, unbegun);
         }
+        const struct counts before = is_execute(f->m, script_at(&f->script, index))
+                                         ? count(f->m)
+                                         : (struct counts){ -1, -1 };
         const unsigned code = mydb_run_statement(f, index, &killed);
         if (!code && !killed) {
             return finish(f, seq);
         }
         f->m->failure.code = code ? code : MYDB_INTERRUPTED;
-        TRY(fail(f, index, seq, killed, &again));
+        TRY(fail(f, index, seq, killed, &before, &again));
         struct err *e = mydb_patience_wait(f, index, &patience);
         if (e) {
             return mydb_give_up(f, index, e);
@@ -138,7 +190,7 @@ struct err *mydb_group_stays(struct mydb_file *f, size_t from, size_t to, struct
 {
     AUTO(strlist_done) struct strlist sql = { 0 };
     for (size_t i = from; i <= to && i < f->script.count; i++) {
-        struct statement *s = &f->script.statements[i];
+        struct statement *s = script_edit(&f->script, i);
         if (f->complete[i] || s->class != STEP_TRANSACTIONAL) {
             continue;
         }

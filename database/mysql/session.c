@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a session is set to, what a file's SET and USE did, and the way back (docs/flyway.md 6.5).
+// What a session is set to, what a file's SET and USE did, and the way back (docs/reference/flyway.md 6.5).
 #include <inttypes.h>
-#include "database/mydb.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/mem.h"
+#include "database/mysql/mydb.h"
+#include "model/reason.h"
 
 #define OWN_MODE "STRICT_TRANS_TABLES"
 #define NO_LIMIT "18446744073709551615"
@@ -166,6 +166,7 @@ struct err *mydb_session_look(struct mydb *m)
     AUTO(mydb_result_free_auto) struct mydb_result *result = NULL;
     const bool in_transaction = mydb_in_transaction(m);
     m->session.foreign = true; // until the next file, which gets a session of its own
+    m->session.set = true;
     TRY(own_set(m));
     TRY(mydb_read(m, "read the session's settings", "SELECT DATABASE(), @@autocommit", &result));
     TRY(own_give_back(m));

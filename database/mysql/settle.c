@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What earlier attempts left open, with their session gone: by direction (docs/engine.md 6.4).
+// What earlier attempts left open, with their session gone: by direction (docs/explanation/engine.md 6.4).
 #include <inttypes.h>
-#include "database/mydb_file.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "database/mysql/file.h"
+#include "model/reason.h"
 #include "reconcile/migration/parse.h"
 #include "reconcile/migration/script.h"
-#include "reconcile/model/reason.h"
 
 struct open_step {
     struct run *run;
@@ -16,6 +16,8 @@ struct open_step {
     struct script script;
     const struct statement *statement; /* NULL: it is another one now */
     struct mydb_states before, now;
+    bool look; /* before a run: nothing is written, nothing of the file is asked */
+    enum step_standing standing; /* with look */
 };
 
 static void open_step_done(struct open_step *o)
@@ -34,10 +36,8 @@ static void find_statement(struct open_step *o)
     if (unreadable || o->row->step < 1 || step > o->script.count) {
         return; // the file was changed since; apply() will say so if that matters
     }
-    const struct statement *s = &o->script.statements[step - 1];
-    char hex[SHA256_HEX_LEN + 1];
-    hex_format(s->sha256, SHA256_LEN, hex);
-    o->statement = str_eq(hex, o->row->statement_sha256) ? s : NULL;
+    const struct statement *s = script_at(&o->script, step - 1);
+    o->statement = statement_was(s, o->file, o->row->statement_sha256) ? s : NULL;
 }
 
 // A row of an earlier version may have counted a statement among those that its definition decides.
@@ -68,6 +68,10 @@ static struct err *read_states(struct open_step *o)
 
 static struct err *infer(struct open_step *o)
 {
+    if (o->look) {
+        o->standing = STEP_IS_DONE;
+        return NULL;
+    }
     AUTO(free_auto) char *post = o->now.count > 0 ? mydb_states_format(&o->now, false) : NULL;
     AUTO(free_auto) char *sql =
         mydb_sql_close(o->m, o->row->seq, JOURNAL_INFERRED, post, NULL, NULL);
@@ -102,6 +106,10 @@ static struct err *ask_verify(struct open_step *o)
 {
     struct gate_value value = { 0 };
     AUTO(free_auto) char *sql = NULL;
+    if (o->look) {
+        o->standing = STEP_IS_OPEN;
+        return NULL;
+    }
     TRY(placeholders_verify(o->file, &o->run->placeholders, &sql));
     AUTO(err_free_auto) struct err *e = mydb_ask(o->m, sql, &value);
     if (e && mydb_lost(o->m)) {
@@ -130,6 +138,10 @@ static struct err *compare(struct open_step *o)
 {
     bool equal = false;
     AUTO(free_auto) char *cannot = NULL;
+    if (o->look) { // it is compared with what the statement makes of empty objects
+        o->standing = STEP_IS_OPEN;
+        return NULL;
+    }
     TRY(mydb_expected(o->run, &o->script, (size_t)o->row->step - 1, &o->before, &o->now, &equal,
                       &cannot));
     if (equal) {
@@ -259,22 +271,45 @@ struct err *mydb_settle(struct run *run)
     return wrote ? run_refresh(run) : NULL;
 }
 
-const struct engine_ops mydb_ops = {
-    .open = mydb_open,
-    .close = mydb_close,
-    .identify = mydb_identify,
-    .inspect = mydb_inspect,
-    .read_journal = mydb_read_journal,
-    .gate = mydb_gate,
-    .try_lock = mydb_try_lock,
-    .lock_holder = mydb_lock_holder,
-    .terminate_holder = mydb_terminate_holder,
-    .take_lease = mydb_take_lease,
-    .settle = mydb_settle,
-    .apply = mydb_apply,
-    .append = mydb_append,
-    .mark_settled = mydb_mark_settled,
-    .find_prunable = mydb_find_prunable,
-    .prune = mydb_prune,
-    .rewrite = mydb_rewrite,
-};
+// ---- the same, before a run ----------------------------------------------------------------------
+
+static struct err *review_open(struct run *run, const struct migration *file,
+                               enum step_standing *statements, size_t count)
+{
+    for (size_t i = 0; i < run->seen.journal.count; i++) {
+        const struct journal_row *row = &run->seen.journal.rows[i];
+        if (row->state != JOURNAL_INTENT || !journal_row_is_of(row, file) || row->step < 0 ||
+            !is_open(run, row, file)) {
+            continue;
+        }
+        AUTO(open_step_done)
+        struct open_step o = {
+            .run = run, .m = mydb_of(run->db), .file = file, .row = row, .look = true
+        };
+        TRY(judge(&o));
+        if (row->step > 0 && (size_t)row->step <= count) {
+            statements[row->step - 1] = o.standing;
+        }
+    }
+    return NULL;
+}
+
+struct err *mydb_review(struct run *run, const struct migration *file, bool next,
+                        struct script *script, enum step_standing *statements[])
+{
+    struct mydb_file f = { .run = run, .m = mydb_of(run->db), .file = file };
+    TRY(mydb_parse(run, file, script));
+    *statements = mem_array(script->count + 1, sizeof **statements);
+    TRY(review_open(run, file, *statements, script->count));
+    f.script = *script; // borrowed
+    struct err *e = mydb_progress_load(&f);
+    for (size_t i = 0; !e && i < script->count; i++) {
+        // what an interrupted one has done is recorded before the others are looked at
+        f.complete[i] |= f.accepted || (*statements)[i] == STEP_IS_DONE;
+        (*statements)[i] = f.complete[i] ? STEP_IS_DONE : (*statements)[i];
+    }
+    e = e ? e : mydb_check_resume(&f);
+    e = e ? e : mydb_review_statements(&f, next);
+    free(f.complete);
+    return e;
+}

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The statements of one file: DDL by intent and fingerprint, DML in fenced transactions
-// (docs/engine.md 7).
+// (docs/explanation/engine.md 7).
 #include <inttypes.h>
-#include "database/mydb_file.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "database/mysql/file.h"
+#include "model/reason.h"
 
+#define RECORD_BATCH 1000 // statements of one transaction whose rows are written together
 #define DEFINITIONS_MAX ((size_t)256 * 1024) // a longer one is not kept: then a person is asked
 
 struct err *mydb_session_gone(const struct mydb_file *f)
@@ -47,7 +48,7 @@ static void add_row(struct mydb_file *f, struct journal_row *row, struct strlist
 static void add_done_rows(struct mydb_file *f, size_t from, size_t to, struct strlist *sql)
 {
     for (size_t i = from; i < to; i++) {
-        const struct statement *s = &f->script.statements[i];
+        const struct statement *s = script_at(&f->script, i);
         if (f->complete[i] || s->class != STEP_TRANSACTIONAL) {
             continue;
         }
@@ -60,7 +61,7 @@ static void add_done_rows(struct mydb_file *f, size_t from, size_t to, struct st
 static void set_complete(struct mydb_file *f, size_t from, size_t to)
 {
     for (size_t i = from; i < to; i++) {
-        f->complete[i] |= f->script.statements[i].class == STEP_TRANSACTIONAL;
+        f->complete[i] |= script_at(&f->script, i)->class == STEP_TRANSACTIONAL;
     }
 }
 
@@ -75,7 +76,7 @@ void mydb_finish_rows(struct mydb_file *f, struct strlist *sql)
                                           .checksum = f->item->checksum,
                                           .execution_ms = clock_mono_ms() - f->started_ms,
                                           .success = true };
-    add_owned(sql, mydb_sql_history(f->run, &history));
+    mydb_add_history(f->run, &history, sql);
     AUTO(journal_row_done) struct journal_row row = { 0 };
     journal_row_prepare(f->run, f->file, f->rank, 0, NULL, JOURNAL_DONE, NULL, &row);
     add_owned(sql, mydb_sql_journal(f->m, &row, history.execution_ms));
@@ -114,6 +115,7 @@ static struct err *run_setting(struct mydb_file *f, size_t index)
 
 struct group {
     size_t from, to; // statements
+    size_t recorded; // up to here the open transaction has their rows
     bool last;       // nothing follows: the file's own rows go along
     bool stateful; // reads or leaves what a ROLLBACK does not take back: no second try in a session
 };
@@ -121,9 +123,9 @@ struct group {
 static struct group find_group(const struct mydb_file *f, size_t from)
 {
     const struct script *script = &f->script;
-    struct group g = { .from = from, .to = from };
-    while (g.to < script->count && !f->complete[g.to] && script->statements[g.to].grouped) {
-        g.stateful |= f->temporary || mydb_touches_session(&script->statements[g.to]);
+    struct group g = { .from = from, .to = from, .recorded = from };
+    while (g.to < script->count && !f->complete[g.to] && script_at(script, g.to)->grouped) {
+        g.stateful |= f->temporary || mydb_touches_session(script_at(script, g.to));
         g.to++;
     }
     g.last = g.to == script->count;
@@ -136,12 +138,25 @@ static struct err *record_so_far(struct mydb_file *f, struct group *g, size_t in
 {
     AUTO(strlist_done) struct strlist sql = { 0 };
     f->stepped = true;
-    add_done_rows(f, g->from, index + 1, &sql);
+    add_done_rows(f, g->recorded, index + 1, &sql);
     TRY(mydb_write(f->run, &sql, MYDB_BEGIN | MYDB_COMMIT, NULL));
     set_complete(f, g->from, index + 1);
-    g->from = index + 1;
+    g->from = g->recorded = index + 1;
     const struct strlist none = { 0 };
     return mydb_write(f->run, &none, MYDB_BEGIN, NULL);
+}
+
+// The rows of many statements do not wait for the last of them: memory is finite.
+static struct err *record_batch(struct mydb_file *f, struct group *g, size_t to)
+{
+    AUTO(strlist_done) struct strlist sql = { 0 };
+    if (!f->stepped || g->stateful || to - g->recorded < RECORD_BATCH) {
+        return NULL;
+    }
+    add_done_rows(f, g->recorded, to, &sql);
+    TRY(mydb_write(f->run, &sql, 0, NULL));
+    g->recorded = to;
+    return NULL;
 }
 
 // *failed: the statement's index when the server refused one, with *killed.
@@ -149,7 +164,7 @@ static struct err *run_members(struct mydb_file *f, struct group *g, size_t *fai
                                enum mydb_kill *killed)
 {
     for (size_t i = g->from; i < g->to; i++) {
-        const struct statement *s = &f->script.statements[i];
+        const struct statement *s = script_at(&f->script, i);
         if (s->verb == VERB_LOCK_TABLES || s->verb == VERB_UNLOCK_TABLES) {
             continue;
         }
@@ -165,9 +180,7 @@ static struct err *run_members(struct mydb_file *f, struct group *g, size_t *fai
         if (s->class == STEP_SESSION || s->verb == VERB_SET) {
             TRY(mydb_session_look(f->m));
         }
-        if (ended) {
-            TRY(record_so_far(f, g, i));
-        }
+        TRY(ended ? record_so_far(f, g, i) : record_batch(f, g, i + 1));
     }
     return NULL;
 }
@@ -179,7 +192,7 @@ static struct err *commit_group(struct mydb_file *f, const struct group *g)
         TRY(mydb_verify(f));
     }
     if (f->stepped) {
-        add_done_rows(f, g->from, g->to, &sql);
+        add_done_rows(f, g->recorded, g->to, &sql);
     }
     if (g->last) {
         mydb_finish_rows(f, &sql);
@@ -218,6 +231,7 @@ static struct err *try_group(struct mydb_file *f, struct group *g, struct mydb_p
     size_t failed = SIZE_MAX;
     bool stays = false;
     enum mydb_kill killed = MYDB_KILL_NONE;
+    g->recorded = g->from;
     struct err *e = run_members(f, g, &failed, &killed);
     if (!e && failed == SIZE_MAX) {
         e = commit_group(f, g);
@@ -276,7 +290,7 @@ static bool keeps_definitions(const struct statement *s, const struct mydb_state
 static struct err *read_before(struct mydb_file *f, size_t index, char **pre_state,
                                char **definitions)
 {
-    const struct statement *s = &f->script.statements[index];
+    const struct statement *s = script_at(&f->script, index);
     AUTO(mydb_states_done) struct mydb_states states = { 0 };
     struct mydb_patience patience;
     mydb_patience_init(f, &patience);
@@ -295,20 +309,9 @@ static struct err *read_before(struct mydb_file *f, size_t index, char **pre_sta
     }
 }
 
-// The statement never began (or never left us): said in a row of its own, so that nobody has to ask.
-static struct err *not_begun(struct mydb_file *f, size_t index, const char *why)
-{
-    AUTO(journal_row_done) struct journal_row row = { 0 };
-    journal_row_prepare(f->run, f->file, f->rank, (int32_t)index + 1, &f->script.statements[index],
-                        JOURNAL_RESOLVED, NULL, &row);
-    row.verdict = VERDICT_NOT_APPLIED;
-    row.message = mem_strndup(why, str_utf8_cut(why, strlen(why), 1024));
-    return mydb_append(f->run, &row);
-}
-
 static struct err *write_intent(struct mydb_file *f, size_t index, int64_t *seq)
 {
-    const struct statement *s = &f->script.statements[index];
+    const struct statement *s = script_at(&f->script, index);
     AUTO(free_auto) char *pre_state = NULL, *definitions = NULL;
     TRY(read_before(f, index, &pre_state, &definitions));
     AUTO(strlist_done) struct strlist sql = { 0 };
@@ -321,19 +324,11 @@ static struct err *write_intent(struct mydb_file *f, size_t index, int64_t *seq)
     bool resolved = false;
     TRY(mydb_write(f->run, &sql, MYDB_BEGIN | MYDB_COMMIT, &resolved));
     if (resolved) { // the intent is there, the settings of the session are not: stop before the DDL
-        TRY(not_begun(f, index, "the connection was lost before the statement was sent"));
+        TRY(mydb_not_begun(f, index, "the connection was lost before the statement was sent"));
         return mydb_session_gone(f);
     }
     *seq = row.seq;
     return NULL;
-}
-
-struct err *mydb_give_up(struct mydb_file *f, size_t index, struct err *e)
-{
-    if (f->script.statements[index].class == STEP_OTHER) {
-        err_free(not_begun(f, index, e->message)); // unrecorded, it will be asked about
-    }
-    return e;
 }
 
 // What does not control itself commits before it begins and is all or nothing, or may be repeated: after a lock wait
@@ -361,7 +356,7 @@ static struct err *execute(struct mydb_file *f, size_t index, int64_t seq)
 
 static struct err *run_step(struct mydb_file *f, size_t index)
 {
-    const struct statement *s = &f->script.statements[index];
+    const struct statement *s = script_at(&f->script, index);
     int64_t seq = 0;
     TRY(write_intent(f, index, &seq));
     TRY(mydb_session_gone(f));
@@ -389,34 +384,45 @@ static struct err *run_step(struct mydb_file *f, size_t index)
 
 // ---- our own tables -----------------------------------------------------------------------------
 
-static bool is_our_table(const struct mydb *m, const char *name)
+static bool is_our_table(const struct mydb *m, const struct statement *s, const char *name)
 {
-    return str_ieq(name, m->base.table) || str_ieq(name, "sluice_lease") ||
+    const bool goes =
+        s->verb == VERB_DROP || s->verb == VERB_RENAME || s->verb == VERB_CREATE_OR_REPLACE;
+    return (goes && str_ieq(name, m->base.table)) || str_ieq(name, "sluice_lease") ||
            str_ieq(name, "sluice_journal");
 }
 
-// A file that takes them away cannot be recorded any more.
-static struct err *spare_ours(struct mydb_file *f, size_t index)
+// A file that takes them away cannot be recorded any more; two of them are not changed by anybody else.
+static struct err *takes_ours(const struct mydb_file *f, size_t index)
 {
-    const struct statement *s = &f->script.statements[index];
+    const struct statement *s = script_at(&f->script, index);
     const char *ours = f->m->base.identity.schema;
-    for (size_t i = 0; (s->verb == VERB_DROP || s->verb == VERB_RENAME) && i < s->object_count;
-         i++) {
+    for (size_t i = 0; i < s->object_count; i++) {
         const struct object_ref *o = &s->objects[i];
-        const bool schema = str_eq(o->type, "database") && str_ieq(o->name, ours);
+        const bool schema =
+            s->verb == VERB_DROP && str_eq(o->type, "database") && str_ieq(o->name, ours);
         const char *in = o->schema[0] ? o->schema : mydb_session_schema(f->m);
         if (schema ||
-            (str_eq(o->type, "table") && str_ieq(in, ours) && is_our_table(f->m, o->name))) {
-            struct err *e = err_new(ERR_TERMINAL, REASON_MIGRATION_FAILED,
-                                    "%s:%d:%d: statement %zu takes away %s `%s`, which holds the "
-                                    "history of this database: remove it",
-                                    f->file->path, s->line, s->column, index + 1,
-                                    schema ? "the schema" : "the table", o->name);
-            run_failed(f->run, f->file, (int)index + 1, s->line, s->column, NULL, 0);
-            return mydb_record_failure(f, index, 0, e);
+            (str_eq(o->type, "table") && str_ieq(in, ours) && is_our_table(f->m, s, o->name))) {
+            return err_new(ERR_TERMINAL, REASON_MIGRATION_FAILED,
+                           "%s:%d:%d: statement %zu takes away or changes %s `%s`, which holds the "
+                           "history of this database: remove it",
+                           f->file->path, s->line, s->column, index + 1,
+                           schema ? "the schema" : "the table", o->name);
         }
     }
     return NULL;
+}
+
+static struct err *spare_ours(struct mydb_file *f, size_t index)
+{
+    const struct statement *s = script_at(&f->script, index);
+    struct err *e = takes_ours(f, index);
+    if (!e) {
+        return NULL;
+    }
+    run_failed(f->run, f->file, (int)index + 1, s->line, s->column, NULL, 0);
+    return mydb_record_failure(f, index, 0, e);
 }
 
 // ---- all of them --------------------------------------------------------------------------------
@@ -424,29 +430,38 @@ static struct err *spare_ours(struct mydb_file *f, size_t index)
 static bool uses_schema(const struct mydb_file *f)
 {
     for (size_t i = 0; i < f->script.count; i++) {
-        if (mydb_starts_with(&f->script.statements[i], "use")) {
+        if (mydb_starts_with(script_at(&f->script, i), "use")) {
             return true;
         }
     }
     return false;
 }
 
+struct err *mydb_review_statements(struct mydb_file *f, bool next)
+{
+    const bool fixed = !uses_schema(f);
+    for (size_t i = 0; fixed && i < f->script.count; i++) {
+        TRY(f->complete[i] ? NULL : takes_ours(f, i));
+    }
+    return next ? mydb_engines_review(f, fixed) : NULL;
+}
+
 struct err *mydb_run_statements(struct mydb_file *f)
 {
     const bool fixed = !uses_schema(f);
+    TRY(mydb_check_sizes(f));
     for (size_t i = 0; fixed && i < f->script.count; i++) { // before any of them runs
         TRY(f->complete[i] ? NULL : spare_ours(f, i));
     }
     TRY(mydb_engines_ahead(f, fixed));
     for (size_t i = 0; i < f->script.count;) {
-        const struct statement *s = &f->script.statements[i];
+        const struct statement *s = script_at(&f->script, i);
         TRY(run_check(f->run));
         TRY(mydb_session_gone(f));
         if (f->complete[i] || s->verb == VERB_LOCK_TABLES || s->verb == VERB_UNLOCK_TABLES) {
             i++;
             continue;
         }
-        TRY(mydb_check_size(f, i));
         TRY(fixed ? NULL : spare_ours(f, i)); // a USE decides which schema a name means
         TRY(mydb_engines_check(f, i));
         f->temporary |= mydb_is_temporary(s);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Walking over the text of a statement or a definition. Internal to mydb_rules.c and mydb_definition.c. */
+/* Walking over the text of a statement or a definition. Internal to rules.c and definition.c. */
 #pragma once
 #include <ctype.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
-#include "reconcile/model/migration.h"
+#include "model/migration.h"
 
 /* p is at an opening quote: past the closing one. Doubled quotes and backslashes stay inside. */
 static inline const char *skip_quoted_as(const char *p, struct my_quotes quotes)

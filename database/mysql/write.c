@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Our own rows in fenced transactions of few trips, and what to do when the answer to a COMMIT is lost.
 #include <inttypes.h>
-#include "database/mydb_run.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "database/mysql/run.h"
+#include "model/reason.h"
 
 #define BLOCK_BYTES (512 * 1024) // of one compound statement; max_allowed_packet is 16 MiB or more
 #define RETRY_FIRST_MS 50
@@ -20,15 +20,7 @@
 #define DUPLICATE_CODE 1062
 #define STALE_READ_CODE 1020 // MariaDB: a row changed since the snapshot, try again
 #define INTERRUPTED_CODE 1317
-
-struct err *mydb_fenced(struct run *run)
-{
-    run->result->outcome = OUTCOME_FENCED;
-    return err_new(ERR_CONFLICT, REASON_DATABASE_BUSY,
-                   "fenced at epoch %" PRId64 ": another runner took over this database, or this "
-                   "session lost the migration lock",
-                   run->epoch);
-}
+#define TWO_ROWS_CODE 1242 // mydb_add_history()
 
 void mydb_rollback(struct mydb *m)
 {
@@ -92,6 +84,21 @@ static struct err *fail(struct run *run, const char *what)
     if ((m->failure.code == FENCED_CODE && strstr(m->failure.text, "sluice:fenced")) ||
         m->failure.code == DUPLICATE_CODE) { // somebody else wrote that seq or rank
         return mydb_fenced(run);
+    }
+    if (m->failure.code == TWO_ROWS_CODE ||
+        (m->failure.code == FENCED_CODE && strstr(m->failure.text, MYDB_ALTERED))) {
+        return err_new(
+            ERR_TERMINAL, REASON_MIGRATION_FAILED,
+            "the history table '%s' did not keep our row as it was written: rolled back; "
+            "correct or remove the trigger on it that changes it",
+            m->base.table);
+    }
+    if (mydb_error_is_gone(m->failure.code)) { // it was there when the run began
+        return err_new(ERR_TERMINAL, REASON_HISTORY_TAMPERED,
+                       "could not %s: %u (%s) %s; a file, or somebody else, has taken away or "
+                       "changed a table that holds the history of this database: restore it before "
+                       "the next run",
+                       what, m->failure.code, m->failure.sqlstate, m->failure.text);
     }
     return mydb_error(m, what);
 }
@@ -352,7 +359,7 @@ struct err *mydb_append(struct run *run, struct journal_row *row)
 
 // ---- unknown COMMIT -----------------------------------------------------------------------------
 
-static struct err *come_back(struct run *run, int64_t end)
+static struct err *dial_again(struct run *run, int64_t end)
 {
     struct mydb *m = mydb_of(run->db);
     for (;;) {
@@ -393,17 +400,24 @@ static bool has_row(const struct journal *journal, const struct mydb_head *head)
     return false;
 }
 
-struct err *mydb_resolve_commit(struct run *run, bool *committed)
+struct err *mydb_come_back(struct run *run)
 {
-    struct mydb *m = mydb_of(run->db);
-    const struct mydb_head sent = mydb_head_of(run);
     const int64_t end = clock_mono_ms() + RESOLVE_MS;
-    run_notice(run, "the connection was lost at a COMMIT: looking whether it happened");
-    TRY(come_back(run, end));
+    TRY(dial_again(run, end));
     TRY(lock_again(run, end));
     TRY(mydb_bump_epoch(run));
     TRY(run_refresh(run));
-    *committed = sent.seq > m->committed.seq && has_row(&run->seen.journal, &sent);
     head_commit(run);
+    return NULL;
+}
+
+struct err *mydb_resolve_commit(struct run *run, bool *committed)
+{
+    const struct mydb *m = mydb_of(run->db);
+    const struct mydb_head sent = mydb_head_of(run);
+    const int64_t before = m->committed.seq;
+    run_notice(run, "the connection was lost at a COMMIT: checking whether it was committed");
+    TRY(mydb_come_back(run));
+    *committed = sent.seq > before && has_row(&run->seen.journal, &sent);
     return NULL;
 }

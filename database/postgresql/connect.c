@@ -4,15 +4,16 @@
 #include <poll.h>
 #include <pthread.h>
 #include <unistd.h>
-#include "database/pgdb.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/file.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "database/postgresql/pgdb.h"
+#include "model/reason.h"
 
 #define NO_FILE "/nonexistent"
 #define MAX_OPTIONS 24
+#define REQUIRE_AUTH_VERSION 160000
 #define TCP_USER_TIMEOUT_MS "60000" // unanswered data for so long: the connection is lost
 
 // libpq 15 does not know sslrootcert=system; these are where distributions keep the store.
@@ -40,6 +41,16 @@ static void add(struct options *o, const char *key, const char *value)
     if (value && value[0] != '\0' && o->count < MAX_OPTIONS) {
         o->keys[o->count] = key;
         o->values[o->count++] = value;
+    }
+}
+
+// Who has not shown a certificate that was verified gets no password in clear: whoever answers could ask for it so. An
+// older library cannot be told.
+static void add_methods(struct options *o, const struct target *target)
+{
+    const bool anybody = target->tls == TLS_REQUIRE || target->tls == TLS_DISABLE;
+    if (!target->socket && anybody && PQlibVersion() >= REQUIRE_AUTH_VERSION) {
+        add(o, "require_auth", "!password");
     }
 }
 
@@ -71,6 +82,7 @@ static void fill_options(struct options *o, const struct target *target, const c
     add(o, "password", target->password.bytes);
     add(o, "passfile", NO_FILE);
     add_tls(o, target);
+    add_methods(o, target);
     add(o, "gssencmode", "disable");
     add(o, "client_encoding", "UTF8");
     add(o, "application_name", application);
@@ -109,14 +121,15 @@ static struct err *connect_error(const struct target *target, const char *text)
     AUTO(free_auto) char *label = target_label(target);
     AUTO(free_auto) char *line = pgdb_connect_text(text);
     const struct pgdb_rule *rule = pgdb_judge_connect(text);
-    return err_new(rule->kind, rule->reason, "could not connect to %s: %s", label, line);
+    const bool none = strstr(text, "server does not support SSL") != NULL;
+    return err_new(rule->kind, rule->reason, "could not connect to %s: %s", label,
+                   none ? DB_NO_TLS("sslmode=disable") : line);
 }
 
-static struct err *connect_start(const struct target *target, const struct db_options *options,
-                                 PGconn **out)
+static struct err *connect_within(const struct target *target, const struct db_options *options,
+                                  PGconn **out)
 {
-    db_init();
-    TRY(db_check_name(target, false)); // a name is judged by the socket, below
+    db_forget_environment();
     struct options o;
     fill_options(&o, target, options->application);
     const int64_t deadline = clock_mono_ms() + options->connect_timeout_ms;
@@ -139,11 +152,6 @@ static struct err *connect_start(const struct target *target, const struct db_op
                            "could not connect to %s: %s", label,
                            cancelled ? "interrupted" : "no answer in time");
         }
-        struct err *refused = db_check_peer(target, PQsocket(conn)); // nothing has been sent yet
-        if (refused) {
-            PQfinish(conn);
-            return refused;
-        }
         status = PQconnectPoll(conn);
     }
     if (status == PGRES_POLLING_FAILED) {
@@ -153,6 +161,19 @@ static struct err *connect_start(const struct target *target, const struct db_op
     }
     *out = conn;
     return NULL;
+}
+
+static struct err *connect_start(const struct target *target, const struct db_options *options,
+                                 PGconn **out)
+{
+    AUTO(free_auto) char *label = target_label(target);
+    AUTO(free_auto) char *what = mem_printf("the login at %s", label);
+    struct overdue o;
+    overdue_begin(&o, clock_mono_ms() + options->connect_timeout_ms + LOGIN_GRACE_MS, -1, what);
+    db_egress_begin();
+    struct err *e = db_egress_end(target, connect_within(target, options, out));
+    overdue_end(&o);
+    return e;
 }
 
 static struct err *check_server(const struct target *target, PGconn *conn)
@@ -185,6 +206,7 @@ struct err *pgdb_open(const struct target *target, const struct db_options *opti
     pg->options.application = "sluice";
     pg->base.options = *options;
     pg->base.session_id = PQbackendPID(conn);
+    PQsetNoticeReceiver(conn, pgdb_notice, pg);
     *out = &pg->base;
     return NULL;
 }
@@ -200,6 +222,7 @@ struct err *pgdb_reconnect(struct pgdb *pg)
     }
     PQfinish(pg->conn);
     pg->conn = conn;
+    PQsetNoticeReceiver(conn, pgdb_notice, pg);
     pg->base.session_id = PQbackendPID(conn);
     pg->prepared = 0;
     pg->last_generation = 0;
@@ -217,8 +240,17 @@ void pgdb_close(struct db *db)
     PQfinish(pg->conn); // NULL is fine
     free(pg->search_path);
     free(pg->history);
+    free(pg->watchers);
     free(pg->lease);
     free(pg->journal);
     free(pg->blocker);
     free(pg);
+}
+
+void pgdb_library(struct kvlist *out)
+{
+    const int version = PQlibVersion(); // 170005: 17.5
+    AUTO(free_auto) char *text = mem_printf("%d.%d", version / 10000, version % 10000);
+
+    kvlist_set(out, "libpq", text);
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What PostgreSQL says, as kinds and reasons: one table for SQLSTATEs, one for connection texts.
 #include <ctype.h>
-#include "database/pgdb.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "database/postgresql/pgdb.h"
+#include "model/reason.h"
 
 // Five characters before their class. 08 and 42501 in a file are the file's (dblink, a missing grant).
 static const struct pgdb_rule rules[] = {
@@ -40,7 +40,23 @@ const struct pgdb_rule *pgdb_judge(const char *sqlstate)
 void pgdb_fault_done(struct pgdb_fault *fault)
 {
     free(fault->message);
+    free(fault->said);
+    free(fault->detail);
+    free(fault->hint);
+    free(fault->context);
+    free(fault->inner);
+    strlist_done(&fault->names);
     *fault = (struct pgdb_fault){ 0 };
+}
+
+// libpq's own words, which come without a SQLSTATE.
+bool pgdb_memory_short(const char *text)
+{
+    const bool is = strstr(text, "out of memory") || strstr(text, "cannot allocate memory");
+    if (is) {
+        db_note_memory_short();
+    }
+    return is;
 }
 
 // ---- a failed connect ---------------------------------------------------------------------------
@@ -110,10 +126,24 @@ char *pgdb_connect_text(const char *text)
         start = failed + 9;
     }
     size_t length = strcspn(start, "\n");
+    if (!code && pgdb_memory_short(start)) {
+        return mem_strdup(DB_MEMORY_TEXT);
+    }
     return code ? mem_printf("%.*s (%.5s)", (int)length, start, code) : mem_strndup(start, length);
 }
 
 // ---- a failed query -----------------------------------------------------------------------------
+
+bool pgdb_table_gone(const char *sqlstate)
+{
+    static const char *const gone[] = { "42P01", "42703", "3F000" }; // table, column, schema
+    for (size_t i = 0; i < sizeof gone / sizeof *gone; i++) {
+        if (str_eq(sqlstate, gone[i])) {
+            return true;
+        }
+    }
+    return false;
+}
 
 struct err *pgdb_fault_err(const struct pgdb_fault *fault, const char *stopped, const char *what)
 {
@@ -122,12 +152,13 @@ struct err *pgdb_fault_err(const struct pgdb_fault *fault, const char *stopped, 
                        str_eq(stopped, REASON_INTERRUPTED) ? "interrupted" : "the time is over");
     }
     const struct pgdb_rule *rule = pgdb_judge(fault->sqlstate);
-    if (fault->lost) {
+    if ((fault->lost && !fault->copies) || str_eq(fault->message, DB_MEMORY_TEXT)) {
         rule = &down_rule;
     }
-    return err_new(rule ? rule->kind : ERR_TERMINAL, rule ? rule->reason : REASON_INTERNAL,
-                   "%s: %s%s%s", what, fault->sqlstate, fault->sqlstate[0] ? " " : "",
-                   fault->message ? fault->message : "the connection is lost");
+    return err_new(rule ? rule->kind : ERR_TERMINAL,
+                   rule ? rule->reason : REASON_UNSUPPORTED_SERVER, "%s: %s%s%s", what,
+                   fault->sqlstate, fault->sqlstate[0] ? " " : "",
+                   fault->said ? fault->said : "the connection is lost");
 }
 
 void pgdb_fault_judge(const struct pgdb_fault *fault, const char *stopped, enum err_kind *kind,
@@ -139,7 +170,7 @@ void pgdb_fault_judge(const struct pgdb_fault *fault, const char *stopped, enum 
     if (stopped) {
         *kind = ERR_TRANSIENT;
         *reason = stopped;
-    } else if (fault->lost) {
+    } else if (fault->lost && !fault->copies) {
         *kind = ERR_TRANSIENT;
         *reason = REASON_DATABASE_UNAVAILABLE;
     } else if (rule && rule->in_file) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The index that a CREATE INDEX CONCURRENTLY describes: made on an empty copy of the table in a transaction that is
-// rolled back, so that an index which somebody else makes is never taken for ours (docs/engine.md 4).
+// rolled back, so that an index which somebody else makes is never taken for ours (docs/explanation/engine.md 4).
 #include <libpq-fe.h>
 #include <strings.h>
-#include "database/pgdb.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/mem.h"
+#include "database/postgresql/pgdb.h"
 #include "reconcile/migration/script.h"
 
 #define COPY "pg_temp.sluice_copy"
@@ -15,6 +15,30 @@
 #define FROM_INDEX                                                                                 \
     " FROM pg_catalog.pg_index i, LATERAL (SELECT pg_catalog.pg_get_indexdef(i.indexrelid) AS "    \
     "def) d"
+
+const struct object_ref *pgdb_object_of(const struct statement *s, const char *type)
+{
+    for (size_t i = 0; i < s->object_count; i++) {
+        if (str_eq(s->objects[i].type, type)) {
+            return &s->objects[i];
+        }
+    }
+    return NULL;
+}
+
+// As to_regclass() reads it; "" when the statement names none.
+char *pgdb_quoted_name(const struct object_ref *object)
+{
+    AUTO(buf_done) struct buf b = BUF(4096);
+    if (object && object->schema && object->schema[0]) {
+        pgdb_ident(&b, object->schema);
+        buf_addc(&b, '.');
+    }
+    if (object) {
+        pgdb_ident(&b, object->name);
+    }
+    return buf_take(&b);
+}
 
 // The word stands between INDEX and the first name, where only comments can be, too.
 static bool find_concurrently(const struct statement *s, size_t limit, struct text_edit *out)
@@ -93,7 +117,7 @@ struct err *pgdb_index_is(struct pgdb *pg, const char *index, const char *wanted
                    &(struct pgdb_command){ "SELECT " DEFINITION " = $2" FROM_INDEX
                                            " WHERE i.indexrelid = pg_catalog.to_regclass($1)",
                                            false, 2, values },
-                   "could not look at the index", &r));
+                   "could not read the index", &r));
     *out = PQntuples(r) == 1 && str_eq(pgdb_text(r, 0, 0), "t");
     return NULL;
 }
@@ -110,7 +134,7 @@ struct err *pgdb_index_builder(struct pgdb *pg, const char *table_oid, char **ou
     const char *values[] = { table_oid };
     AUTO(pgdb_clear_auto) PGresult *r = NULL;
     TRY(pgdb_query(pg, &(struct pgdb_command){ sql, false, 1, values },
-                   "could not look whether an index is being built", &r));
+                   "could not find out whether an index is being built", &r));
     *out = PQntuples(r) == 1 ? mem_strdup(pgdb_text(r, 0, 0)) : NULL;
     return NULL;
 }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a server's error to file, line and column; what is written down about it; what is tried again.
-#include "database/pgdb.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "database/postgresql/pgdb.h"
+#include "database/said.h"
+#include "model/reason.h"
 #include "reconcile/migration/script.h"
-#include "reconcile/model/reason.h"
 
 #define RETRY_FIRST_MS 250
 #define RETRY_MAX_MS 10000
-#define MESSAGE_MAX 1024
 
 void pgdb_failure_done(struct pgdb_failure *failure)
 {
@@ -29,9 +29,25 @@ static const char *stop_text(const char *stopped)
     return NULL;
 }
 
-// What the server refuses inside a transaction, and what leads out of that.
-static const char *hint(const struct script *script, const char *sqlstate)
+// Does the statement run others, which are a program's then?
+static bool is_program(const struct statement *s)
 {
+    static const char *const words[] = { "do", "call", "select", "with" };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strncasecmp(s->text, words[i], strlen(words[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// What the server refuses inside a transaction, and what leads out of that.
+static const char *hint(const struct script *script, const struct statement *s,
+                        const char *sqlstate)
+{
+    if (str_eq(sqlstate, "25001") && is_program(s)) {
+        return "; a block, a procedure or a function never may: write it as a statement of its own";
+    }
     if (!script->transactional) {
         return "";
     }
@@ -46,6 +62,15 @@ static const char *hint(const struct script *script, const char *sqlstate)
     return "";
 }
 
+// Of a statement of our own that `where` names, behind the file's.
+static const char *taken_away(const char *where, const char *sqlstate)
+{
+    return where[0] && pgdb_table_gone(sqlstate) ? "; the file takes away or changes a table that "
+                                                   "holds the history of this database: "
+                                                   "take that out of it"
+                                                 : "";
+}
+
 struct err *pgdb_statement_err(struct run *run, const struct migration *file,
                                const struct script *script, int statement, const char *where,
                                const struct pgdb_fault *fault)
@@ -54,23 +79,29 @@ struct err *pgdb_statement_err(struct run *run, const struct migration *file,
     enum err_kind kind;
     const char *reason;
     pgdb_fault_judge(fault, pg->stopped, &kind, &reason);
+    const struct statement *s = statement > 0 ? &script->statements[statement - 1] : NULL;
+    AUTO(free_auto) char *said = fault->message ? pgdb_fault_text(run, fault, s, NULL) : NULL;
     const char *text = stop_text(pg->stopped);
-    text = text ? text : fault->message ? fault->message : "the connection is lost";
+    text = text ? text : said ? said : "the connection is lost";
     const char *code = stop_text(pg->stopped) ? "" : fault->sqlstate;
     const char *blocked = str_eq(reason, REASON_LOCK_TIMEOUT) ? pg->blocker : NULL;
     AUTO(free_auto) char *tail =
         blocked ? mem_printf("%s, held by %s", text, blocked) : mem_strdup(text);
-    if (statement == 0) {
+    if (!s) {
         run_failed(run, file, 0, 1, 1, fault->sqlstate, 0);
-        return err_new(kind, reason, "%s: %s: %s%s%s", file->path, where, code, code[0] ? " " : "",
-                       tail);
+        pgdb_fault_lines(run, file, fault, 0, 0);
+        return err_new(kind, reason, "%s: %s: %s%s%s%s", file->path, where, code,
+                       code[0] ? " " : "", tail, taken_away(where, code));
     }
     int line = 0, column = 0;
-    script_locate(script, file, &script->statements[statement - 1], fault->position, &line,
-                  &column);
+    script_locate(script, file, s, where[0] ? 0 : fault->position, &line, &column);
     run_failed(run, file, statement, line, column, fault->sqlstate, 0);
-    return err_new(kind, reason, "%s:%d:%d: statement %d: %s%s%s%s", file->path, line, column,
-                   statement, code, code[0] ? " " : "", tail, hint(script, code));
+    if (!stop_text(pg->stopped)) {
+        pgdb_fault_lines(run, file, fault, line, column);
+    }
+    return err_new(kind, reason, "%s:%d:%d: statement %d: %s%s%s%s%s%s", file->path, line, column,
+                   statement, where, where[0] ? ": " : "", code, code[0] ? " " : "", tail,
+                   where[0] ? taken_away(where, code) : hint(script, s, code));
 }
 
 static const char *part_text(enum pgdb_part part)
@@ -88,6 +119,7 @@ static const char *part_text(enum pgdb_part part)
         return "could not reset the session after the file";
     case PART_CLOSE:
     case PART_ROWS:
+    case PART_KEPT:
         return "could not write the history row";
     case PART_COMMIT:
         return "could not commit";
@@ -112,7 +144,8 @@ struct err *pgdb_failure_err(struct run *run, const struct pgdb_group *group,
     const struct pgdb_fault *fault = &failure->fault;
     const char *where = part_text(failure->part);
     const char *name = file ? file->path : "baseline marker";
-    const bool fenced = failure->part == PART_GUARD || failure->part == PART_ROWS;
+    const bool fenced =
+        failure->part == PART_GUARD || failure->part == PART_ROWS || failure->part == PART_KEPT;
     const char *word = fenced ? pgdb_fence_word(fault) : NULL;
     if (failure->part == PART_ROWS && str_eq(fault->sqlstate, "23505")) {
         word = "moved"; // the primary key of the history: somebody else's row
@@ -120,11 +153,12 @@ struct err *pgdb_failure_err(struct run *run, const struct pgdb_group *group,
     if (word) {
         return err_wrap(pgdb_fence_err(run, word), "%s", name);
     }
-    if (fault->lost && fault->sqlstate[0] == '\0' && failure->part != PART_STATEMENT) {
+    if (fault->lost && !fault->copies && fault->sqlstate[0] == '\0' &&
+        failure->part != PART_STATEMENT) {
         // The server answers a whole group at its end: where it was nobody knows.
         return err_new(ERR_TRANSIENT, REASON_DATABASE_UNAVAILABLE,
                        "%s: the connection was lost in this file or at its COMMIT: %s", name,
-                       fault->message ? fault->message : "no reason given");
+                       fault->said ? fault->said : "no reason given");
     }
     if (failure->verify_false) {
         run_failed(run, file, 0, 1, 1, NULL, 0);
@@ -148,6 +182,18 @@ static bool is_of_the_file(const struct err *e)
            str_eq(e->reason, REASON_TRANSACTION_CONTROL);
 }
 
+char *pgdb_recorded(const struct run *run, const struct script *script, int step,
+                    const struct pgdb_fault *fault, const struct err *e)
+{
+    const struct statement *s = step > 0 ? &script->statements[step - 1] : NULL;
+    char *recorded = NULL;
+    if (!fault->message) { // our own words
+        return mem_strndup(e->message, str_utf8_cut(e->message, strlen(e->message), SAID_MAX));
+    }
+    free(pgdb_fault_text(run, fault, s, &recorded));
+    return recorded;
+}
+
 struct err *pgdb_record_failed(struct run *run, const struct migration *file, int32_t rank,
                                const struct script *script, const struct pgdb_fault *fault,
                                struct err *e)
@@ -165,8 +211,7 @@ struct err *pgdb_record_failed(struct run *run, const struct migration *file, in
     row.line = run->result->failed.line;
     const char *code = run->result->failed.sqlstate;
     row.error_code = code[0] ? mem_strdup(code) : NULL;
-    const char *text = fault->message ? fault->message : e->message;
-    row.message = mem_strndup(text, str_utf8_cut(text, strlen(text), MESSAGE_MAX));
+    row.message = pgdb_recorded(run, script, step, fault, e);
     journal_row_rehash(run, &row);
     // If it cannot be written, the controller does it; the failure itself is the answer.
     pg->uncancellable = true;
@@ -180,7 +225,7 @@ struct err *pgdb_record_failed(struct run *run, const struct migration *file, in
 static size_t first_leaving(const struct script *script)
 {
     size_t i = 0;
-    while (i < script->count && !script->statements[i].leaves_transaction) {
+    while (i < script->count && !script_at(script, i)->leaves_transaction) {
         i++;
     }
     return i;
@@ -202,9 +247,9 @@ struct err *pgdb_no_repeat(const struct migration *file, const struct script *sc
     struct err *stop =
         err_new(ERR_TERMINAL, REASON_MIGRATION_FAILED,
                 "%s; line %d writes outside of the transaction, which a rollback does not take "
-                "back, so that nothing "
-                "is tried again by itself: look what %s left there before you run it again",
-                e->message, script->statements[first].line, file->path);
+                "back, so that nothing is retried automatically: find out what %s left there "
+                "before you run it again",
+                e->message, script_at(script, first)->line, file->path);
     err_free(e);
     return stop;
 }

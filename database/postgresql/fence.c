@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The guard in front of every transaction and the rows at its end (docs/engine.md 1.1).
+// The guard in front of every transaction and the rows at its end (docs/explanation/engine.md 1.1).
 #include <inttypes.h>
 #include <libpq-fe.h>
-#include "database/pgdb.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "database/postgresql/pgdb.h"
+#include "model/reason.h"
 #include "reconcile/migration/parse.h"
-#include "reconcile/model/reason.h"
 
 #define OWN_LOCK_TIMEOUT_MS 1000
 #define FENCED_WAIT_MS 10000        // for the lease row, which others hold for moments only
@@ -215,7 +215,7 @@ struct err *pgdb_prepare(struct pgdb *pg)
 
 const char *pgdb_fence_word(const struct pgdb_fault *fault)
 {
-    static const char *const words[] = { "fenced", "moved", "txcontrol", "norow" };
+    static const char *const words[] = { "fenced", "moved", "txcontrol", "norow", "altered" };
     const char *at = fault->message ? strstr(fault->message, "sluice:") : NULL;
     if (!at || !str_eq(fault->sqlstate, "22P02")) { // the rest of the text is translated
         return NULL;
@@ -237,7 +237,7 @@ struct err *pgdb_fence_err(struct run *run, const char *word)
     }
     if (str_eq(word, "moved")) {
         return err_new(ERR_CONFLICT, REASON_ASSIGNMENT_STALE,
-                       "somebody else wrote to the history table %s: look again",
+                       "somebody else wrote to the history table %s: run it again",
                        pgdb_of(run->db)->history);
     }
     if (str_eq(word, "norow")) {
@@ -245,6 +245,13 @@ struct err *pgdb_fence_err(struct run *run, const char *word)
                        "the history table %s did not keep our row: drop the trigger on it that"
                        " returns NULL",
                        pgdb_of(run->db)->history);
+    }
+    if (str_eq(word, "altered")) {
+        const char *watchers = pgdb_of(run->db)->watchers;
+        return err_new(ERR_TERMINAL, REASON_MIGRATION_FAILED,
+                       "the history table %s did not keep our row as it was written: rolled back; "
+                       "correct or remove what changes it (%s)",
+                       pgdb_of(run->db)->history, watchers ? watchers : "a trigger or a rule");
     }
     return err_new(
         ERR_TERMINAL, REASON_TRANSACTION_CONTROL,
@@ -282,6 +289,13 @@ struct err *pgdb_fenced(struct run *run, const struct pgdb_command *commands, in
             return pgdb_fence_err(run, word);
         }
         const bool again = str_eq(fault.sqlstate, "55P03") || str_eq(fault.sqlstate, "40P01");
+        if (pgdb_table_gone(fault.sqlstate)) { // it was there when the run began
+            return err_new(
+                ERR_TERMINAL, REASON_HISTORY_TAMPERED,
+                "%s: %s %s; a file, or somebody else, has taken away or changed a table "
+                "that holds the history of this database: restore it before the next run",
+                what, fault.sqlstate, fault.said ? fault.said : "");
+        }
         if (!again || clock_mono_ms() > end) {
             return pgdb_fault_err(&fault, pg->stopped, what);
         }

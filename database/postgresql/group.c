@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// One transactional file as commands: guard, statements, reset, rows (docs/engine.md 1.1).
-#include "database/pgdb.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
+// One transactional file as commands: guard, statements, reset, rows (docs/explanation/engine.md 1.1).
+#include "base/auto.h"
+#include "base/mem.h"
+#include "database/postgresql/pgdb.h"
 #include "reconcile/migration/script.h"
 
 #define BIG_FILE (1024 * 1024) // bytes: such a file goes alone
@@ -14,29 +14,10 @@ static const char *const more_resets[] = { "CLOSE ALL", "UNLISTEN *", "DISCARD T
                                            "DEALLOCATE ALL" };
 #define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
 
-static int64_t one_try(const struct run *run, const struct migration *file)
-{
-    const int64_t own = file ? file->directives.lock_timeout_ms : -1;
-    return own >= 0 ? own : run->request->execution->lock_timeout_ms;
-}
-
-int64_t pgdb_lock_limit(const struct run *run, const struct migration *file, bool once)
-{
-    const int64_t one = one_try(run, file);
-    const int64_t all = run->request->execution->lock_retry_for_ms;
-    return once && all > one ? all : one;
-}
-
-int64_t pgdb_statement_timeout(const struct run *run, const struct migration *file)
-{
-    const int64_t own = file ? file->directives.statement_timeout_ms : -1;
-    return own >= 0 ? own : run->request->execution->statement_timeout_ms;
-}
-
 bool pgdb_script_touches(const struct script *script)
 {
     for (size_t i = 0; i < script->count; i++) {
-        if (script->statements[i].touches_session) {
+        if (script_at(script, i)->touches_session) {
             return true;
         }
     }
@@ -45,7 +26,7 @@ bool pgdb_script_touches(const struct script *script)
 
 static bool sets_transaction(const struct script *script)
 {
-    return script->count > 0 && script->statements[0].verb == VERB_SET_TRANSACTION;
+    return script->count > 0 && script_at(script, 0)->verb == VERB_SET_TRANSACTION;
 }
 
 static void fill_texts(const struct pgdb *pg, struct pgdb_group *g)
@@ -79,7 +60,8 @@ struct err *pgdb_group_make(struct run *run, const struct apply_item *item, int3
     if (file) {
         TRY(pgdb_outside_skip(run, file, &out->script, out->skip));
     }
-    out->unnamed = pg->prepared == 0 || pgdb_script_touches(&out->script);
+    out->touches = pgdb_script_touches(&out->script);
+    out->unnamed = pg->prepared == 0 || out->touches;
     run->script = file ? &out->script : NULL;
     journal_row_prepare(run, file, rank, 0, NULL, JOURNAL_DONE, NULL, &out->row);
     run->script = NULL;
@@ -89,6 +71,10 @@ struct err *pgdb_group_make(struct run *run, const struct apply_item *item, int3
     pgdb_rows_fill(run, &out->row, item, -1, &out->rows);
     out->after[0] = out->guard.lock_timeout;
     out->after[1] = pg->name;
+    if (pg->watchers) {
+        out->kept_sql = pgdb_kept_sql(pg);
+        pgdb_kept_fill(&out->rows, out->kept);
+    }
     fill_texts(pg, out);
     journal_advance(run, &out->row);
     return NULL;
@@ -131,6 +117,7 @@ void pgdb_group_done(struct pgdb_group *group)
     free(group->verify);
     free(group->skip);
     free(group->close_sql);
+    free(group->kept_sql);
     *group = (struct pgdb_group){ 0 };
 }
 
@@ -150,7 +137,7 @@ static struct layout layout_of(const struct pgdb_group *g)
         .constraints = 1,
         .verify = g->item->file->directives.verify ? 1 : 0,
         .resets = COUNT(resets) + 1,
-        .more = pgdb_script_touches(&g->script) ? COUNT(more_resets) : 0,
+        .more = g->touches ? COUNT(more_resets) : 0,
         .close = g->close_sql ? 1 : 0,
     };
 }
@@ -158,7 +145,8 @@ static struct layout layout_of(const struct pgdb_group *g)
 int pgdb_group_count(const struct pgdb_group *group)
 {
     const struct layout l = layout_of(group);
-    return 2 + l.statements + l.constraints + l.verify + l.resets + l.more + l.close + 2;
+    return 2 + l.statements + l.constraints + l.verify + l.resets + l.more + l.close + 2 +
+           (group->kept_sql ? 1 : 0);
 }
 
 static enum pgdb_part our_own(const struct pgdb_group *g, enum pgdb_part part,
@@ -175,6 +163,9 @@ static enum pgdb_part our_own(const struct pgdb_group *g, enum pgdb_part part,
         break;
     case PART_ROWS:
         *out = (struct pgdb_command){ g->rows_sql, !g->unnamed, PGDB_ROWS_VALUES, g->rows.values };
+        break;
+    case PART_KEPT:
+        *out = (struct pgdb_command){ g->kept_sql, false, PGDB_KEPT_VALUES, g->kept };
         break;
     case PART_BEGIN:
         // Not READ WRITE: that would override default_transaction_read_only.
@@ -209,7 +200,7 @@ enum pgdb_part pgdb_group_command(const struct pgdb_group *group, int index,
     int i = index <= lead ? index - 1 : index - 2;
     if (i < l.statements) {
         *statement = i;
-        *out = (struct pgdb_command){ .sql = group->script.statements[i].text };
+        *out = (struct pgdb_command){ .sql = script_at(&group->script, (size_t)i)->text };
         return PART_STATEMENT;
     }
     i -= l.statements;
@@ -236,7 +227,9 @@ enum pgdb_part pgdb_group_command(const struct pgdb_group *group, int index,
     if (i < l.resets + l.close) {
         return our_own(group, PART_CLOSE, out);
     }
-    return our_own(group, i == l.resets + l.close ? PART_ROWS : PART_COMMIT, out);
+    i -= l.resets + l.close;
+    const bool kept = i == 1 && group->kept_sql;
+    return our_own(group, i == 0 ? PART_ROWS : kept ? PART_KEPT : PART_COMMIT, out);
 }
 
 bool pgdb_group_is_single(const struct pgdb_group *group)
@@ -245,7 +238,7 @@ bool pgdb_group_is_single(const struct pgdb_group *group)
         return false;
     }
     for (size_t i = 0; i < group->script.count; i++) {
-        const struct statement *s = &group->script.statements[i];
+        const struct statement *s = script_at(&group->script, i);
         if (s->verb == VERB_COPY || s->leaves_transaction) {
             return true; // COPY does not work in a pipeline; an intent must be there before
         }

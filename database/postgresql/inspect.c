@@ -1,29 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading: who we are connected to, history, journal, lease; a gate's query.
 #include <libpq-fe.h>
-#include "database/pgdb.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "database/postgresql/pgdb.h"
+#include "model/reason.h"
 
-#define LOCK_KEY_BASE INT64_C(0x466C79776179) // Flyway's (docs/flyway.md 7.1)
+#define LOCK_KEY_BASE INT64_C(0x466C79776179) // Flyway's (docs/reference/flyway.md 7.1)
 #define OID_BOOL 16u
-
-const char *pgdb_text(const struct pg_result *result, int row, int column)
-{
-    return PQgetisnull(result, row, column) ? NULL : PQgetvalue(result, row, column);
-}
-
-int64_t pgdb_int(const struct pg_result *result, int row, int column)
-{
-    int64_t number = 0;
-    const char *text = pgdb_text(result, row, column);
-    if (text) {
-        str_to_int64(text, INT64_MIN, INT64_MAX, &number);
-    }
-    return number;
-}
 
 static bool is_true(const struct pg_result *result, int row, int column)
 {
@@ -108,8 +93,16 @@ struct err *pgdb_identify(struct db *db)
     AUTO(pgdb_clear_auto) PGresult *r = NULL;
     const char *values[] = { pg->target->schema };
     TRY(pgdb_query(pg, &(struct pgdb_command){ identify_sql, false, 1, values },
-                   "could not ask the server who it is", &r));
+                   "could not identify the server", &r));
     struct identity *id = &db->identity;
+    static const int owed[] = { 0, 1, 2, 6, 7, 8, 9, 12 };
+    for (size_t i = 0; i < sizeof owed / sizeof *owed; i++) {
+        if (!pgdb_text(r, 0, owed[i])) {
+            return err_new(ERR_TRANSIENT, REASON_DATABASE_UNAVAILABLE,
+                           "could not identify the server: its answer does not fit the "
+                           "question");
+        }
+    }
     const char *schema = pg->target->schema ? pg->target->schema : pgdb_text(r, 0, 3);
     if (!schema) {
         return err_new(ERR_TERMINAL, REASON_INVALID_SPEC,
@@ -141,7 +134,7 @@ struct err *pgdb_identify(struct db *db)
 // ---- the tables ---------------------------------------------------------------------------------
 
 // Only an ordinary table counts as the history, as for Flyway. "Empty" is Flyway's rule
-// (docs/flyway.md 1.4), our own two tables aside.
+// (docs/reference/flyway.md 1.4), our own two tables aside.
 static const char look_sql[] =
     "SELECT coalesce(bool_or(c.relname = $2 AND c.relkind = 'r'), false),"
     " coalesce(bool_or(c.relname = 'sluice_lease' AND c.relkind IN ('r','p')), false),"
@@ -150,8 +143,21 @@ static const char look_sql[] =
     "   FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'pruned_rank'"
     "   AND NOT a.attisdropped)), false),"
     " coalesce(bool_or(c.relname = 'sluice_lease'"
-    "   AND pg_catalog.pg_has_role(c.relowner, 'USAGE')), false)"
+    "   AND pg_catalog.pg_has_role(c.relowner, 'USAGE')), false),"
+    " (pg_catalog.array_agg(w.what) FILTER (WHERE w.what IS NOT NULL"
+    "   AND (c.relname <> $2 OR w.hides)))[1],"
+    " pg_catalog.string_agg(w.what, ', ') FILTER (WHERE c.relname = $2)"
     " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace"
+    " LEFT JOIN LATERAL ("
+    "   SELECT 'trigger ' || pg_catalog.quote_ident(tgname) || ' on ' || c.relname AS what,"
+    "     false AS hides FROM pg_catalog.pg_trigger"
+    "     WHERE c.relhastriggers AND tgrelid = c.oid AND NOT tgisinternal AND tgenabled <> 'D'"
+    "   UNION ALL SELECT 'rule ' || pg_catalog.quote_ident(rulename) || ' on ' || c.relname, false"
+    "     FROM pg_catalog.pg_rewrite WHERE c.relhasrules AND ev_class = c.oid"
+    "     AND c.relkind IN ('r','p') AND ev_enabled <> 'D'"
+    "   UNION ALL SELECT 'row security on ' || c.relname, true"
+    "     WHERE c.relrowsecurity AND c.relkind IN ('r','p')"
+    "     AND pg_catalog.row_security_active(c.oid)) w ON true"
     " WHERE s.nspname = $1 AND c.relname IN ($2, 'sluice_lease', 'sluice_journal')";
 
 static const char empty_sql[] =
@@ -241,7 +247,7 @@ struct err *pgdb_lease_format(const struct lease *lease)
 }
 
 // Ours, and one of another history table that has an owner: TargetChanged
-// (docs/migrationplan.md 5).
+// (docs/reference/migrationplan.md 3).
 static struct err *read_leases(const struct pgdb *pg, const struct pg_result *r,
                                struct inspection *out)
 {
@@ -270,7 +276,8 @@ static struct err *look(struct pgdb *pg, struct inspection *out)
     out->journal.table_exists = is_true(r, 0, 2);
     pg->has_marks = is_true(r, 0, 3);
     pg->may_alter = is_true(r, 0, 4);
-    return NULL;
+    mem_strset(&pg->watchers, pgdb_text(r, 0, 6));
+    return pgdb_refuse_changed_tables(pgdb_text(r, 0, 5));
 }
 
 // Asked only where it can matter: it looks through three catalogs.
@@ -282,7 +289,7 @@ static struct err *look_whether_empty(struct pgdb *pg, struct history *out)
         return NULL;
     }
     TRY(pgdb_query(pg, &(struct pgdb_command){ empty_sql, false, 2, values },
-                   "could not look whether the schema is empty", &r));
+                   "could not find out whether the schema is empty", &r));
     out->schema_empty = is_true(r, 0, 0);
     return NULL;
 }
@@ -337,7 +344,7 @@ struct err *pgdb_inspect(struct db *db, enum journal_scope scope, struct inspect
         e = read_history(db, results[READ_HISTORY], &out->history);
     }
     if (!e) {
-        e = pgdb_journal_rows(results[READ_JOURNAL], &out->journal);
+        e = pgdb_journal_rows(db, results[READ_JOURNAL], &out->journal);
     }
     if (!e) {
         e = read_leases(pg, results[READ_LEASE], out);
@@ -426,4 +433,30 @@ struct err *pgdb_gate(struct db *db, const char *query, int64_t timeout_ms, stru
         PQclear(results[i]);
     }
     return e;
+}
+
+// ---- other tools --------------------------------------------------------------------------------
+
+static const char histories_sql[] =
+    "SELECT c.relname, (SELECT pg_catalog.string_agg(pg_catalog.lower(a.attname::text), ',')"
+    "   FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0"
+    "   AND NOT a.attisdropped)"
+    " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE n.nspname = $1 AND c.relkind IN ('r','p') AND c.relname <> $2"
+    " AND (pg_catalog.lower(c.relname::text) IN (" FOREIGN_NAMES ")"
+    "   OR EXISTS (SELECT 1 FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid"
+    "              AND a.attname = 'installed_rank')) ORDER BY 1 LIMIT 20";
+
+struct err *pgdb_find_histories(struct db *db, struct kvlist *out)
+{
+    struct pgdb *pg = pgdb_of(db);
+    AUTO(pgdb_clear_auto) PGresult *r = NULL;
+    const char *values[] = { pg->base.identity.schema, pg->base.table };
+    TRY(pgdb_query(pg, &(struct pgdb_command){ histories_sql, false, 2, values },
+                   "could not look for other history tables", &r));
+    for (int i = 0; i < PQntuples(r); i++) {
+        const char *columns = pgdb_text(r, i, 1);
+        kvlist_set(out, pgdb_value(r, i, 0), columns ? columns : "");
+    }
+    return NULL;
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading the journal, and what the lease says about it: what is over, what was deleted (docs/formats.md 1.4).
+// Reading the journal, and what the lease says about it: what is over, what was deleted (docs/reference/formats.md 1.4).
 #include <inttypes.h>
 #include <libpq-fe.h>
-#include "database/pgdb.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "database/postgresql/pgdb.h"
+#include "model/reason.h"
 
 // ---- reading ------------------------------------------------------------------------------------
 
@@ -58,11 +58,11 @@ static void read_journal_row(const struct pg_result *r, int i, struct journal_ro
     snprintf(row->row_hash, sizeof row->row_hash, "%s", hash ? hash : "");
 }
 
-struct err *pgdb_journal_rows(const struct pg_result *r, struct journal *out)
+struct err *pgdb_journal_rows(const struct db *db, const struct pg_result *r, struct journal *out)
 {
     const int count = PQntuples(r);
     if (count > LIMIT_JOURNAL_ROWS) {
-        return db_journal_full();
+        return db_journal_full(db);
     }
     out->rows = mem_grow(out->rows, &out->cap, (size_t)count + 1, sizeof *out->rows);
     for (int i = 0; i < count; i++) {
@@ -121,7 +121,7 @@ struct err *pgdb_read_journal(struct db *db, int64_t after, int limit, struct jo
                    journal_columns, pg->journal, limit);
     TRY(pgdb_query(pg, &(struct pgdb_command){ sql, false, 2, values },
                    "could not read the journal", &r));
-    return pgdb_journal_rows(r, out);
+    return pgdb_journal_rows(db, r, out);
 }
 
 // ---- what the lease says about it ---------------------------------------------------------------

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Statements that write what a rollback does not take back (dblink, a program, a file): an intent of each is committed
-// before they run, so that a runner that dies there leaves a trace (docs/engine.md 1.1).
+// before they run, so that a runner that dies there leaves a trace (docs/explanation/engine.md 1.1).
 #include <inttypes.h>
-#include "database/pgdb.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/mem.h"
+#include "database/postgresql/pgdb.h"
+#include "database/said.h"
+#include "model/reason.h"
 
 // ---- which -------------------------------------------------------------------------------------
 
@@ -13,7 +14,7 @@ struct err *pgdb_outside_skip(const struct run *run, const struct migration *fil
                               const struct script *script, bool *skip)
 {
     for (size_t i = 0; i < script->count; i++) {
-        if (script->statements[i].leaves_transaction) {
+        if (script_at(script, i)->leaves_transaction) {
             TRY(pgdb_step_done(run, file, script, i, &skip[i]));
         }
     }
@@ -28,7 +29,7 @@ void pgdb_outside_row(struct run *run, const struct migration *file, int32_t ran
 {
     const struct script *before = run->script;
     run->script = script;
-    journal_row_prepare(run, file, rank, (int32_t)index + 1, &script->statements[index], state,
+    journal_row_prepare(run, file, rank, (int32_t)index + 1, script_at(script, index), state,
                         state == JOURNAL_INTENT ? "[]" : NULL, out);
     run->script = before;
     out->step_class = STEP_OTHER; // nothing tells whether it ran
@@ -50,7 +51,7 @@ struct err *pgdb_outside_begin(struct run *run, const struct migration *file, in
     size_t index = 0;
     int count = 0;
     for (size_t i = 0; i < script->count; i++) {
-        if (script->statements[i].leaves_transaction && !skip[i]) {
+        if (script_at(script, i)->leaves_transaction && !skip[i]) {
             pgdb_outside_row(run, file, rank, script, i, JOURNAL_INTENT, &intents[count]);
             pgdb_rows_fill(run, &intents[count], NULL, -1, &rows[count]);
             commands[count] =
@@ -103,8 +104,11 @@ struct err *pgdb_outside_failed(struct run *run, const struct migration *file, i
     const char *stopped = pg->stopped;
     pg->uncancellable = true;
     AUTO(free_auto) char *sql = pgdb_outside_close_sql(pg, o, JOURNAL_FAILED);
-    AUTO(free_auto) char *text =
-        mem_strndup(e->message, str_utf8_cut(e->message, strlen(e->message), 1024));
+    AUTO(said_done) struct said said = { 0 };
+    said_init(run->db, script_at(script, o->index), &said);
+    AUTO(free_auto) char *text = run->request->show_values
+                                     ? said_recorded(run, &said, e->message)
+                                     : mem_strdup(e->message); // hidden already
     const char *values[] = { pg->base.table, sqlstate && sqlstate[0] ? sqlstate : NULL, text };
     const struct pgdb_command close = { sql, false, 3, values };
     struct err *open = pgdb_fenced(run, &close, 1, "could not write to the journal");
@@ -130,7 +134,7 @@ struct err *pgdb_outside_lost(struct run *run, const struct migration *file,
         return e; // the next run settles it
     }
     struct err *unknown =
-        pgdb_unknown(run, file, script->statements[o->index].line, (int)o->index + 1,
+        pgdb_unknown(run, file, script_at(script, o->index)->line, (int)o->index + 1,
                      "writes outside of the transaction, and may have done so "
                      "before the connection was lost");
     err_free(e);

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Applying a list: transactional files travel as groups, several in flight (docs/engine.md 2).
+// Applying a list: transactional files travel as groups, several in flight (docs/explanation/engine.md 2).
 #include <libpq-fe.h>
-#include "database/pgdb.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "database/postgresql/pgdb.h"
+#include "database/said.h"
+#include "model/reason.h"
 #include "reconcile/migration/script.h"
-#include "reconcile/model/reason.h"
 
-#define DEPTH 8         // deeper was no faster
+#define DEPTH 8 // deeper was no faster
+#define PART_COMMANDS 256
+#define PART_BYTES ((size_t)1024 * 1024)
 #define WATCH_MIN_MS 50 // after so long without an answer we ask who blocks us
 
 struct pipe {
@@ -55,6 +58,7 @@ static void tell_begin(struct pipe *p, const struct script *script)
 static void tell_end(struct pipe *p, const struct err *e)
 {
     const struct progress *progress = p->run->request->progress;
+    run_server_said_end(p->run);
     if (progress && progress->file_end && file_at(p, p->done)) {
         progress->file_end(progress->payload, file_at(p, p->done), clock_mono_ms() - p->since_ms,
                            e);
@@ -73,18 +77,32 @@ static void confirm(struct pipe *p, int32_t rank)
 
 // ---- sending ------------------------------------------------------------------------------------
 
-static bool send_group(struct pgdb *pg, const struct pgdb_group *group)
+static bool is_watched(const struct run *run)
+{
+    return run->request->progress && run->request->progress->statement_begin;
+}
+
+// The next commands, and behind the last the end of the pipeline. What is sent and not answered stands in memory on both
+// sides, so a large file goes in parts; the server tells at each part's end. `watched`: somebody wants to see each answer
+// at once, which the server else keeps until the end.
+static bool send_part(struct pgdb *pg, struct pgdb_group *group, bool watched)
 {
     const int count = pgdb_group_count(group);
-    for (int i = 0; i < count; i++) {
+    const bool whole = !script_is_spooled(&group->script);
+    size_t bytes = 0;
+    for (int i = 0; group->sent < count && (whole || (i < PART_COMMANDS && bytes < PART_BYTES));
+         i++) {
         struct pgdb_command command;
         int statement = 0;
-        pgdb_group_command(group, i, &command, &statement);
-        if (!pgdb_send(pg, &command)) {
+        pgdb_group_command(group, group->sent++, &command, &statement);
+        bytes += whole ? 0 : strlen(command.sql);
+        if (!pgdb_send(pg, &command) || (watched && PQsendFlushRequest(pg->conn) != 1)) {
             return false;
         }
     }
-    return PQpipelineSync(pg->conn) == 1 && PQflush(pg->conn) >= 0;
+    const int ended =
+        group->sent == count ? PQpipelineSync(pg->conn) : PQsendFlushRequest(pg->conn);
+    return ended == 1 && PQflush(pg->conn) >= 0;
 }
 
 static int32_t next_rank(struct pipe *p)
@@ -131,7 +149,7 @@ static struct err *send_next(struct pipe *p, enum next *out)
     p->flying++;
     p->sent++;
     p->pg->prepared = group->unnamed ? 0 : p->pg->prepared; // it may drop them
-    if (!piped || !send_group(p->pg, group)) {
+    if (!piped || !send_part(p->pg, group, is_watched(p->run))) {
         *out = NEXT_LOST;
     } else if (alone) {
         *out = NEXT_LATER; // nothing behind it until it is answered
@@ -175,30 +193,51 @@ static bool read_command(struct pgdb *pg, enum pgdb_part part, bool failed,
     }
 }
 
-// True: committed. False: `failure`, with failure->fault.lost or everything up to the group's end read.
-static bool read_group(struct pipe *p, const struct pgdb_group *group, struct pgdb_failure *failure)
+// Everything that was sent is read; after an error the rest of it is not sent. False: lost.
+static bool read_commands(struct pipe *p, struct pgdb_group *group, struct pgdb_failure *failure,
+                          bool *failed)
 {
     const int count = pgdb_group_count(group);
     int64_t since = clock_mono_ms();
-    bool failed = false;
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count && (i < group->sent || !*failed); i++) {
         struct pgdb_command command;
         int statement = 0;
         bool ok = true;
+        const bool sent = i < group->sent || send_part(p->pg, group, is_watched(p->run));
         const enum pgdb_part part = pgdb_group_command(group, i, &command, &statement);
-        const bool alive = read_command(p->pg, part, failed, failure, &ok);
-        if (!failed && (!alive || !ok)) {
+        if (sent) {
+            pgdb_notices_of(p->pg, group, part, statement);
+        }
+        if (part == PART_STATEMENT && !*failed) { // it is sent: the server is at this one now
+            run_tell_begin(p->run, group->item->file, &group->script, statement + 1);
+        }
+        const bool alive = sent && read_command(p->pg, part, *failed, failure, &ok);
+        if (!*failed && (!alive || !ok)) {
             failure->part = part;
             failure->statement = statement;
-            failed = true;
+            *failed = true;
         }
         if (!alive) {
+            p->pg->about.file = NULL;
             failure->fault.lost = true;
             return false;
         }
         if (ok && part == PART_STATEMENT) {
             pgdb_tell_statement(p->run, group->item->file, statement + 1, &since);
         }
+    }
+    return group->sent == count || (PQpipelineSync(p->pg->conn) == 1 && PQflush(p->pg->conn) >= 0);
+}
+
+// True: committed. False: `failure`, with failure->fault.lost or everything up to the group's end read.
+static bool read_group(struct pipe *p, struct pgdb_group *group, struct pgdb_failure *failure)
+{
+    bool failed = false;
+    const bool alive = read_commands(p, group, failure, &failed);
+    p->pg->about.file = NULL;
+    if (!alive) {
+        failure->fault.lost = true;
+        return false;
     }
     AUTO(pgdb_clear_auto) PGresult *sync = NULL;
     AUTO(pgdb_fault_done) struct pgdb_fault lost = { 0 };
@@ -246,7 +285,7 @@ static bool in_history(const struct history *history, const struct pgdb_group *g
     return false;
 }
 
-// The connection went away: which of the files in flight are in? (docs/engine.md 3)
+// The connection went away: which of the files in flight are in? (docs/explanation/engine.md 3)
 static struct err *resolve(struct pipe *p, struct err *lost)
 {
     struct err *e = pgdb_resolve(p->run);
@@ -282,6 +321,7 @@ static struct err *after_failure(struct pipe *p, struct pgdb_group *group,
         e = resolve(p, e);
         if (e && e == lost && file) { // nothing was committed
             e = pgdb_outside_lost(p->run, file, &group->script, &group->outside, e);
+            e = pgdb_session_ended(p->run, file, group->rank, &group->script, e);
         }
         if (e) {
             tell_end(p, e);
@@ -300,8 +340,13 @@ static struct err *after_failure(struct pipe *p, struct pgdb_group *group,
     if (group->once && p->retry.since_ms == 0) { // it has waited all the time already
         p->retry.since_ms = p->since_ms;
     }
+    const bool undone = file && !pgdb_script_leaves(&group->script);
     drop_flying(p);
     e = pgdb_retry_wait(p->run, file, &p->retry, e);
+    if (e && undone && run_stays_is_told(e)) {
+        AUTO(free_auto) char *name = run_file_name(file);
+        e = run_stays(p->run, e, "rolled back: nothing of %s remains", name);
+    }
     if (e) {
         tell_end(p, e);
     }
@@ -351,6 +396,22 @@ static struct err *run_single(struct pipe *p)
     return NULL;
 }
 
+// The session of a step in a transaction was ended: was it the step?
+static struct err *step_ended(struct pipe *p, const struct migration *file,
+                              const struct script *script, struct err *e)
+{
+    const int step = p->run->result->failed.statement;
+    const struct statement *s =
+        step > 0 && (size_t)step <= script->count ? script_at(script, (size_t)step - 1) : NULL;
+    const bool lost = !p->pg->conn || PQstatus(p->pg->conn) == CONNECTION_BAD;
+    if (!lost || !s || s->class != STEP_TRANSACTIONAL || s->leaves_transaction ||
+        !str_eq(p->run->result->failed.sqlstate, "57P01")) {
+        return e;
+    }
+    AUTO(err_free_auto) struct err *unresolved = pgdb_resolve(p->run);
+    return unresolved ? e : pgdb_session_ended(p->run, file, p->run->rank + 1, script, e);
+}
+
 static struct err *run_steps(struct pipe *p)
 {
     const struct apply_item *item = &p->list->items[p->done];
@@ -359,7 +420,11 @@ static struct err *run_steps(struct pipe *p)
     TRY(script_parse_on(&p->run->db->identity, item->file, &p->run->placeholders, &script));
     tell_begin(p, &script);
     p->run->script = &script;
+    p->pg->script = &script;
     struct err *e = pgdb_steps_run(p->run, item, &script);
+    e = e ? step_ended(p, item->file, &script, e) : NULL;
+    p->pg->script = NULL;
+    p->pg->about.file = NULL;
     p->run->script = NULL;
     if (e) {
         tell_end(p, e);
@@ -381,7 +446,9 @@ static void set_watch(struct pipe *p)
 
 static struct err *fill(struct pipe *p)
 {
-    while (p->flying < DEPTH && p->sent < p->list->count) {
+    // What is sent begins when the one before it has ended: that may be after the time at which none may begin.
+    const int depth = p->run->request->stop_at_ms > 0 ? 1 : DEPTH;
+    while (p->flying < depth && p->sent < p->list->count && !run_must_pause(p->run)) {
         enum next next = NEXT_LATER;
         if (p->flying == 0) {
             TRY(run_check(p->run));
@@ -417,7 +484,7 @@ static struct err *run_list(struct pipe *p)
         if (!e) {
             e = fill(p);
         }
-        if (p->flying == 0 && e) {
+        if (p->flying == 0 && (e || p->run->paused)) {
             return e;
         }
         if (p->flying > 0) { // also after an error of a later file: what was sent is read
@@ -435,6 +502,7 @@ struct err *pgdb_apply(struct run *run, const struct apply_list *list)
 {
     struct pipe p = { .run = run, .pg = pgdb_of(run->db), .list = list };
     p.pg->run = run;
+    TRY(pgdb_check_columns(run, list));
     set_watch(&p);
     struct err *e = run_list(&p);
     drop_flying(&p);

@@ -1,37 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a CONCURRENTLY statement left in the catalogue (docs/engine.md 4).
+// What a CONCURRENTLY statement left in the catalogue (docs/explanation/engine.md 4).
 #include <libpq-fe.h>
-#include "database/pgdb.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/json.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
-
-// ---- names --------------------------------------------------------------------------------------
-
-const struct object_ref *pgdb_object_of(const struct statement *s, const char *type)
-{
-    for (size_t i = 0; i < s->object_count; i++) {
-        if (str_eq(s->objects[i].type, type)) {
-            return &s->objects[i];
-        }
-    }
-    return NULL;
-}
-
-// As to_regclass() reads it; "" when the statement names none.
-char *pgdb_quoted_name(const struct object_ref *object)
-{
-    AUTO(buf_done) struct buf b = BUF(4096);
-    if (object && object->schema && object->schema[0]) {
-        pgdb_ident(&b, object->schema);
-        buf_addc(&b, '.');
-    }
-    if (object) {
-        pgdb_ident(&b, object->name);
-    }
-    return buf_take(&b);
-}
+#include "base/auto.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "database/postgresql/pgdb.h"
+#include "model/reason.h"
 
 // ---- before -------------------------------------------------------------------------------------
 
@@ -51,14 +25,14 @@ struct err *pgdb_probe_before(struct pgdb *pg, const struct statement *statement
     AUTO(pgdb_clear_auto) PGresult *r = NULL;
     const char *values[] = { table, table[0] ? "" : index };
     TRY(pgdb_query(pg, &(struct pgdb_command){ before_sql, false, 2, values },
-                   "could not look at the indexes", &r));
+                   "could not read the indexes", &r));
     if (PQntuples(r) == 0) { // IF EXISTS, or the statement will fail
         *out = mem_strdup("{\"table\":0,\"indexes\":[]}");
         return NULL;
     }
     const char *indexes = pgdb_text(r, 0, 1);
     *out =
-        mem_printf("{\"table\":%s,\"indexes\":[%s]}", pgdb_text(r, 0, 0), indexes ? indexes : "");
+        mem_printf("{\"table\":%s,\"indexes\":[%s]}", pgdb_value(r, 0, 0), indexes ? indexes : "");
     return NULL;
 }
 
@@ -105,7 +79,7 @@ static struct err *read_indexes(struct pgdb *pg, const struct before *before,
 {
     const char *values[] = { before->table, before->indexes };
     return pgdb_query(pg, &(struct pgdb_command){ indexes_sql, false, 2, values },
-                      "could not look at the indexes", out);
+                      "could not read the indexes", out);
 }
 
 // A statement that may wait for others: watched, and cancelled when blocked for too long.
@@ -176,11 +150,11 @@ static struct err *after_create(struct pgdb *pg, const struct statement *stateme
             *out = PROBE_UNKNOWN;
             return NULL;
         }
-        TRY(pgdb_index_is(pg, pgdb_text(r, i, 0), wanted, &ours));
+        TRY(pgdb_index_is(pg, pgdb_value(r, i, 0), wanted, &ours));
         if (ours && is_text(r, i, 2, "t")) {
             *out = PROBE_DONE;
         } else if (ours) {
-            TRY(drop_leftover(pg, before, pgdb_text(r, i, 0)));
+            TRY(drop_leftover(pg, before, pgdb_value(r, i, 0)));
         }
     }
     return NULL;
@@ -192,8 +166,8 @@ static struct err *after_reindex(struct pgdb *pg, const struct before *before)
     TRY(read_indexes(pg, before, &r));
     for (int i = 0; i < PQntuples(r); i++) {
         const bool old = is_text(r, i, 3, "t");
-        if (is_text(r, i, 2, "f") && is_reindex_leftover(pgdb_text(r, i, 1), old)) {
-            TRY(drop_leftover(pg, before, pgdb_text(r, i, 0)));
+        if (is_text(r, i, 2, "f") && is_reindex_leftover(pgdb_value(r, i, 1), old)) {
+            TRY(drop_leftover(pg, before, pgdb_value(r, i, 0)));
         }
     }
     return NULL;
@@ -226,7 +200,7 @@ static struct err *after_detach(struct pgdb *pg, const struct statement *s, enum
     AUTO(pgdb_clear_auto) PGresult *r = NULL;
     const char *values[] = { parent, part };
     TRY(pgdb_query(pg, &(struct pgdb_command){ detach_sql, false, 2, values },
-                   "could not look at the partition", &r));
+                   "could not read the partition", &r));
     if (PQntuples(r) > 0 && is_text(r, 0, 0, "t")) {
         AUTO(free_auto) char *sql =
             mem_printf("ALTER TABLE %s DETACH PARTITION %s FINALIZE", parent, part);
@@ -271,7 +245,7 @@ struct err *pgdb_probe_invalid(struct pgdb *pg, const struct statement *statemen
     TRY(read_indexes(pg, &before, &r));
     for (int i = 0; i < PQntuples(r); i++) {
         if (is_text(r, i, 1, named->name) && is_text(r, i, 2, "f")) {
-            mem_strset(out, pgdb_text(r, i, 0));
+            mem_strset(out, pgdb_value(r, i, 0));
         }
     }
     return NULL;
@@ -284,7 +258,7 @@ struct err *pgdb_verify(struct run *run, const struct migration *file, bool *out
     AUTO(free_auto) char *what = mem_printf("%s: verify=", file->path);
     TRY(placeholders_verify(file, &run->placeholders, &sql));
     struct err *e = pgdb_query(pgdb_of(run->db), &(struct pgdb_command){ .sql = sql }, what, &r);
-    if (e && str_eq(e->reason, REASON_INTERNAL)) { // the query is the file's, so is its error
+    if (e && e->kind == ERR_TERMINAL) { // the query is the file's, so is its error
         struct err *failed = err_new(ERR_TERMINAL, REASON_MIGRATION_FAILED, "%s", e->message);
         err_free(e);
         return failed;

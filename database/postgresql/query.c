@@ -1,24 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sending and waiting: every wait looks at the socket, the cancel descriptor and a deadline.
+// Sending and waiting: every wait looks at the socket, the cancel descriptor, a deadline and who
+// blocks us.
 #include <errno.h>
+#include <inttypes.h>
 #include <libpq-fe.h>
 #include <poll.h>
-#include "database/pgdb.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "database/postgresql/pgdb.h"
+#include "model/reason.h"
 
 #define RESULTS_MAX 16         // of one command of ours, which is one statement
 #define CANCEL_AGAIN_MS 500    // the first request may have met the gap between two statements
 #define CANCEL_GRACE_MS 15000  // a server that does not answer a cancel by then is given up
 #define CANCEL_CONNECT_MS 5000 // for the cancel request's own connection
 #define WATCH_AGAIN_MS 1000
+#define WATCH_TIMEOUT_MS 2000 // for the second connection: it must never hold us up long
 
 void pgdb_clear_auto(struct pg_result **result)
 {
     PQclear(*result);
     *result = NULL;
+}
+
+const char *pgdb_text(const struct pg_result *result, int row, int column)
+{
+    return PQgetisnull(result, row, column) ? NULL : PQgetvalue(result, row, column);
+}
+
+const char *pgdb_value(const struct pg_result *result, int row, int column)
+{
+    const char *text = pgdb_text(result, row, column);
+    return text ? text : "";
+}
+
+int64_t pgdb_int(const struct pg_result *result, int row, int column)
+{
+    int64_t number = 0;
+    const char *text = pgdb_text(result, row, column);
+    if (text) {
+        str_to_int64(text, INT64_MIN, INT64_MAX, &number);
+    }
+    return number;
 }
 
 // ---- cancel requests ----------------------------------------------------------------------------
@@ -112,12 +136,81 @@ static bool stop_if_needed(struct pgdb *pg, struct wait *w, int64_t now)
     return true;
 }
 
+char *pgdb_session_text(const struct pg_result *r, int row)
+{
+    const char *application = pgdb_text(r, row, 1), *user = pgdb_text(r, row, 2);
+    const char *state = pgdb_text(r, row, 3), *seconds = pgdb_text(r, row, 4);
+    AUTO(buf_done) struct buf b = BUF(1024);
+    buf_addf(&b, "backend %s (%s, user %s", pgdb_text(r, row, 0),
+             application && application[0] ? application : "no application name",
+             user ? user : "?");
+    if (state) {
+        buf_addf(&b, ", %s", state);
+    }
+    if (state && seconds) {
+        buf_addf(&b, " for %s s", seconds);
+    }
+    buf_addc(&b, ')');
+    return buf_take(&b);
+}
+
+static const char blocker_sql[] =
+    "SELECT " PGDB_SESSION_COLUMNS
+    " FROM pg_catalog.unnest(pg_catalog.pg_blocking_pids($1::int)) b(pid)"
+    " JOIN pg_catalog.pg_stat_activity a ON a.pid = b.pid ORDER BY a.state_change NULLS LAST";
+
+static struct pgdb *watcher_of(struct pgdb *pg)
+{
+    if (pg->watcher && PQstatus(pg->watcher->conn) == CONNECTION_BAD) {
+        pgdb_close(&TAKE(pg->watcher)->base);
+    }
+    if (!pg->watcher) {
+        struct db_options options = pg->options;
+        options.connect_timeout_ms = WATCH_TIMEOUT_MS;
+        options.query_timeout_ms = WATCH_TIMEOUT_MS;
+        options.cancel = NULL;
+        struct db *db = NULL;
+        struct err *e = pgdb_open(pg->target, &options, &db);
+        err_free(e); // no second connection to be had: no name of the blocker
+        pg->watcher = e ? NULL : pgdb_of(db);
+    }
+    return pg->watcher;
+}
+
+// On the second connection: fills blocker and blocked_since_ms.
+static void look_who_blocks(struct pgdb *pg)
+{
+    struct pgdb *watcher = watcher_of(pg);
+    if (!watcher) {
+        return;
+    }
+    AUTO(pgdb_clear_auto) PGresult *r = NULL;
+    char pid[24];
+    snprintf(pid, sizeof pid, "%" PRId64, pg->base.session_id);
+    const char *values[] = { pid };
+    struct err *e = pgdb_query(watcher, &(struct pgdb_command){ blocker_sql, false, 1, values },
+                               "could not read which session blocks", &r);
+    if (e) {
+        err_free(e);
+        return;
+    }
+    if (PQntuples(r) == 0) {
+        pg->blocked_since_ms = 0;
+        return;
+    }
+    free(pg->blocker);
+    pg->blocker = pgdb_session_text(r, 0);
+    if (pg->blocked_since_ms == 0) {
+        pg->blocked_since_ms = clock_mono_ms();
+    }
+}
+
 static void watch_if_silent(struct pgdb *pg, struct wait *w, int64_t now)
 {
     if (pg->watch_after_ms <= 0 || pg->stopped || now < w->next_watch_ms) {
         return;
     }
-    pgdb_watch(pg);
+    look_who_blocks(pg);
     w->next_watch_ms = clock_mono_ms() + WATCH_AGAIN_MS;
 }
 
@@ -166,30 +259,11 @@ static bool wait_result(struct pgdb *pg, int64_t deadline_ms)
 
 // ---- results ------------------------------------------------------------------------------------
 
-void pgdb_fault_read(const struct pgdb *pg, const struct pg_result *result,
-                     struct pgdb_fault *fault)
+static void set_lost(const struct pgdb *pg, struct pgdb_fault *fault, const char *text)
 {
-    pgdb_fault_done(fault);
-    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    const char *level = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
-    const char *text = PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
-    const char *position = PQresultErrorField(result, PG_DIAG_STATEMENT_POSITION);
-    int64_t number = 0;
-    if (position && str_to_int64(position, 1, INT32_MAX, &number)) {
-        fault->position = (int)number;
-    }
-    snprintf(fault->sqlstate, sizeof fault->sqlstate, "%s", state ? state : "");
-    fault->lost =
-        PQstatus(pg->conn) == CONNECTION_BAD || str_eq(level, "FATAL") || str_eq(level, "PANIC");
-    text = text ? text : PQresultErrorMessage(result);
-    fault->message = mem_strndup(text, strcspn(text, "\n"));
-}
-
-static void set_lost(struct pgdb_fault *fault, const char *text)
-{
-    pgdb_fault_done(fault);
+    AUTO(free_auto) char *copy = mem_strdup(text); // it may be the fault's own
+    pgdb_fault_set(pg, fault, copy);
     fault->lost = true;
-    fault->message = mem_strndup(text, strcspn(text, "\n"));
 }
 
 static bool begins_copy(const struct pg_result *result)
@@ -202,20 +276,21 @@ bool pgdb_take(struct pgdb *pg, int64_t deadline_ms, struct pg_result **out,
                struct pgdb_fault *fault)
 {
     if (!pg->conn) {
-        set_lost(fault, "the connection is lost");
+        set_lost(pg, fault, "the connection is lost");
         return false;
     }
     if (!wait_result(pg, deadline_ms)) {
         PQfinish(TAKE(pg->conn));
-        set_lost(fault, "the server does not answer");
+        set_lost(pg, fault, "the server does not answer");
         return false;
     }
     PGresult *result = PQgetResult(pg->conn);
     if (PQstatus(pg->conn) == CONNECTION_BAD) { // also without a result: that is no end of results
-        if (result) {
+        const bool told = fault->sqlstate[0] != '\0'; // by the server's last words
+        if (result && !told) {
             pgdb_fault_read(pg, result, fault);
-        } else {
-            set_lost(fault, PQerrorMessage(pg->conn));
+        } else if (!told) {
+            set_lost(pg, fault, PQerrorMessage(pg->conn));
         }
         fault->lost = true;
         PQclear(result);
@@ -224,7 +299,8 @@ bool pgdb_take(struct pgdb *pg, int64_t deadline_ms, struct pg_result **out,
     if (!pg->copies && begins_copy(result)) {
         PQclear(result);
         PQfinish(TAKE(pg->conn)); // the only way out of it that needs nobody's consent
-        set_lost(fault, "a COPY is no query: nothing here takes or sends its data");
+        set_lost(pg, fault, "a COPY is no query: write a SELECT");
+        fault->copies = true;
         return false;
     }
     *out = result;
@@ -285,12 +361,12 @@ static bool take_all(struct pgdb *pg, struct pg_result **out, struct pgdb_fault 
             return false;
         }
         if (!result && seen == 0) {
-            set_lost(fault, "the server gave no result");
+            set_lost(pg, fault, "the server gave no result");
             return false;
         }
         if (seen > RESULTS_MAX) {
             PQfinish(TAKE(pg->conn));
-            set_lost(fault, "the server's answer does not end");
+            set_lost(pg, fault, "the server's answer does not end");
             return false;
         }
         if (!result) {
@@ -314,7 +390,7 @@ static struct err *finish(struct pgdb *pg, bool sent, const char *what, struct p
     AUTO(pgdb_clear_auto) PGresult *result = NULL;
     pg->stopped = sent ? NULL : pg->stopped;
     if (!sent) {
-        set_lost(&fault, pg->conn ? PQerrorMessage(pg->conn) : "the connection is lost");
+        set_lost(pg, &fault, pg->conn ? PQerrorMessage(pg->conn) : "the connection is lost");
         return pgdb_fault_err(&fault, NULL, what);
     }
     if (!take_all(pg, &result, &fault)) {
@@ -358,7 +434,7 @@ bool pgdb_batch(struct pgdb *pg, const struct pgdb_command *commands, int count,
     *failed = 0;
     pg->stopped = NULL;
     if (!send_batch(pg, commands, count)) {
-        set_lost(fault, pg->conn ? PQerrorMessage(pg->conn) : "the connection is lost");
+        set_lost(pg, fault, pg->conn ? PQerrorMessage(pg->conn) : "the connection is lost");
         return false;
     }
     bool ok = true;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rows of the history table that `sluice repair` takes away, marks or realigns.
-#include "database/pgdb.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/mem.h"
+#include "database/postgresql/pgdb.h"
 
 #define VALUES_MAX 4
 

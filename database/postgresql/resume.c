@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Going on in the middle of a file outside a transaction: what an earlier attempt's session took with it must not be
-// needed any more, or a statement would meet another table of that name (docs/engine.md 4).
+// needed any more, or a statement would meet another table of that name (docs/explanation/engine.md 4).
 #include <strings.h>
-#include "database/pgdb.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/mem.h"
+#include "database/postgresql/pgdb.h"
+#include "model/reason.h"
 
 static bool is_name_char(char c)
 {
@@ -51,9 +51,9 @@ struct err *pgdb_check_resume(const struct run *run, const struct migration *fil
                               const struct script *script, const bool *done)
 {
     for (size_t i = 0; i < script->count; i++) {
-        const struct statement *gone = &script->statements[i];
+        const struct statement *gone = script_at(script, i);
         for (size_t k = i + 1; done[i] && gone->touches_session && k < script->count; k++) {
-            const struct statement *later = &script->statements[k];
+            const struct statement *later = script_at(script, k);
             if (!done[k] && later->class != STEP_SESSION && needs(gone, later)) {
                 return run_changed(
                     run, file, REASON_MIGRATION_FAILED,

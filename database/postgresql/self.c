@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Procedures and blocks that may commit, outside a transaction: what a failed one has left (docs/engine.md 4).
+// Procedures and blocks that may commit, outside a transaction: what a failed one has left (docs/explanation/engine.md 4).
 #include <libpq-fe.h>
 #include <strings.h>
-#include "database/pgdb.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "database/postgresql/pgdb.h"
+#include "model/reason.h"
 
 bool pgdb_controls_itself(const struct statement *s)
 {
@@ -19,8 +19,8 @@ struct err *pgdb_count_transactions(struct pgdb *pg, int64_t *out)
         "SELECT pg_catalog.split_part(virtualtransaction, '/', 2) FROM pg_catalog.pg_locks"
         " WHERE pid = pg_catalog.pg_backend_pid() AND locktype = 'virtualxid' LIMIT 1";
     AUTO(pgdb_clear_auto) PGresult *r = NULL;
-    TRY(pgdb_query(pg, &(struct pgdb_command){ .sql = sql }, "could not look at the transaction",
-                   &r));
+    TRY(pgdb_query(pg, &(struct pgdb_command){ .sql = sql },
+                   "could not read the state of the transaction", &r));
     *out = PQntuples(r) == 1 ? pgdb_int(r, 0, 0) : 0;
     return NULL;
 }
@@ -31,7 +31,7 @@ struct err *pgdb_check_stayed(struct run *run, const struct migration *file,
                               struct err *e, bool *nothing_stayed)
 {
     struct pgdb *pg = pgdb_of(run->db);
-    const struct statement *s = &script->statements[index];
+    const struct statement *s = script_at(script, index);
     const bool cancellable = !pg->uncancellable;
     const char *stopped = pg->stopped;
     int64_t now = 0;

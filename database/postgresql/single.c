@@ -2,11 +2,11 @@
 // A file trip by trip: COPY data and verify= cannot go through a pipeline.
 #include <libpq-fe.h>
 #include <poll.h>
-#include "database/pgdb.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "database/postgresql/pgdb.h"
+#include "model/reason.h"
 
 #define COPY_CHUNK 65536
 
@@ -41,6 +41,16 @@ static bool wait_socket(struct pgdb *pg, bool write)
     return !pg->stopped && (!(p[0].revents & POLLIN) || PQconsumeInput(pg->conn));
 }
 
+// libpq keeps what the server does not take yet, all of it.
+static bool flush(struct pgdb *pg)
+{
+    int left = PQflush(pg->conn);
+    while (left > 0 && wait_socket(pg, true)) {
+        left = PQflush(pg->conn);
+    }
+    return left == 0;
+}
+
 // The results that follow say whether the server liked the data.
 static void copy_in(struct pgdb *pg, const struct statement *s)
 {
@@ -48,11 +58,11 @@ static void copy_in(struct pgdb *pg, const struct statement *s)
     for (size_t at = 0; going && at < s->copy_length;) {
         const size_t left = s->copy_length - at;
         const size_t chunk = left < COPY_CHUNK ? left : COPY_CHUNK;
-        const int put = PQputCopyData(pg->conn, s->copy_data + at, (int)chunk);
-        if (put == 1) {
-            at += chunk;
+        going = PQputCopyData(pg->conn, s->copy_data + at, (int)chunk) == 1 && flush(pg);
+        at += chunk;
+        if (pg->script) {
+            script_touch(pg->script, chunk);
         }
-        going = put >= 0 && (put == 1 || wait_socket(pg, true));
     }
     const char *refused = going ? NULL : "interrupted";
     while (PQputCopyEnd(pg->conn, refused) == 0 && wait_socket(pg, true)) {
@@ -164,13 +174,14 @@ static bool run_own(struct pgdb *pg, const struct pgdb_command *command,
         return false;
     }
     if (ok && failure->part == PART_COMMIT && !str_eq(PQcmdStatus(result), "COMMIT")) {
-        failure->fault.message = mem_strdup("the transaction was rolled back");
+        pgdb_fault_set(pg, &failure->fault, "the transaction was rolled back");
         return false;
     }
     return ok;
 }
 
-bool pgdb_single_run(struct run *run, const struct pgdb_group *group, struct pgdb_failure *failure)
+static bool run_commands(struct run *run, const struct pgdb_group *group,
+                         struct pgdb_failure *failure)
 {
     struct pgdb *pg = pgdb_of(run->db);
     int64_t since = clock_mono_ms();
@@ -180,14 +191,18 @@ bool pgdb_single_run(struct run *run, const struct pgdb_group *group, struct pgd
         struct pgdb_command command;
         int statement = 0;
         failure->part = pgdb_group_command(group, i, &command, &statement);
+        pgdb_notices_of(pg, group, failure->part, statement);
         bool ok;
         if (failure->part == PART_STATEMENT) {
             failure->statement = statement;
+            run_tell_begin(run, group->item->file, &group->script, statement + 1);
             ok = group->skip[statement] ||
-                 pgdb_run_statement(pg, &group->script.statements[statement], &failure->fault);
+                 pgdb_run_statement(pg, script_at(&group->script, (size_t)statement),
+                                    &failure->fault);
         } else {
             ok = run_own(pg, &command, failure);
         }
+        pg->about.file = NULL;
         if (!ok) {
             pgdb_rollback(pg);
             return false;
@@ -197,4 +212,13 @@ bool pgdb_single_run(struct run *run, const struct pgdb_group *group, struct pgd
         }
     }
     return true;
+}
+
+bool pgdb_single_run(struct run *run, const struct pgdb_group *group, struct pgdb_failure *failure)
+{
+    struct pgdb *pg = pgdb_of(run->db);
+    pg->script = &group->script;
+    const bool ok = run_commands(run, group, failure);
+    pg->script = NULL;
+    return ok;
 }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files outside a transaction: every statement is a journalled step (docs/engine.md 4).
+// Files outside a transaction: every statement is a journalled step (docs/explanation/engine.md 4).
 #include <libpq-fe.h>
-#include "database/pgdb.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
-
-#define SESSION_COMMANDS 8
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "database/postgresql/pgdb.h"
+#include "database/said.h"
+#include "model/reason.h"
 
 struct steps { // one file at work
     struct run *run;
@@ -19,108 +18,6 @@ struct steps { // one file at work
     int64_t open_seq; // the last step's intent, which the history row's transaction closes; 0: none
     int64_t begun_ms, since_ms;
 };
-
-const struct journal_row *pgdb_step_row(const struct journal *journal, const struct migration *file,
-                                        int32_t step)
-{
-    for (size_t i = journal->count; i > 0; i--) {
-        const struct journal_row *row = &journal->rows[i - 1];
-        if (!journal_row_is_of(row, file)) {
-            continue;
-        }
-        if (journal_row_closes(row) || journal_row_is_old_content(row, file)) {
-            return NULL; // an earlier run of a repeatable, or a person's word: what came before is over
-        }
-        if (row->step == step) {
-            return row;
-        }
-    }
-    return NULL;
-}
-
-static bool may_retry(const struct statement *s)
-{
-    return s->class == STEP_NONTX || s->class == STEP_REPEATABLE;
-}
-
-// A second try could do twice what the first has done, or is not allowed to: CALL that committed, dblink.
-static bool waits_once(const struct statement *s)
-{
-    return s->leaves_transaction || (s->class != STEP_TRANSACTIONAL && !may_retry(s));
-}
-
-// ---- the session --------------------------------------------------------------------------------
-
-static const char reset_settings_sql[] =
-    "SELECT pg_catalog.set_config('application_name', $1, false)";
-
-struct err *pgdb_session_leave(struct run *run)
-{
-    struct pgdb *pg = pgdb_of(run->db);
-    const char *values[] = { pg->name };
-    const struct pgdb_command commands[] = {
-        { .sql = "RESET SESSION AUTHORIZATION" },
-        { .sql = "RESET ROLE" },
-        { .sql = "RESET ALL" },
-        { reset_settings_sql, false, 1, values },
-    };
-    AUTO(pgdb_fault_done) struct pgdb_fault fault = { 0 };
-    const char *stopped = pg->stopped;
-    const bool before = pg->uncancellable;
-    int failed = 0;
-    pg->uncancellable = true; // four settings: the next wait is soon enough
-    const bool ok = pgdb_batch(pg, commands, 4, NULL, &fault, &failed);
-    pg->uncancellable = before;
-    struct err *e = ok ? NULL : pgdb_fault_err(&fault, pg->stopped, "could not reset the session");
-    pg->stopped = stopped;
-    return e;
-}
-
-static const char enter_sql[] = "SELECT pg_catalog.set_config('search_path', $1, false),"
-                                " pg_catalog.set_config('standard_conforming_strings', $4, false),"
-                                " pg_catalog.set_config('lock_timeout', $2, false),"
-                                " pg_catalog.set_config('statement_timeout', $3, false)";
-static const char check_sql[] =
-    "SELECT pg_catalog.set_config('client_connection_check_interval', '5000', false)";
-
-struct err *pgdb_session_enter(struct run *run, const struct migration *file,
-                               const struct script *script, size_t index)
-{
-    struct pgdb *pg = pgdb_of(run->db);
-    char lock_timeout[24], statement_timeout[24];
-    const bool once = index < script->count && waits_once(&script->statements[index]);
-    snprintf(lock_timeout, sizeof lock_timeout, "%lld",
-             (long long)pgdb_lock_limit(run, file, once));
-    snprintf(statement_timeout, sizeof statement_timeout, "%lld",
-             (long long)pgdb_statement_timeout(run, file));
-    const char *values[] = { pg->search_path, lock_timeout, statement_timeout,
-                             run->db->identity.other_strings ? "off" : "on" };
-    AUTO(free_auto)
-    struct pgdb_command *commands = mem_array(index + SESSION_COMMANDS, sizeof *commands);
-    AUTO(free_auto) size_t *from = mem_array(index + SESSION_COMMANDS, sizeof *from);
-    int count = 0;
-    commands[count++] = (struct pgdb_command){ enter_sql, false, 4, values };
-    if (pg->linux_server && run->db->identity.server_version >= 140000) {
-        commands[count++] = (struct pgdb_command){ .sql = check_sql };
-    }
-    for (size_t i = 0; i < index; i++) {
-        if (script->statements[i].class == STEP_SESSION) {
-            from[count] = i + 1;
-            commands[count++] = (struct pgdb_command){ .sql = script->statements[i].text };
-        }
-    }
-    if (index < script->count && script->statements[index].concurrently) {
-        // It would also end the wait for old snapshots and leave an invalid index each time.
-        commands[count++] = (struct pgdb_command){ .sql = "SET lock_timeout = 0" };
-    }
-    AUTO(pgdb_fault_done) struct pgdb_fault fault = { 0 };
-    int failed = 0;
-    if (pgdb_batch(pg, commands, count, NULL, &fault, &failed)) {
-        return NULL;
-    }
-    return pgdb_statement_err(run, file, script, (int)from[failed], "could not set up the session",
-                              &fault);
-}
 
 static struct err *enter(struct steps *p, size_t index)
 {
@@ -150,7 +47,7 @@ static void make_row(struct steps *p, int32_t step, const struct statement *s,
 static struct err *write_intent(struct steps *p, size_t index, const char *pre_state, int64_t *seq)
 {
     AUTO(journal_row_done) struct journal_row row = { 0 };
-    make_row(p, (int32_t)index + 1, &p->script->statements[index], JOURNAL_INTENT, pre_state, &row);
+    make_row(p, (int32_t)index + 1, script_at(p->script, index), JOURNAL_INTENT, pre_state, &row);
     TRY(pgdb_append(p->run, &row));
     *seq = row.seq;
     return NULL;
@@ -159,9 +56,9 @@ static struct err *write_intent(struct steps *p, size_t index, const char *pre_s
 static struct err *fail_intent(struct steps *p, int64_t seq, const struct pgdb_fault *fault,
                                struct err *e)
 {
-    const char *text = fault->message ? fault->message : e->message;
     const char *code = p->run->result->failed.sqlstate;
-    AUTO(free_auto) char *message = mem_strndup(text, str_utf8_cut(text, strlen(text), 1024));
+    AUTO(free_auto)
+    char *message = pgdb_recorded(p->run, p->script, p->run->result->failed.statement, fault, e);
     p->pg->uncancellable = true;
     err_free(pgdb_close_step(p->run, seq, JOURNAL_FAILED, code[0] ? code : NULL, message));
     p->pg->uncancellable = false;
@@ -177,16 +74,16 @@ static struct err *begin(struct steps *p, size_t index)
     AUTO(free_auto) char *guard_sql = pgdb_guard_sql(p->pg);
     AUTO(free_auto) struct pgdb_command *commands = mem_array(index + 2, sizeof *commands);
     AUTO(free_auto) size_t *from = mem_array(index + 2, sizeof *from);
-    const bool once = waits_once(&p->script->statements[index]);
+    const bool once = pgdb_waits_once(script_at(p->script, index));
     pgdb_guard_fill(p->run, p->rank - 1, pgdb_lock_limit(p->run, p->file, once),
                     pgdb_statement_timeout(p->run, p->file), &guard);
     int count = 0;
     commands[count++] = (struct pgdb_command){ .sql = "BEGIN ISOLATION LEVEL READ COMMITTED" };
     commands[count++] = (struct pgdb_command){ guard_sql, false, PGDB_GUARD_VALUES, guard.values };
     for (size_t i = 0; i < index; i++) {
-        if (p->script->statements[i].class == STEP_SESSION) {
+        if (script_at(p->script, i)->class == STEP_SESSION) {
             from[count] = i + 1;
-            commands[count++] = (struct pgdb_command){ .sql = p->script->statements[i].text };
+            commands[count++] = (struct pgdb_command){ .sql = script_at(p->script, i)->text };
         }
     }
     AUTO(pgdb_fault_done) struct pgdb_fault fault = { 0 };
@@ -198,20 +95,34 @@ static struct err *begin(struct steps *p, size_t index)
     if (word) {
         return err_wrap(pgdb_fence_err(p->run, word), "%s", p->file->path);
     }
-    return pgdb_statement_err(p->run, p->file, p->script, (int)from[failed], "could not begin",
-                              &fault);
+    return pgdb_statement_err(p->run, p->file, p->script, (int)from[failed],
+                              from[failed] > 0 ? "" : "could not begin", &fault);
 }
 
-// Constraints, reset, the step's row, COMMIT.
+// What failed behind the statement, by its place in commit().
+static const char *behind(int failed)
+{
+    static const char *const parts[] = { "a deferred constraint",
+                                         "could not reset the session",
+                                         "could not reset the session",
+                                         "could not reset the session",
+                                         "could not read the history's tables",
+                                         "could not write to the journal",
+                                         "could not write to the journal" };
+    const size_t count = sizeof parts / sizeof *parts;
+    return failed >= 0 && (size_t)failed < count ? parts[failed] : "could not commit";
+}
+
+// Constraints, reset, the step's row, COMMIT. The history is there: a step may not take it away.
 static struct err *commit(struct steps *p, size_t index, const struct pgdb_outside *outside)
 {
     char lock_timeout[24];
-    const bool once = waits_once(&p->script->statements[index]);
+    const bool once = pgdb_waits_once(script_at(p->script, index));
     snprintf(lock_timeout, sizeof lock_timeout, "%lld",
              (long long)pgdb_lock_limit(p->run, p->file, once));
     AUTO(journal_row_done) struct journal_row row = { 0 };
     struct pgdb_rows rows = { 0 };
-    make_row(p, (int32_t)index + 1, &p->script->statements[index], JOURNAL_DONE, NULL, &row);
+    make_row(p, (int32_t)index + 1, script_at(p->script, index), JOURNAL_DONE, NULL, &row);
     pgdb_rows_fill(p->run, &row, NULL, -1, &rows);
     AUTO(free_auto) char *after_sql = pgdb_after_sql(p->pg);
     AUTO(free_auto) char *journal_sql = pgdb_journal_sql(p->pg);
@@ -220,32 +131,36 @@ static struct err *commit(struct steps *p, size_t index, const struct pgdb_outsi
     AUTO(free_auto) char *close_sql = pgdb_outside_close_sql(p->pg, outside, JOURNAL_DONE);
     const char *close[] = { p->pg->base.table, NULL, NULL };
     const struct pgdb_command closing = { close_sql, false, 3, close };
+    AUTO(free_auto) char *look_sql =
+        mem_printf("SELECT l.epoch, l.nonce FROM %s h, %s l, %s j LIMIT 0", p->pg->history,
+                   p->pg->lease, p->pg->journal);
     const struct pgdb_command insert = { journal_sql, false, PGDB_JOURNAL_VALUES, rows.values };
     const struct pgdb_command commands[] = {
         { .sql = "SET CONSTRAINTS ALL IMMEDIATE" },
         { .sql = "RESET SESSION AUTHORIZATION" },
         { .sql = "RESET ROLE" },
         { .sql = "RESET ALL" },
+        { .sql = look_sql },
         { after_sql, false, PGDB_AFTER_VALUES, after },
         open ? closing : insert,
         { .sql = "COMMIT" },
     };
     AUTO(pgdb_fault_done) struct pgdb_fault fault = { 0 };
     int failed = 0;
-    if (pgdb_batch(p->pg, commands, 7, NULL, &fault, &failed)) {
+    if (pgdb_batch(p->pg, commands, 8, NULL, &fault, &failed)) {
         if (!open) {
             journal_advance(p->run, &row);
         }
         return NULL;
     }
-    return pgdb_statement_err(p->run, p->file, p->script, (int)index + 1, "", &fault);
+    return pgdb_statement_err(p->run, p->file, p->script, (int)index + 1, behind(failed), &fault);
 }
 
 // An intent goes before what a rollback does not take back.
 static struct err *open_outside(struct steps *p, size_t index, struct pgdb_outside *out)
 {
     AUTO(journal_row_done) struct journal_row row = { 0 };
-    if (!p->script->statements[index].leaves_transaction) {
+    if (!script_at(p->script, index)->leaves_transaction) {
         return NULL;
     }
     pgdb_outside_row(p->run, p->file, p->rank, p->script, index, JOURNAL_INTENT, &row);
@@ -265,6 +180,17 @@ static struct err *outside_failed(struct steps *p, const struct pgdb_outside *ou
     return pgdb_outside_failed(p->run, p->file, p->rank, p->script, outside, fault->sqlstate, e);
 }
 
+// What the server says meanwhile is about this statement.
+static bool run_statement(struct steps *p, size_t index, struct pgdb_fault *fault)
+{
+    p->pg->about.file = p->file;
+    p->pg->about.script = p->script;
+    p->pg->about.statement = (int)index + 1;
+    const bool ok = pgdb_run_statement(p->pg, script_at(p->script, index), fault);
+    p->pg->about.file = NULL;
+    return ok;
+}
+
 // One try. *sent: the statement reached the server.
 static struct err *try_inside(struct steps *p, size_t index, const struct pgdb_outside *outside,
                               bool *sent, struct pgdb_fault *fault)
@@ -272,14 +198,14 @@ static struct err *try_inside(struct steps *p, size_t index, const struct pgdb_o
     TRY(run_check(p->run));
     TRY(begin(p, index));
     *sent = true;
-    return pgdb_run_statement(p->pg, &p->script->statements[index], fault)
+    return run_statement(p, index, fault)
                ? commit(p, index, outside)
                : pgdb_statement_err(p->run, p->file, p->script, (int)index + 1, "", fault);
 }
 
 static struct err *run_inside(struct steps *p, size_t index)
 {
-    const bool once = waits_once(&p->script->statements[index]);
+    const bool once = pgdb_waits_once(script_at(p->script, index));
     struct pgdb_retry retry = { .since_ms = once ? clock_mono_ms() : 0 };
     for (;;) {
         struct pgdb_outside outside = { 0 };
@@ -301,7 +227,7 @@ static struct err *run_inside(struct steps *p, size_t index)
 
 static struct err *probe_before(struct steps *p, size_t index, char **pre_state)
 {
-    const struct statement *s = &p->script->statements[index];
+    const struct statement *s = script_at(p->script, index);
     if (s->class != STEP_NONTX) {
         *pre_state = mem_strdup("[]");
         return NULL;
@@ -314,7 +240,7 @@ static struct err *probe_before(struct steps *p, size_t index, char **pre_state)
 static struct err *check_result(struct steps *p, size_t index, const char *pre_state)
 {
     AUTO(free_auto) char *invalid = NULL;
-    const struct statement *s = &p->script->statements[index];
+    const struct statement *s = script_at(p->script, index);
     if (s->class != STEP_NONTX) {
         return NULL;
     }
@@ -334,7 +260,7 @@ static struct err *blocked_err(struct steps *p, size_t index, struct err *e)
         return e;
     }
     err_free(e);
-    const struct statement *s = &p->script->statements[index];
+    const struct statement *s = script_at(p->script, index);
     return err_new(ERR_TRANSIENT, REASON_LOCK_TIMEOUT,
                    "%s:%d:%d: statement %d waited for %s for longer than %lld s", p->file->path,
                    s->line, s->column, (int)index + 1,
@@ -347,13 +273,13 @@ static struct err *blocked_err(struct steps *p, size_t index, struct err *e)
 static struct err *run_once(struct steps *p, size_t index, const char *pre_state,
                             struct pgdb_fault *fault, bool *spent, bool *nothing_stayed)
 {
-    const struct statement *s = &p->script->statements[index];
+    const struct statement *s = script_at(p->script, index);
     int64_t before = 0;
     TRY(enter(p, index));
     if (pgdb_controls_itself(s)) {
         TRY(pgdb_count_transactions(p->pg, &before));
     }
-    if (pgdb_run_statement(p->pg, s, fault)) {
+    if (run_statement(p, index, fault)) {
         return leave(p, check_result(p, index, pre_state));
     }
     struct err *e = pgdb_statement_err(p->run, p->file, p->script, (int)index + 1, "", fault);
@@ -389,14 +315,15 @@ static bool is_failure(const struct err *e, const struct pgdb_fault *fault)
 
 static struct err *run_outside(struct steps *p, size_t index, bool last)
 {
-    const struct statement *s = &p->script->statements[index];
+    const struct statement *s = script_at(p->script, index);
     AUTO(free_auto) char *pre_state = NULL;
-    struct pgdb_retry retry = { .since_ms = waits_once(s) ? clock_mono_ms() : 0 };
+    struct pgdb_retry retry = { .since_ms = pgdb_waits_once(s) ? clock_mono_ms() : 0 };
     int64_t seq = 0;
     struct err *before = probe_before(p, index, &pre_state);
     if (before) { // a SET of the file, perhaps
-        const struct pgdb_fault none = { 0 };
-        return pgdb_record_failed(p->run, p->file, p->rank, p->script, &none, before);
+        AUTO(pgdb_fault_done) struct pgdb_fault told = { 0 };
+        pgdb_fault_set(p->pg, &told, before->message);
+        return pgdb_record_failed(p->run, p->file, p->rank, p->script, &told, before);
     }
     TRY(write_intent(p, index, pre_state, &seq));
     p->pg->block_limit_ms = pgdb_lock_limit(p->run, p->file, true);
@@ -410,7 +337,7 @@ static struct err *run_outside(struct steps *p, size_t index, bool last)
         if (is_failure(e, &fault)) {
             return fail_intent(p, seq, &fault, e);
         }
-        const bool again = !spent && (nothing_stayed || may_retry(s));
+        const bool again = !spent && (nothing_stayed || pgdb_may_retry(s));
         e = again ? pgdb_retry_wait(p->run, p->file, &retry, e) : e;
         if (e) {
             return nothing_stayed ? fail_intent(p, seq, &fault, e) : e;
@@ -426,46 +353,10 @@ static struct err *run_outside(struct steps *p, size_t index, bool last)
 
 // ---- the file -----------------------------------------------------------------------------------
 
-struct err *pgdb_step_done(const struct run *run, const struct migration *file,
-                           const struct script *script, size_t index, bool *out)
-{
-    const struct statement *s = &script->statements[index];
-    const struct journal_row *row = pgdb_step_row(&run->seen.journal, file, (int32_t)index + 1);
-    *out = row && journal_row_applied(row);
-    char hex[SHA256_HEX_LEN + 1];
-    hex_format(s->sha256, SHA256_LEN, hex);
-    if (*out && !str_eq(row->statement_sha256, hex)) {
-        return run_changed(
-            run, file, REASON_CHECKSUM_MISMATCH,
-            "%s:%d:%d: statement %d was changed after an earlier attempt had applied it: "
-            "restore it, and put the change into a new file",
-            file->path, s->line, s->column, (int)index + 1);
-    }
-    return *out ? journal_check_values(run, file, script, row) : NULL;
-}
-
-// The file is shorter now than what an earlier attempt has applied of it.
-static struct err *check_beyond(const struct steps *p)
-{
-    const struct journal *journal = &p->run->seen.journal;
-    for (size_t i = journal->count; i > 0; i--) {
-        const struct journal_row *row = &journal->rows[i - 1];
-        if (row->step > (int32_t)p->script->count && journal_row_applied(row) &&
-            journal_row_is_of(row, p->file) && pgdb_step_row(journal, p->file, row->step) == row) {
-            return run_changed(
-                p->run, p->file, REASON_CHECKSUM_MISMATCH,
-                "%s:%d: statement %d of an earlier attempt is applied and is not in the "
-                "file any more: restore it, and put the change into a new file",
-                p->file->path, row->line, row->step);
-        }
-    }
-    return NULL;
-}
-
 static size_t last_step(const struct script *script)
 {
     for (size_t i = script->count; i > 0; i--) {
-        if (script->statements[i - 1].class != STEP_SESSION) {
+        if (script_at(script, i - 1)->class != STEP_SESSION) {
             return i - 1;
         }
     }
@@ -475,6 +366,7 @@ static size_t last_step(const struct script *script)
 static struct err *check_verify(struct steps *p)
 {
     bool pass = false;
+    AUTO(pgdb_fault_done) struct pgdb_fault told = { 0 };
     if (!p->file->directives.verify) {
         return NULL;
     }
@@ -486,12 +378,13 @@ static struct err *check_verify(struct steps *p)
         }
         run_failed(p->run, p->file, 0, 1, 1, NULL, 0);
     }
-    if (!e) {
+    if (e) {
+        pgdb_fault_set(p->pg, &told, e->message);
+    } else {
         e = err_new(ERR_TERMINAL, REASON_MIGRATION_FAILED, "%s: verify= is not true after the file",
                     p->file->path);
     }
-    const struct pgdb_fault none = { 0 };
-    return pgdb_record_failed(p->run, p->file, p->rank, p->script, &none, e);
+    return pgdb_record_failed(p->run, p->file, p->rank, p->script, &told, e);
 }
 
 static bool in_history(const struct steps *p)
@@ -516,12 +409,17 @@ static struct err *finish(struct steps *p)
     char seq[24];
     snprintf(seq, sizeof seq, "%lld", (long long)p->open_seq);
     const char *values[] = { p->pg->base.table, seq };
+    AUTO(free_auto) char *kept_sql = pgdb_kept_sql(p->pg);
+    const char *kept[PGDB_KEPT_VALUES];
+    pgdb_kept_fill(&rows, kept);
     const struct pgdb_command commands[] = {
         { .sql = "SET LOCAL timezone = 'UTC'" },
         { close_sql, false, 2, values },
         { rows_sql, false, PGDB_ROWS_VALUES, rows.values },
+        { kept_sql, false, PGDB_KEPT_VALUES, kept },
     };
-    struct err *e = pgdb_fenced(p->run, commands, 3, "could not write the history row");
+    struct err *e =
+        pgdb_fenced(p->run, commands, p->pg->watchers ? 4 : 3, "could not write the history row");
     if (!e) {
         journal_advance(p->run, &row);
         return NULL;
@@ -570,23 +468,27 @@ struct err *pgdb_steps_run(struct run *run, const struct apply_item *item,
     };
     const size_t last = last_step(script);
     AUTO(free_auto) bool *done = mem_array(script->count + 1, sizeof *done);
+    TRY(pgdb_steps_look(run, item->file, script, done));
     for (size_t i = 0; i < script->count; i++) {
-        TRY(pgdb_step_done(
-            run, p.file, script, i,
-            &done[i])); // a SET has no row, unless it has taken another statement's place
-    }
-    TRY(check_beyond(&p));
-    TRY(pgdb_check_resume(run, item->file, script, done));
-    for (size_t i = 0; i < script->count; i++) {
-        const struct statement *s = &script->statements[i];
+        const struct statement *s = script_at(script, i);
         if (done[i] || s->class == STEP_SESSION) { // a SET is made again before each statement
             continue;
         }
         TRY(run_check(run));
-        TRY(s->class == STEP_TRANSACTIONAL ? run_inside(&p, i) : run_outside(&p, i, i == last));
+        run_tell_begin(run, p.file, script, (int)i + 1);
+        struct err *e =
+            s->class == STEP_TRANSACTIONAL ? run_inside(&p, i) : run_outside(&p, i, i == last);
+        if (e) {
+            const bool undone = s->class == STEP_TRANSACTIONAL && !s->leaves_transaction;
+            return run_stays_done(run, e, p.file, script, done, undone ? i : SIZE_MAX);
+        }
+        done[i] = true;
         pgdb_tell_statement(run, p.file, (int)i + 1, &p.since_ms);
     }
-    TRY(check_verify(&p));
+    struct err *untrue = check_verify(&p);
+    if (untrue) {
+        return run_stays_done(run, untrue, p.file, script, done, SIZE_MAX);
+    }
     TRY(finish(&p));
     return clean_session(&p);
 }

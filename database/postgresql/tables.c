@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Flyway's history table to the letter, our two beside it, the taking of the lease
-// (docs/formats.md 1).
+// (docs/reference/formats.md 1).
 #include <inttypes.h>
 #include <libpq-fe.h>
-#include "database/pgdb.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "database/postgresql/pgdb.h"
+#include "model/reason.h"
 
 #define LEASE_LOCK_TIMEOUT "1000"
 #define LEASE_WAIT_MS 30000   // for the lease row: an old transaction of ours may still hold it
@@ -87,7 +87,7 @@ static void add_history(struct batch *b, const struct pgdb *pg)
     add_owned(b, mem_printf("CREATE INDEX %s ON %s (\"success\")", index, pg->history));
 }
 
-// As Flyway's createSchemas: a row tells that the schema is ours (docs/flyway.md 1.5).
+// As Flyway's createSchemas: a row tells that the schema is ours (docs/reference/flyway.md 1.5).
 static void add_schema(struct batch *b, const struct pgdb *pg)
 {
     AUTO(buf_done) struct buf name = BUF(1024);
@@ -310,7 +310,7 @@ struct err *pgdb_take_lease(struct run *run)
 
 // ---- an unknown COMMIT --------------------------------------------------------------------------
 
-// Waits for an open transaction of the old session: it holds the row (docs/engine.md 3).
+// Waits for an open transaction of the old session: it holds the row (docs/explanation/engine.md 3).
 static struct err *bump(struct run *run, bool *again)
 {
     struct pgdb *pg = pgdb_of(run->db);

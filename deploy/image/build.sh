@@ -50,7 +50,7 @@ version() { sed -n 's/^project(sluice VERSION \([^ ]*\).*/\1/p' "$SLUICE_SOURCE/
 revision() {
     local commit
     commit=$(tree_git rev-parse HEAD 2>/dev/null) || { echo unknown; return; }
-    tree_git diff --quiet HEAD -- || commit+=-modified
+    tree_git diff --quiet HEAD -- || commit+=-dirty
     printf '%s\n' "$commit"
 }
 
@@ -74,7 +74,7 @@ copy_sources() {
 
 compile_and_lay_out='
 set -e
-cmake -S /src -B /build -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DSLUICE_TESTS=OFF >/log 2>&1 &&
+cmake -S /src -B /build -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DSLUICE_TESTS=OFF "-DSLUICE_COMMIT=$1" >/log 2>&1 &&
     cmake --build /build --target sluice >>/log 2>&1 || { tail -n 40 /log >&2; exit 1; }
 exec /src/deploy/image/rootfs.sh /build/sluice /image'
 
@@ -96,7 +96,8 @@ if [ -z "$fresh" ]; then
     mkdir -p "$kept"
     mount --bind "$kept" "$root_dir/build"
 fi
-root_run 1800 nonet "$compile_and_lay_out"
+revision=${SLUICE_REVISION:-$(revision)}
+root_run 1800 nonet "$compile_and_lay_out" "$revision"
 "$SLUICE_SOURCE/deploy/image/archive.sh" --root "$root_dir/image" --name "$name" --output "$output" \
     --epoch "${SOURCE_DATE_EPOCH:-$(tree_git log -1 --format=%ct 2>/dev/null || echo 0)}" \
     --user 65532:65532 --entrypoint /usr/bin/sluice \
@@ -104,4 +105,4 @@ root_run 1800 nonet "$compile_and_lay_out"
     --label "org.opencontainers.image.description=SQL migrations from git to many databases, canary first" \
     --label org.opencontainers.image.licenses=Apache-2.0 \
     --label "org.opencontainers.image.version=$(version)" \
-    --label "org.opencontainers.image.revision=${SLUICE_REVISION:-$(revision)}"
+    --label "org.opencontainers.image.revision=$revision"

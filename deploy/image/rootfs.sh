@@ -15,8 +15,8 @@ user=65532
 # Loaded by name when they are needed: their libraries count too. gconv, NSS and the like are a part
 # of libc6; plugins of libmariadb a part of libmariadb3.
 late=(libmariadb3)
-# Files that no library reaches.
-extra=(base-files ca-certificates)
+# Files that no library reaches: certificates, and the time zones of windows and freezes.
+extra=(base-files ca-certificates tzdata)
 # Of each package all but this.
 unwanted='^/usr/(share/(man|info|locale|lintian|bug|doc-base|gcc|gdb|bash-completion)|lib/[^/]*/(gconv|perl))(/|$)|^/usr/share/doc/.*/(changelog|NEWS|README|TODO|AUTHORS)|^/(etc/(ca-certificates|motd|issue|profile|update-motd.d|default|kernel)|usr/(sbin|bin|share/(base-files|ca-certificates))|var|home|root|boot|media|mnt|opt|srv)(/|$)'
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What goes over the wire and what an answer means, without the wire. */
+#include <stdlib.h>
 #include <string.h>
-#include "k8s/client.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/mem.h"
+#include "k8s/client/client.h"
+#include "model/reason.h"
 
 const char KUBE_NOT_FOUND[] = "NotFound";
 const char KUBE_ALREADY_EXISTS[] = "AlreadyExists";
@@ -186,23 +187,33 @@ void kube_body_text(enum kube_verb verb, const struct json *body, struct buf *ou
     out->failed = out->failed || plain.failed;
 }
 
-/* In place, at a digit outside of strings. Returns what follows the number. */
-static char *clamp_integer(char *at, const char *end)
+#define NUMBER_MAX 63 /* characters that our reader takes */
+
+/* In place, at a digit outside of strings: a number that our reader refuses becomes the nearest one that it
+ * takes, and blanks. Returns what follows the number. */
+static char *clamp_number(char *at, const char *end)
 {
-    static const char largest[] = "9007199254740992";
+    static const char largest[] = "9007199254740992"; /* 2^53 */
+    char copy[NUMBER_MAX + 1];
     char *from = at;
-    while (at < end && *at >= '0' && *at <= '9') {
-        at++;
-    }
-    size_t digits = (size_t)(at - from);
-    size_t most = sizeof largest - 1;
-    bool integer = at >= end || !strchr(".eE", *at);
-    if (integer && (digits > most || (digits == most && memcmp(from, largest, most) > 0))) {
-        memcpy(from, largest, most);
-        memset(from + most, ' ', digits - most);
-    }
     while (at < end && *at && strchr("0123456789.eE+-", *at)) {
         at++;
+    }
+    size_t length = (size_t)(at - from);
+    bool endless = length > NUMBER_MAX;
+    size_t copied = endless ? NUMBER_MAX : length;
+    memcpy(copy, from, copied);
+    copy[copied] = '\0';
+    bool exact = length == sizeof largest - 1 && memcmp(from, largest, length) == 0;
+    double value = strtod(copy, NULL);
+    bool large = value >= 9007199254740992.0 || (endless && strcspn(copy, ".eE") == copied);
+    if ((large || endless) && !exact) {
+        const char *text = !large                         ? "0"
+                           : length >= sizeof largest - 1 ? largest
+                                                          : "9e15"; /* four characters at least */
+        size_t n = strlen(text);
+        memset(from, ' ', length);
+        memcpy(from, text, n);
     }
     return at;
 }
@@ -218,7 +229,7 @@ static void scrub(char *text, size_t length)
             }
             at += 2;
         } else if (!quoted && *at >= '0' && *at <= '9') {
-            at = clamp_integer(at, end);
+            at = clamp_number(at, end);
         } else {
             quoted = quoted != (*at == '"');
             at++;

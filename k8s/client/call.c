@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One call: the rate limit, the tries, what each failure means. */
 #include <string.h>
-#include "k8s/client.h"
-#include "k8s/calls.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/log.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "k8s/client/calls.h"
+#include "k8s/client/client.h"
 
 #define TRIES 10
 #define METADATA_ONLY                                                                              \
@@ -143,6 +143,7 @@ static void judge(struct attempt *a, const struct transfer *t)
 {
     const struct kube_request *r = a->request;
     a->answer.code = a->end == TRANSFER_COMPLETE ? transfer_code(t) : 0;
+    a->answer.too_large = a->end == TRANSFER_TOO_LARGE;
     a->retry_after_ms = transfer_retry_after_ms(t);
     kube_count(a->kube, kube_method(r->verb), a->answer.code);
     if (a->end != TRANSFER_COMPLETE) {
@@ -177,7 +178,7 @@ static void try_once(struct attempt *a)
         .body = a->text,
         .body_length = a->length,
         .timeout_ms = left > 1 ? left : 1,
-        .max = LIMIT_JSON_TEXT,
+        .max = r->max > 0 ? r->max : LIMIT_JSON_TEXT,
     };
     struct transfer *t = transfer_start(a->kube->transport, &request);
     a->end = transfer_wait(t, r->cancel);

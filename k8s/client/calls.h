@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What calls and streams share. */
 #pragma once
-#include "k8s/client.h"
+#include "k8s/client/client.h"
 
 void kube_enter(struct kube *kube); /* kube_close() waits for those inside */
 void kube_leave(struct kube *kube);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The inside of the client, for the files of k8s/ that need more than k8s/kube.h: whole answers,
+/* The inside of the client, for the files of k8s/ that need more than k8s/client/kube.h: whole answers,
  * streams, calls that pass the rate limit or can be given up. */
 #pragma once
 #include <pthread.h>
 #include <stdatomic.h>
-#include "k8s/credentials.h"
-#include "k8s/kube.h"
-#include "k8s/transport.h"
+#include "k8s/client/credentials.h"
+#include "k8s/client/kube.h"
+#include "k8s/client/transport.h"
 
 #define KUBE_TIMEOUT_MS 30000
 
@@ -42,11 +42,13 @@ struct kube_request {
     int64_t timeout_ms;        /* 0: KUBE_TIMEOUT_MS; over all tries */
     bool urgent;               /* past the rate limit, and tried once: lease renewals */
     const atomic_bool *cancel; /* NULL, or a flag: set it, then transport_wake() */
+    size_t max;                /* bytes of the answer; 0: LIMIT_JSON_TEXT */
 };
 
 struct kube_answer {   /* also set when there is an error */
     int code;          /* 0: no answer */
     struct json *body; /* NULL: none, or not JSON; of an error the Status. Owned. */
+    bool too_large;    /* it passed the maximum; then there is an error */
 };
 
 /* kube_call(), with the answer. */
@@ -72,7 +74,7 @@ void kube_stream_close(struct kube_stream *stream);
 const char *kube_method(enum kube_verb verb);
 /* "POST jobs", "PATCH migrationplans/status". Owned. */
 char *kube_call_name(const char *verb, const char *path);
-/* What the error table of k8s/kube.h says; body: the Status or NULL. NULL for 2xx. */
+/* What the error table of k8s/client/kube.h says; body: the Status or NULL. NULL for 2xx. */
 struct err *kube_answer_error(enum kube_verb verb, const char *path, int code,
                               const struct json *body);
 /* True: too large a resource version, ours comes from a server that knows more than this one. */
@@ -80,7 +82,8 @@ bool kube_answer_rv_too_large(int code, const struct json *body);
 /* The text to send. An apply is read by a YAML parser: what that would not take as it is, is escaped. */
 void kube_body_text(enum kube_verb verb, const struct json *body, struct buf *out);
 /* The answer as JSON. Objects of others may hold what our strict reader refuses, and one of them must
- * not blind us for the rest of a list: NUL escapes become U+FFFD, integers beyond 2^53 become 2^53. */
+ * not blind us for the rest of a list: NUL escapes become U+FFFD, numbers beyond 2^53
+ * become about that, endless ones 0. */
 struct err *kube_answer_parse(char *text, size_t length, const char *what, struct json **out)
     ERR_MUST_USE;
 /* A token bucket as the time at which it is empty of waiting: returns how long to wait now. */

@@ -3,10 +3,10 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
-#include "reconcile/base/err.h"
-#include "reconcile/base/json.h"
-#include "reconcile/base/secret.h"
-#include "reconcile/base/str.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/secret.h"
+#include "base/str.h"
 
 enum exec_interactive {
     EXEC_NEVER = 1,

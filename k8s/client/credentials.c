@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Credentials in use: a cache over files and plugins. */
-#include "k8s/credentials.h"
+#include "k8s/client/credentials.h"
 #include <pthread.h>
 #include <string.h>
-#include "k8s/exec_plugin.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/file.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "k8s/client/exec_plugin.h"
+#include "model/reason.h"
 
 #define FILE_MAX (1024 * 1024) /* bytes: a bundle of authorities */
 
@@ -34,24 +34,19 @@ void auth_done(struct auth *auth)
 
 static struct err *read_text(const char *path, const char *must_hold, struct secret *out)
 {
-    AUTO(buf_done) struct buf text = BUF(FILE_MAX);
+    AUTO(secret_buf_done) struct buf text = BUF(FILE_MAX);
     TRY(file_read(path, &text));
     size_t length = text.len;
     while (length > 0 && strchr(" \t\r\n", text.data[length - 1])) {
         length--;
     }
-    struct err *error = NULL;
     if (length == 0 || memchr(text.data, '\0', length) ||
         (must_hold && !strstr(text.data, must_hold))) {
-        error = err_new(ERR_TERMINAL, REASON_INVALID_SPEC, "%s holds no %s", path,
-                        must_hold ? must_hold : "token");
-    } else {
-        *out = secret_make(text.data, length);
+        return err_new(ERR_TERMINAL, REASON_INVALID_SPEC, "%s holds no %s", path,
+                       must_hold ? must_hold : "token");
     }
-    if (text.data) {
-        secret_wipe(text.data, text.cap);
-    }
-    return error;
+    *out = secret_make(text.data, length);
+    return NULL;
 }
 
 static struct err *read_secret(const char *path, const char *must_hold, struct secret *value,

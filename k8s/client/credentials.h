@@ -2,7 +2,7 @@
 /* What a request proves itself with now: files are read again, plugins run again, 401 is listened to. */
 #pragma once
 #include <stdint.h>
-#include "k8s/config.h"
+#include "k8s/client/config.h"
 
 #define CREDENTIALS_REREAD_MS (50 * 1000) /* a minute, with leeway for the requests under way */
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One request as libcurl's options: address, TLS, proxy, proof of identity, deadlines. */
-#include "k8s/easy.h"
+#include "k8s/client/easy.h"
 #include <curl/curl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/mem.h"
 
 #define CONNECT_MS 10000
 #define SILENCE_S 30 /* a peer that acknowledges nothing for so long is gone */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One request as libcurl's options. */
 #pragma once
-#include "k8s/transport.h"
+#include "k8s/client/transport.h"
 
 /* libcurl's own lists, typeless: its headers stay out of ours. Freed with the handle by the owner. */
 struct easy_lists {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The recorder of events: a bounded queue and a thread that sends. */
-#include "k8s/events.h"
+#include "k8s/client/events.h"
 #include <string.h>
-#include "k8s/client.h"
-#include "k8s/series.h"
-#include "k8s/thread.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/log.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/thread.h"
+#include "k8s/client/client.h"
+#include "k8s/client/series.h"
 
 #define QUEUE_MAX 1000
 #define NOTE_MAX 1024

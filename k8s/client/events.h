@@ -3,7 +3,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
-#include "k8s/kube.h"
+#include "k8s/client/kube.h"
 
 struct events;
 

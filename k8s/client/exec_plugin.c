@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Exec credential plugins: what they are told, how they are run, what they answer. */
-#include "k8s/exec_plugin.h"
+#include "k8s/client/exec_plugin.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -8,13 +8,13 @@
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
-#include "k8s/kube.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/proc.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/proc.h"
+#include "k8s/client/kube.h"
+#include "model/reason.h"
 
 #define OUTPUT_MAX (256 * 1024)              /* bytes: a token, or a chain of certificates */
 #define TIMEOUT_MS (60 * 1000)               /* nobody sits there */
@@ -273,7 +273,7 @@ static struct err *start(const struct kube_config *config, const char *command, 
 
 struct err *exec_plugin_run(const struct kube_config *config, struct exec_credential *out)
 {
-    AUTO(buf_done) struct buf output = BUF(OUTPUT_MAX);
+    AUTO(secret_buf_done) struct buf output = BUF(OUTPUT_MAX);
     AUTO(free_auto) char *command = find_command(config->exec_command);
     bool interactive = have_terminal(config);
     if (!command) {
@@ -292,9 +292,5 @@ struct err *exec_plugin_run(const struct kube_config *config, struct exec_creden
         error = DENIED("credential plugin %s: its answer is larger than %d bytes",
                        config->exec_command, OUTPUT_MAX);
     }
-    error = error ? error : exec_plugin_parse(config, buf_text(&output), output.len, out);
-    if (output.data) {
-        secret_wipe(output.data, output.cap);
-    }
-    return error;
+    return error ? error : exec_plugin_parse(config, buf_text(&output), output.len, out);
 }

@@ -3,7 +3,7 @@
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
-#include "k8s/config.h"
+#include "k8s/client/config.h"
 
 struct exec_credential {
     struct secret token;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A watch's bytes as lines. */
-#include "k8s/frame.h"
+#include "k8s/client/frame.h"
 #include <string.h>
 
 static void compact(struct frame *f)

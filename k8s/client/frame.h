@@ -3,7 +3,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
-#include "reconcile/base/buf.h"
+#include "base/buf.h"
 
 struct frame {
     struct buf bytes; /* append what comes */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An informer from the outside: opening, closing, reading the store, waiting for it. */
-#include "k8s/informer.h"
+#include "k8s/client/informer.h"
 #include <string.h>
-#include "k8s/thread.h"
-#include "k8s/watching.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/thread.h"
+#include "k8s/client/watching.h"
 
 static void destroy(struct informer *i)
 {

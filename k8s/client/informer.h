@@ -5,7 +5,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
-#include "k8s/kube.h"
+#include "k8s/client/kube.h"
 
 struct informer;
 
@@ -22,6 +22,8 @@ struct informer_spec {
     /* After the store has changed, on the informer's thread, without its lock; `gone`: deleted, object is
      * the last known one. Also for what the first list finds. Must not block. */
     void (*changed)(void *payload, const struct json *object, bool gone);
+    /* An object of a list that is too large to be read: only its metadata was. NULL: the log is enough. */
+    void (*skipped)(void *payload, const struct json *metadata);
     void *payload;
     int64_t watch_seconds; /* 0: random in 300..600; tests lower it */
     int64_t guard_ms;      /* 0: 30 s; how long a watch may outlive watch_seconds */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The client's life: opening, closing, counting. Requests are in call.c, streams in stream.c. */
-#include "k8s/kube.h"
+#include "k8s/client/kube.h"
 #include <string.h>
-#include "k8s/client.h"
-#include "k8s/thread.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/log.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/thread.h"
+#include "k8s/client/client.h"
 
 struct err *kube_open_config(struct kube_config *config, const struct kube_options *options,
                              struct kube **out)

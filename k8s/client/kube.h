@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The Kubernetes API client: credentials, one request at a time, errors by kind. Informers stand on it
- * (k8s/informer.h).
+ * (k8s/client/informer.h).
  *
  * Thread rule: a struct kube may be used from any thread. One thread of its own drives a CURLM; a call
  * blocks its caller only. Every call has a total deadline. */
@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "reconcile/base/err.h"
-#include "reconcile/base/json.h"
+#include "base/err.h"
+#include "base/json.h"
 
 struct kube;
 

@@ -2,13 +2,13 @@
 /* kubeconfig files: merging, and the context's cluster and user. The rules are kubectl's. */
 #include <limits.h>
 #include <string.h>
-#include "k8s/config.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/yaml.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/hash.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/yaml.h"
+#include "k8s/client/config.h"
+#include "model/reason.h"
 
 #define BAD(...) err_new(ERR_TERMINAL, REASON_INVALID_SPEC, __VA_ARGS__)
 
@@ -108,7 +108,7 @@ static struct err *path_field(const struct entry *e, const char *key, char **out
 static struct err *data_field(const struct entry *e, const char *key, struct secret *out)
 {
     AUTO(free_auto) char *coded = NULL;
-    AUTO(buf_done) struct buf bytes = BUF(LIMIT_YAML_TEXT);
+    AUTO(secret_buf_done) struct buf bytes = BUF(LIMIT_YAML_TEXT);
     TRY(text_field(e, key, &coded));
     if (!coded) {
         return NULL;
@@ -119,7 +119,6 @@ static struct err *data_field(const struct entry *e, const char *key, struct sec
         return BAD("%s: %s is not base64 of a PEM file", e->file, key);
     }
     *out = secret_make(buf_text(&bytes), bytes.len);
-    secret_wipe(bytes.data, bytes.len);
     return NULL;
 }
 

@@ -3,13 +3,13 @@
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
-#include "k8s/config.h"
-#include "k8s/kube.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/file.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "k8s/client/config.h"
+#include "k8s/client/kube.h"
+#include "model/reason.h"
 
 #define BAD(...) err_new(ERR_TERMINAL, REASON_INVALID_SPEC, __VA_ARGS__)
 
@@ -27,10 +27,7 @@ struct loading {
 static void loading_done(struct loading *l)
 {
     for (size_t i = 0; l->texts && i < l->paths.count; i++) {
-        if (l->texts[i].data) {
-            secret_wipe(l->texts[i].data, l->texts[i].cap);
-        }
-        buf_done(&l->texts[i]);
+        secret_buf_done(&l->texts[i]);
     }
     free(l->texts);
     free(l->files);
@@ -131,7 +128,7 @@ struct err *incluster_load(const char *mount, struct kube_config *out)
     const char *host = environment("KUBERNETES_SERVICE_HOST");
     const char *port = environment("KUBERNETES_SERVICE_PORT");
     if (!host || !port) {
-        return BAD("this is no pod: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not "
+        return BAD("this is not a pod: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not "
                    "set; give --kubeconfig FILE");
     }
     AUTO(free_auto) char *token = mem_printf("%s/token", mount);

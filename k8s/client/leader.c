@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Leader election: the thread that asks, claims and renews by leader_rules.c. */
-#include "k8s/leader.h"
+#include "k8s/client/leader.h"
 #include <string.h>
 #include <unistd.h>
-#include "k8s/client.h"
-#include "k8s/leader_rules.h"
-#include "k8s/thread.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/base/log.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/thread.h"
+#include "k8s/client/client.h"
+#include "k8s/client/leader_rules.h"
+#include "model/reason.h"
 
 #define RELEASE_MS 5000
 #define RELEASE_TRIES 5

@@ -4,7 +4,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
-#include "k8s/kube.h"
+#include "k8s/client/kube.h"
 
 struct leader;
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who leads: the rules, without clock and network. */
-#include "k8s/leader_rules.h"
+#include "k8s/client/leader_rules.h"
 #include <stdlib.h>
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
 
 const char *leader_rules_problem(const struct leader_rules *r)
 {

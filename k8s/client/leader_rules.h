@@ -5,7 +5,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
-#include "reconcile/base/json.h"
+#include "base/json.h"
 
 struct leader_rules { /* milliseconds; lease > renew > retry * 1.2 */
     int64_t lease_ms, renew_ms, retry_ms;

@@ -2,11 +2,11 @@
 /* How often we may ask the server: the limit as options say it, and as it is kept. */
 #include <string.h>
 
-#include "k8s/client.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "k8s/client/client.h"
+#include "model/reason.h"
 
 #define RATE_MAX 10000 /* far beyond what any controller asks for: a slip of the keyboard */
 

@@ -3,9 +3,9 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <string.h>
-#include "k8s/kube.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/buf.h"
+#include "base/auto.h"
+#include "base/buf.h"
+#include "k8s/client/kube.h"
 
 #define PATH_MAX_BYTES (64 * 1024) /* a label selector of many values is long */
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* List, watch, watch again; list again when the version is gone; never in a hurry after a failure. */
-#include "k8s/reflector.h"
+#include "k8s/client/reflector.h"
 #include <stdlib.h>
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
+#include "base/mem.h"
+#include "base/str.h"
 
 void reflector_init(struct reflector *r)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Events that repeat. */
-#include "k8s/series.h"
+#include "k8s/client/series.h"
 #include <stdlib.h>
 #include <string.h>
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
+#include "base/mem.h"
+#include "base/str.h"
 
 static void entry_done(struct series_entry *e)
 {

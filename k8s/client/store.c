@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A sorted array: a controller's collections have hundreds of objects, rarely thousands. */
-#include "k8s/store.h"
+#include "k8s/client/store.h"
 #include <stdlib.h>
 #include <string.h>
-#include "reconcile/base/mem.h"
+#include "base/mem.h"
 
 char *store_key(const char *namespace_, const char *name)
 {

@@ -3,7 +3,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
-#include "reconcile/base/json.h"
+#include "base/json.h"
 
 struct store_item {
     char *key, *rv;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A watch as a stream of bytes. */
 #include <string.h>
-#include "k8s/client.h"
-#include "k8s/calls.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/mem.h"
+#include "k8s/client/calls.h"
+#include "k8s/client/client.h"
 
 struct kube_stream {
     struct kube *kube;

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The thread that owns the CURLM, and how callers talk with it: a list of transfers to add, flags on
  * those to give up, one lock, one condition. */
-#include "k8s/transport.h"
+#include "k8s/client/transport.h"
 #include <curl/curl.h>
 #include <pthread.h>
 #include <string.h>
-#include "k8s/easy.h"
-#include "k8s/thread.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/thread.h"
+#include "k8s/client/easy.h"
+#include "model/reason.h"
 
 #define POLL_MS 1000
 #define IDLE_CONNECTIONS 16

@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "k8s/credentials.h"
-#include "reconcile/base/buf.h"
+#include "base/buf.h"
+#include "k8s/client/credentials.h"
 
 struct transport;
 struct transfer;

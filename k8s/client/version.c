@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The order of resource versions: decimal integers of up to 128 bits, so compared as text. */
 #include <string.h>
-#include "k8s/kube.h"
-#include "reconcile/base/str.h"
+#include "base/str.h"
+#include "k8s/client/kube.h"
 
 #define DIGITS_MAX 39 /* of 2^128 - 1 */
 

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An informer's thread: lists, watches, keeps the store. What to do next is reflector.c's. */
-#include "k8s/watching.h"
+#include "k8s/client/watching.h"
 #include <string.h>
-#include "k8s/frame.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/log.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "k8s/client/frame.h"
+#include "k8s/client/pages.h"
 
-#define PAGE 500                        /* objects of one page of a list */
 #define LIST_MS 60000                   /* one page; the server itself gives up then */
 #define BACKLOG (4 * LIMIT_WATCH_EVENT) /* bytes that may wait while we are busy */
 #define GUARD_MS 30000
@@ -127,28 +127,33 @@ static void take_page(struct informer *i, const struct json *list, struct store 
     }
 }
 
-static char *page_path(const struct informer *i, const char *next)
+static void tell_skipped(void *payload, const struct json *metadata)
 {
-    AUTO(free_auto) char *base = mem_printf("%s?limit=%d%s", i->spec.path, PAGE, i->query);
-    const char *rv = reflector_list_rv(&i->reflector);
-    AUTO(free_auto) char *more =
-        next  ? kube_path("&continue=%s", next)
-        : *rv ? kube_path("&resourceVersion=%s&resourceVersionMatch=NotOlderThan", rv)
-              : mem_strdup("");
-    return mem_printf("%s%s", base, more);
+    const struct informer *i = payload;
+    if (i->spec.skipped && !atomic_load(&i->stop)) {
+        i->spec.skipped(i->spec.payload, metadata);
+    }
 }
 
 /* *rv: the collection's, owned. */
 static enum reflector_result list_pages(struct informer *i, struct store *into, char **rv,
                                         struct err **error)
 {
-    for (AUTO(free_auto) char *next = NULL;;) {
-        AUTO(free_auto) char *path = page_path(i, next);
+    const char *from = reflector_list_rv(&i->reflector);
+    AUTO(free_auto) char *first =
+        *from ? kube_path("&resourceVersion=%s&resourceVersionMatch=NotOlderThan", from) : NULL;
+    AUTO(pages_done) struct pages pages = { .kube = i->spec.kube,
+                                            .verb = KUBE_GET,
+                                            .path = i->spec.path,
+                                            .query = i->query,
+                                            .first = first,
+                                            .timeout_ms = LIST_MS,
+                                            .cancel = &i->stop,
+                                            .skipped = tell_skipped,
+                                            .payload = i };
+    while (!pages.last) {
         struct kube_answer answer = { 0 };
-        const struct kube_request request = {
-            .verb = KUBE_GET, .path = path, .timeout_ms = LIST_MS, .cancel = &i->stop
-        };
-        *error = kube_request(i->spec.kube, &request, &answer);
+        *error = pages_read(&pages, &answer);
         AUTO(json_free_auto) struct json *list = answer.body;
         if (*error) {
             return reflector_result_of(answer.code == 200 ? 0 : answer.code,
@@ -157,16 +162,12 @@ static enum reflector_result list_pages(struct informer *i, struct store *into, 
         }
         heard(i);
         take_page(i, list, into);
-        const struct json *meta = json_get(list, "metadata");
-        const char *more = json_get_string(meta, "continue");
-        free(TAKE(next));
-        if (!more || !*more) {
-            const char *reached = json_get_string(meta, "resourceVersion");
+        if (pages.last) {
+            const char *reached = json_get_string(json_get(list, "metadata"), "resourceVersion");
             *rv = mem_strdup(reached ? reached : "");
-            return REFLECTOR_FINE;
         }
-        next = mem_strdup(more);
     }
+    return REFLECTOR_FINE;
 }
 
 /* Both sorted: tells what is gone, new or different. */

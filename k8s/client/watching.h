@@ -3,10 +3,10 @@
 #pragma once
 #include <pthread.h>
 #include <stdatomic.h>
-#include "k8s/client.h"
-#include "k8s/informer.h"
-#include "k8s/reflector.h"
-#include "k8s/store.h"
+#include "k8s/client/client.h"
+#include "k8s/client/informer.h"
+#include "k8s/client/reflector.h"
+#include "k8s/client/store.h"
 
 struct informer {
     struct informer_spec spec; /* texts owned */

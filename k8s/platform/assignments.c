@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "k8s/parts.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "k8s/platform/parts.h"
+#include "model/reason.h"
 
 #define MANIFEST_MAX 1000000 /* bytes: a ConfigMap holds 1 MiB */
 

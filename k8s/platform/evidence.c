@@ -3,9 +3,9 @@
  * watch may have begun after both. */
 #include <stdlib.h>
 
-#include "k8s/parts.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/mem.h"
+#include "k8s/platform/parts.h"
 
 static struct err *ask(struct k8s *k, const struct job_ref *job)
 {

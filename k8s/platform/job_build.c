@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Building a Job and what it mounts. */
-#include "k8s/job_build.h"
+#include "k8s/platform/job_build.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "k8s/names.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/mem.h"
+#include "k8s/platform/names.h"
 
 /* The runner ends by itself at execution.deadline and says so; the kubelet's limit is the net behind
  * it, and counts from the pod's start, so images and volumes are paid from this. */
@@ -203,7 +203,7 @@ static struct json *assignment_volume(const struct job_spec *spec)
     return volume("assignment", sources);
 }
 
-/* From which object a file of the credentials folder comes: controller/credentials.h lays it out. */
+/* From which object a file of the credentials folder comes: database/credentials.h lays it out. */
 static bool from_database_secret(const struct mplan_database *database, const char *file)
 {
     bool certificate = str_eq(file, KEY_CERT) || str_eq(file, KEY_KEY);

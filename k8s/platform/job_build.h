@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The Job of one attempt as the API server takes it (docs/migrationplan.md 6). PURE. */
+/* The Job of one attempt as the API server takes it (docs/reference/migrationplan.md 4). PURE. */
 #pragma once
 #include <stddef.h>
-#include "reconcile/base/json.h"
-#include "reconcile/model/platform.h"
+#include "base/json.h"
+#include "model/platform.h"
 
 struct runner_options {      /* borrowed */
     const char *image;       /* its entry point is sluice */

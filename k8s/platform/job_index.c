@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Hash tables of Jobs and of plans; the Jobs of a plan are sorted by database and attempt. */
-#include "k8s/job_index.h"
+#include "k8s/platform/job_index.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "k8s/job_read.h"
-#include "k8s/names.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "k8s/platform/job_read.h"
+#include "k8s/platform/names.h"
 
 #define JOB_BUCKETS 4096
 #define PLAN_BUCKETS 1024

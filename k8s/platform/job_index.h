@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "reconcile/base/json.h"
-#include "reconcile/model/platform.h"
+#include "base/json.h"
+#include "model/platform.h"
 
 struct job_index;
 

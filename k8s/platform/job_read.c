@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading Jobs and pods: only what cannot be taken back counts. FailureTarget and counters may still
  * change; a container that has ended, Complete=True and Failed=True do not. */
-#include "k8s/job_read.h"
+#include "k8s/platform/job_read.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "k8s/names.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "k8s/platform/names.h"
 
 #define WORDS_MAX 300 /* bytes of a server's text in our message */
 

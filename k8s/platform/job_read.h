@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a Job and its pods say about an attempt (docs/migrationplan.md 6). PURE. */
+/* What a Job and its pods say about an attempt (docs/reference/migrationplan.md 4). PURE. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
-#include "reconcile/base/json.h"
-#include "reconcile/model/platform.h"
+#include "base/json.h"
+#include "model/platform.h"
 
 /* A Job controller that is slow, or a container beside ours that does not end: so long after the
  * runner's end the attempt counts as ended although the Job does not say so yet. */

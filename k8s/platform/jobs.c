@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "k8s/job_read.h"
-#include "k8s/parts.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "k8s/platform/job_read.h"
+#include "k8s/platform/parts.h"
+#include "model/reason.h"
 
 static char *job_path(const char *namespace_, const char *name)
 {
@@ -24,44 +24,7 @@ static char *plan_selector(const char *plan_uid)
     return mem_printf(RUNNER_SELECTOR "," LABEL_PLAN_UID "=%s", value);
 }
 
-/* ---- read-your-writes ------------------------------------------------------------------------- */
-
-void k8s_jobs_written(struct k8s *k, const char *resource_version)
-{
-    if (!resource_version) {
-        return;
-    }
-    pthread_mutex_lock(&k->lock);
-    if (!k->jobs_floor || kube_rv_compare(k->jobs_floor, resource_version) < 0) {
-        mem_strset(&k->jobs_floor, resource_version);
-    }
-    pthread_mutex_unlock(&k->lock);
-}
-
-/* Our view of Jobs is at least as new as our newest write of one. */
-static struct err *catch_up(struct k8s *k)
-{
-    AUTO(free_auto) char *floor = NULL;
-
-    pthread_mutex_lock(&k->lock);
-    floor = mem_strdup(k->jobs_floor);
-    pthread_mutex_unlock(&k->lock);
-    if (!informer_synced(k->jobs) || !informer_synced(k->pods) ||
-        (floor && !informer_wait_rv(k->jobs, floor, RV_WAIT_MS))) {
-        return err_new(ERR_TRANSIENT, KUBE_UNAVAILABLE, "the watch of Jobs at %s is behind",
-                       kube_server(k->kube));
-    }
-    return NULL;
-}
-
 /* ---- look ------------------------------------------------------------------------------------- */
-
-struct err *k8s_jobs_live(struct k8s *k, const char *namespace_, struct json **out)
-{
-    TRY(catch_up(k));
-    *out = job_index_live(k->index, namespace_);
-    return NULL;
-}
 
 static void add_job(const struct json *object, const struct json *pods, struct job_list *out)
 {
@@ -79,7 +42,7 @@ static struct err *list_watched(struct k8s *k, const char *namespace_, const cha
     AUTO(free_auto) char *value = k8s_label_value(plan_uid);
     AUTO(free_auto) char *plan = job_index_plan(namespace_, value);
 
-    TRY(catch_up(k));
+    TRY(k8s_jobs_catch_up(k));
     TRY(evidence_seek(k, plan));
     job_index_list(k->index, plan, clock_utc_ms(), out);
     return NULL;
@@ -89,10 +52,10 @@ static struct err *list_asked(const struct k8s *k, const char *namespace_, const
                               struct job_list *out)
 {
     AUTO(free_auto) char *selector = plan_selector(plan_uid);
-    AUTO(free_auto) char *jobs_path = kube_path(
-        "/apis/batch/v1/namespaces/%s/jobs?limit=500&labelSelector=%s", namespace_, selector);
+    AUTO(free_auto) char *jobs_path =
+        kube_path("/apis/batch/v1/namespaces/%s/jobs?labelSelector=%s", namespace_, selector);
     AUTO(free_auto) char *pods_path =
-        kube_path("/api/v1/namespaces/%s/pods?limit=500&labelSelector=%s", namespace_, selector);
+        kube_path("/api/v1/namespaces/%s/pods?labelSelector=%s", namespace_, selector);
     AUTO(json_free_auto) struct json *jobs = NULL;
     AUTO(json_free_auto) struct json *pods = NULL;
 
@@ -150,8 +113,8 @@ static struct err *adopt(struct k8s *k, const struct job_spec *spec)
 static struct err *check_known(struct k8s *k, const struct mplan *plan)
 {
     AUTO(free_auto) char *selector = plan_selector(plan->uid);
-    AUTO(free_auto) char *path = kube_path("/apis/batch/v1/namespaces/%s/jobs?limit=500"
-                                           "&fieldSelector=status.successful%%3D0&labelSelector=%s",
+    AUTO(free_auto) char *path = kube_path("/apis/batch/v1/namespaces/%s/jobs?"
+                                           "fieldSelector=status.successful%%3D0&labelSelector=%s",
                                            plan->namespace_, selector);
     AUTO(json_free_auto) struct json *jobs = NULL;
 
@@ -219,9 +182,10 @@ struct err *k8s_jobs_create(void *self, const struct job_spec *spec)
     if (!k->owner) {
         return k8s_not_owner(k);
     }
-    pthread_rwlock_rdlock(&k->assignments);
+    pthread_rwlock_t *lock = assign_lock(k, spec->plan->namespace_);
+    pthread_rwlock_rdlock(lock);
     struct err *failed = make_all(k, spec);
-    pthread_rwlock_unlock(&k->assignments);
+    pthread_rwlock_unlock(lock);
     if (failed) {
         sweep_mark(k, spec->plan->namespace_);
     }

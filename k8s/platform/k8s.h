@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The Kubernetes platform (docs/migrationplan.md 4-6): MigrationPlans, Secrets and ConfigMaps of an API
+/* The Kubernetes platform (docs/reference/migrationplan.md 2-4): MigrationPlans, Secrets and ConfigMaps of an API
  * server, Jobs as pods, status in the object. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
-#include "k8s/job_build.h"
-#include "k8s/kube.h"
-#include "reconcile/base/err.h"
-#include "reconcile/model/platform.h"
+#include "base/err.h"
+#include "k8s/client/kube.h"
+#include "k8s/platform/job_build.h"
+#include "model/platform.h"
 
 struct k8s_options { /* borrowed for the call, but for hook and payload */
     const char

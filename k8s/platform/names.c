@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Names that fit where Kubernetes puts them. */
-#include "k8s/names.h"
+#include "k8s/platform/names.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "reconcile/base/mem.h"
+#include "base/mem.h"
 
 #define LABEL_MAX 63
 #define LABEL_READABLE 50

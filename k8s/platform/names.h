@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Labels, annotations and paths that our objects carry (docs/formats.md 2). Part of our interface:
+/* Labels, annotations and paths that our objects carry (docs/reference/formats.md 2). Part of our interface:
  * an older or newer controller must find what this one made. */
 #pragma once
 #include <stdbool.h>
-#include "reconcile/base/hash.h"
+#include "base/hash.h"
 
 #define K8S_GROUP_PATH "/apis/sluice.dev/v1alpha1"
 #define K8S_API_VERSION "sluice.dev/v1alpha1"

@@ -3,10 +3,10 @@
 #pragma once
 #include <pthread.h>
 #include <stdbool.h>
-#include "k8s/informer.h"
-#include "k8s/job_index.h"
-#include "k8s/k8s.h"
-#include "k8s/names.h"
+#include "k8s/client/informer.h"
+#include "k8s/platform/job_index.h"
+#include "k8s/platform/k8s.h"
+#include "k8s/platform/names.h"
 
 #define RUNNER_SELECTOR LABEL_MANAGED_BY "=" LABEL_MANAGED_BY_VALUE "," LABEL_PART "=" PART_RUNNER
 #define RV_WAIT_MS 10000 /* a watch that is so far behind is no view of the cluster */
@@ -34,16 +34,15 @@ struct k8s {
     size_t part_count, part_cap;
     struct cached_map *maps; /* other people's ConfigMaps, for seconds */
     size_t map_count, map_cap;
+    struct assign_lock *assign_locks; /* assign_lock.c */
 
-    /* The making of a Job and what it mounts (readers) against the removal of what none mounts. */
-    pthread_rwlock_t assignments;
     pthread_t sweeper;
     bool sweeping, stopping;
     pthread_cond_t wake;
     struct strlist dirty; /* namespaces in which a Job ended or went; "": all */
 };
 
-/* platform.c */
+/* objects.c */
 void k8s_tell(struct k8s *k, enum platform_kind kind, const char *namespace_, const char *name);
 /* Collects every page of a collection; `path` has a query already. Items are owned by *out, an array. */
 struct err *k8s_list(struct kube *kube, enum kube_verb verb, const char *path, struct json **out)
@@ -90,9 +89,13 @@ struct err *k8s_jobs_prepare(void *self, const struct mplan *plan) ERR_MUST_USE;
 struct err *k8s_jobs_create(void *self, const struct job_spec *spec) ERR_MUST_USE;
 struct err *k8s_jobs_delete(void *self, const char *namespace_, const char *name) ERR_MUST_USE;
 struct err *k8s_jobs_cancel(void *self, const char *namespace_, const char *name) ERR_MUST_USE;
+
+/* jobs_seen.c */
+void k8s_jobs_written(struct k8s *k, const char *resource_version); /* NULL is fine */
+/* Our view of Jobs is at least as new as our newest write of one. */
+struct err *k8s_jobs_catch_up(struct k8s *k) ERR_MUST_USE;
 /* What our watch knows of Jobs that are not over; our own newest is among them. An array, owned. */
 struct err *k8s_jobs_live(struct k8s *k, const char *namespace_, struct json **out) ERR_MUST_USE;
-void k8s_jobs_written(struct k8s *k, const char *resource_version); /* NULL is fine */
 
 /* evidence.c: the last words of runners whose pods went before we saw their end. Asks once a Job. */
 struct err *evidence_seek(struct k8s *k, const char *plan_key) ERR_MUST_USE;
@@ -107,6 +110,11 @@ void watched_pod_gone(void *payload, const struct json *last);
 /* unstarted.c: asks the cluster's events why Jobs do not start, and tells their plans. */
 void unstarted_look(struct k8s *k);
 
+/* assign_lock.c: held for reading while a Job and what it mounts are made, for writing while what none mounts is
+ * removed. Borrowed. */
+pthread_rwlock_t *assign_lock(struct k8s *k, const char *namespace_);
+void assign_locks_done(struct k8s *k);
+
 /* assignments.c */
 struct err *assignments_make(struct k8s *k, const struct job_spec *spec) ERR_MUST_USE;
 /* We have removed this ConfigMap, or are about to. */
@@ -114,7 +122,7 @@ void assignments_forget(struct k8s *k, const char *namespace_, const char *name)
 void assignments_done(struct k8s *k);
 
 /* sweep.c */
-void sweep_start(struct k8s *k);
+struct err *sweep_start(struct k8s *k) ERR_MUST_USE;
 void sweep_stop(struct k8s *k);
 void sweep_mark(struct k8s *k, const char *namespace_); /* NULL: all */
 struct err *sweep_now(struct k8s *k, const char *namespace_) ERR_MUST_USE;

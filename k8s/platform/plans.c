@@ -2,10 +2,10 @@
 /* MigrationPlans: reading, the finalizer, requests of people. */
 #include <stdlib.h>
 
-#include "k8s/parts.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/mem.h"
+#include "k8s/platform/parts.h"
+#include "model/reason.h"
 
 #define TRIES 5 /* others write the same metadata: read again, compute again */
 
@@ -59,9 +59,8 @@ struct err *k8s_plans_list(void *self, struct plan_keys *out)
         informer_each(k->plans, NULL, NULL, add_key, out);
         return NULL;
     }
-    path = k->namespace_
-               ? kube_path(K8S_GROUP_PATH "/namespaces/%s/migrationplans?limit=500", k->namespace_)
-               : mem_strdup(K8S_GROUP_PATH "/migrationplans?limit=500");
+    path = k->namespace_ ? kube_path(K8S_GROUP_PATH "/namespaces/%s/migrationplans", k->namespace_)
+                         : mem_strdup(K8S_GROUP_PATH "/migrationplans");
     TRY(k8s_list(k->kube, KUBE_GET, path, &items));
     for (const struct json *object = json_first(items); object; object = json_next(object)) {
         plan_keys_add(out, k8s_meta(object, "namespace"), k8s_meta(object, "name"));

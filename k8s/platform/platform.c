@@ -1,93 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The platform port over an API server: opening, watching, telling what changed. */
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
-#include "k8s/events.h"
-#include "k8s/job_read.h"
-#include "k8s/parts.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "k8s/client/events.h"
+#include "k8s/platform/job_read.h"
+#include "k8s/platform/parts.h"
+#include "model/reason.h"
 
 #define SYNC_MS 30000
 #define EVENTS_FLUSH_MS 1000
-
-/* ---- what the parts share --------------------------------------------------------------------- */
-
-const char *k8s_meta(const struct json *object, const char *key)
-{
-    return json_get_string(json_get(object, "metadata"), key);
-}
-
-struct err *k8s_not_owner(const struct k8s *k)
-{
-    return err_new(ERR_TERMINAL, REASON_INTERNAL, "%s is only read by this command",
-                   kube_server(k->kube));
-}
-
-void k8s_tell(struct k8s *k, enum platform_kind kind, const char *namespace_, const char *name)
-{
-    pthread_mutex_lock(&k->lock);
-    platform_changed_fn *changed = k->changed;
-    void *payload = k->payload;
-    pthread_mutex_unlock(&k->lock);
-    if (changed) {
-        changed(payload, kind, namespace_, name);
-    }
-}
-
-struct err *k8s_list(struct kube *kube, enum kube_verb verb, const char *path, struct json **out)
-{
-    AUTO(json_free_auto) struct json *items = json_array();
-    AUTO(free_auto) char *token = NULL;
-
-    for (;;) {
-        AUTO(free_auto) char *more = token ? kube_path("&continue=%s", token) : mem_strdup("");
-        AUTO(free_auto) char *page_path = mem_printf("%s%s", path, more);
-        AUTO(json_free_auto) struct json *page = NULL;
-        TRY(kube_call(kube, verb, page_path, NULL, 0, &page));
-        const struct json *list = json_get(page, "items");
-        for (const struct json *item = json_first(list); item; item = json_next(item)) {
-            json_push(items, json_copy(item));
-        }
-        const char *next = k8s_meta(page, "continue");
-        if (!next || !*next) {
-            *out = TAKE(items);
-            return NULL;
-        }
-        char *kept = mem_strdup(next);
-        free(token);
-        token = kept;
-    }
-}
-
-struct err *k8s_delete(struct kube *kube, const char *path, const struct json *object, bool exact,
-                       const char *propagation, char **version)
-{
-    AUTO(json_free_auto) struct json *body = json_object();
-    AUTO(json_free_auto) struct json *answer = NULL;
-    struct json *preconditions = json_object();
-
-    json_set_string(preconditions, "uid", k8s_meta(object, "uid"));
-    if (exact) {
-        json_set_string(preconditions, "resourceVersion", k8s_meta(object, "resourceVersion"));
-    }
-    json_set_string(body, "apiVersion", "v1");
-    json_set_string(body, "kind", "DeleteOptions");
-    json_set(body, "preconditions", preconditions);
-    json_set_string_opt(body, "propagationPolicy", propagation);
-    struct err *failed = kube_call(kube, KUBE_DELETE, path, body, 0, &answer);
-    if (failed && str_eq(failed->reason, KUBE_NOT_FOUND)) {
-        err_free(failed);
-        return NULL;
-    }
-    TRY(failed);
-    if (version) {
-        *version = mem_strdup(k8s_meta(answer, "resourceVersion"));
-    }
-    return NULL;
-}
 
 /* ---- changes ---------------------------------------------------------------------------------- */
 
@@ -99,6 +25,29 @@ static void plan_changed(void *payload, const struct json *object, bool gone)
         k8s_status_forget(k, k8s_meta(object, "uid"));
     }
     k8s_tell(k, PLATFORM_PLAN, k8s_meta(object, "namespace"), k8s_meta(object, "name"));
+}
+
+/* The others go on; whoever describes this one sees why nothing happens. */
+static void plan_skipped(void *payload, const struct json *metadata)
+{
+    struct k8s *k = payload;
+    AUTO(free_auto) char *note =
+        mem_printf("the plan is larger than %d bytes and is not read: remove what it does not need",
+                   LIMIT_LIST_PAGE);
+    const struct event event = { .warning = true,
+                                 .reason = REASON_INVALID_SPEC,
+                                 .action = "Reconcile",
+                                 .note = note,
+                                 .regarding = { .api_version = K8S_API_VERSION,
+                                                .kind = K8S_KIND,
+                                                .namespace_ =
+                                                    json_get_string(metadata, "namespace"),
+                                                .name = json_get_string(metadata, "name"),
+                                                .uid = json_get_string(metadata, "uid") } };
+
+    if (k->events) {
+        events_add(k->events, &event);
+    }
 }
 
 static void attempt_changed(void *payload, const struct json *job_or_pod, bool gone)
@@ -147,7 +96,6 @@ static struct err *k8s_new(const struct k8s_options *options, bool owner, struct
 {
     struct kube *kube = NULL;
     pthread_condattr_t clock;
-    pthread_rwlockattr_t fair;
     char host[256] = "";
 
     TRY(open_kube(options, &kube));
@@ -166,10 +114,6 @@ static struct err *k8s_new(const struct k8s_options *options, bool owner, struct
     pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
     pthread_cond_init(&k->wake, &clock);
     pthread_condattr_destroy(&clock);
-    pthread_rwlockattr_init(&fair); /* a stream of new Jobs must not keep the sweeper out */
-    pthread_rwlockattr_setkind_np(&fair, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-    pthread_rwlock_init(&k->assignments, &fair);
-    pthread_rwlockattr_destroy(&fair);
     *out = k;
     return NULL;
 }
@@ -203,7 +147,7 @@ static void k8s_close(void *self)
     }
     free(k->written);
     strlist_done(&k->dirty);
-    pthread_rwlock_destroy(&k->assignments);
+    assign_locks_done(k);
     pthread_cond_destroy(&k->wake);
     pthread_mutex_destroy(&k->lock);
     free(k->namespace_);
@@ -221,6 +165,7 @@ struct collection {
     struct json *(*keep)(void *payload, struct json *object);
     void (*drop)(void *payload, const struct json *last);
     void (*changed)(void *payload, const struct json *object, bool gone);
+    void (*skipped)(void *payload, const struct json *metadata);
 };
 
 static const struct collection plans = {
@@ -228,6 +173,7 @@ static const struct collection plans = {
     .name = "migrationplans",
     .keep = watched_plan,
     .changed = plan_changed,
+    .skipped = plan_skipped,
 };
 static const struct collection jobs = {
     .group = "/apis/batch/v1",
@@ -257,6 +203,7 @@ static struct err *watch_one(struct k8s *k, const struct collection *what, struc
                                         .keep = what->keep,
                                         .drop = what->drop,
                                         .changed = what->changed,
+                                        .skipped = what->skipped,
                                         .payload = k };
 
     return informer_open(&spec, out);
@@ -309,8 +256,7 @@ static struct err *k8s_watch(void *self, platform_changed_fn *changed, void *pay
     k->payload = payload;
     pthread_mutex_unlock(&k->lock);
     if (k->owner) {
-        sweep_start(k);
-        return NULL;
+        return sweep_start(k);
     }
     return k->plans ? NULL : watch_one(k, &plans, &k->plans);
 }

@@ -1,30 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Secrets and ConfigMaps: one GET by name. A Secret each time: a copy that is kept would be one more place
- * for a password to be, and a rotation that is not seen. A ConfigMap is kept for seconds: it has the
+/* Secrets and ConfigMaps: one GET by name. A Secret each time: how old one may be is for the caller to say, and those
+ * of databases are never kept, since a copy would be one more place for a password to be. A ConfigMap is kept for seconds: it has the
  * certificate authority of a whole fleet. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "k8s/parts.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/secret.h"
-#include "reconcile/model/reason.h"
-
-static void wiped_done(struct buf *b)
-{
-    if (b->data) {
-        secret_wipe(b->data, b->cap);
-    }
-    buf_done(b);
-}
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include "k8s/platform/parts.h"
+#include "manifest/secret_hosts.h"
+#include "model/reason.h"
 
 /* Values that no text can be (a Java key store beside the password) are not for us. */
 static void take_base64(const struct json *value, struct kvlist *out)
 {
-    AUTO(wiped_done) struct buf bytes = BUF(LIMIT_YAML_TEXT);
+    AUTO(secret_buf_done) struct buf bytes = BUF(LIMIT_YAML_TEXT);
     const char *text = json_string(value);
 
     if (text && base64_parse(text, strlen(text), &bytes) && strlen(buf_text(&bytes)) == bytes.len) {
@@ -60,6 +53,11 @@ struct err *k8s_secret_read(void *self, const char *namespace_, const char *name
     const struct json *data = json_get(object, "data");
     for (const struct json *m = json_first(data); m; m = json_next(m)) {
         take_base64(m, out);
+    }
+    const char *hosts =
+        json_get_string(json_get(json_get(object, "metadata"), "annotations"), SECRET_HOSTS);
+    if (hosts) {
+        kvlist_set(out, SECRET_HOSTS, hosts);
     }
     return NULL;
 }
@@ -187,9 +185,8 @@ struct err *k8s_secrets_list(void *self, const char *namespace_, const struct kv
         buf_addf(&selector, "%s%s=%s", i ? "," : "", match_labels->items[i].key,
                  match_labels->items[i].value);
     }
-    AUTO(free_auto) char *path =
-        kube_path("/api/v1/namespaces/%s/secrets?limit=500&labelSelector=%s", namespace_,
-                  buf_text(&selector));
+    AUTO(free_auto) char *path = kube_path("/api/v1/namespaces/%s/secrets?labelSelector=%s",
+                                           namespace_, buf_text(&selector));
     struct err *failed = k8s_list(k->kube, KUBE_GET_METADATA, path, &items);
     if (failed && str_eq(failed->reason, KUBE_FORBIDDEN)) {
         failed->reason = REASON_SECRET_INVALID;

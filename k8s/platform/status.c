@@ -2,10 +2,10 @@
 /* Status by server-side apply: what we leave out is removed, what others own stays. */
 #include <stdlib.h>
 
-#include "k8s/parts.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/mem.h"
+#include "k8s/platform/parts.h"
+#include "model/reason.h"
 
 /* Our newest write of this plan, or NULL. Lock held. */
 static struct written *find(struct k8s *k, const char *uid)

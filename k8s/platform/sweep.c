@@ -5,12 +5,13 @@
 #include <string.h>
 #include <time.h>
 
-#include "k8s/parts.h"
-#include "k8s/job_read.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/log.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/thread.h"
+#include "k8s/platform/job_read.h"
+#include "k8s/platform/parts.h"
 
 #define SETTLE_MS 1000 /* the Jobs of a fleet end one after the other: one list for many */
 #define RETRY_MS 30000 /* after an error */
@@ -102,19 +103,29 @@ static char *collection(const char *group, const char *namespace_, const char *w
     AUTO(free_auto) char *in =
         namespace_ ? kube_path("namespaces/%s/", namespace_) : mem_strdup("");
 
-    return mem_printf("%s/%s%s?limit=500&%s", group, in, what, query);
+    return mem_printf("%s/%s%s?%s", group, in, what, query);
 }
 
-/* Nobody makes a Job while this runs: none can begin to mount the object between the look and its end. */
+/* Nobody makes a Job of that namespace while this runs: none can begin to mount the object between the look and its end. */
 static struct err *sweep_one(struct k8s *k, const char *namespace_, const struct json *config_map)
 {
     AUTO(json_free_auto) struct json *jobs = NULL;
+    pthread_rwlock_t *lock = assign_lock(k, namespace_);
 
-    pthread_rwlock_wrlock(&k->assignments);
+    pthread_rwlock_wrlock(lock);
     struct err *failed = k8s_jobs_live(k, namespace_, &jobs);
     failed = failed ? failed : sweep_object(k, config_map, jobs);
-    pthread_rwlock_unlock(&k->assignments);
+    pthread_rwlock_unlock(lock);
     return failed;
+}
+
+static void keep_first(struct err **first, struct err *failed)
+{
+    if (*first) {
+        err_free(failed);
+    } else {
+        *first = failed;
+    }
 }
 
 /* One at a time: hundreds of deletions in a row would keep the next Jobs of a roll-out waiting. */
@@ -127,36 +138,45 @@ static struct err *sweep_each(struct k8s *k, const char *namespace_, const struc
     for (const struct json *o = json_first(objects); o; o = json_next(o)) {
         struct err *failed =
             is_ours(o) && !is_mounted(o, jobs) ? sweep_one(k, namespace_, o) : NULL;
-        if (first) {
-            err_free(failed); /* the rest may still work; the first one is told */
-        } else {
-            first = failed;
-        }
+        keep_first(&first, failed); /* the rest may still work */
     }
     return first;
+}
+
+/* One namespace's, by the Jobs that the server has now. */
+static struct err *sweep_asked(struct k8s *k, const char *namespace_, const struct json *objects)
+{
+    AUTO(free_auto) char *path = collection("/apis/batch/v1", namespace_, "jobs", RUNNER_SELECTOR);
+    AUTO(json_free_auto) struct json *jobs = NULL;
+    pthread_rwlock_t *lock = assign_lock(k, namespace_);
+    struct err *first = NULL;
+
+    pthread_rwlock_wrlock(lock);
+    struct err *failed = k8s_list(k->kube, KUBE_GET, path, &jobs);
+    for (const struct json *o = json_first(objects); !failed && o; o = json_next(o)) {
+        if (str_eq(k8s_meta(o, "namespace"), namespace_)) {
+            keep_first(&first, sweep_object(k, o, jobs));
+        }
+    }
+    pthread_rwlock_unlock(lock);
+    return failed ? failed : first;
 }
 
 /* After every Job the watch does: a Job of ours that it lacks is waited for. All of it, as after a start
  * or a change of leaders, is asked for: who led before us may have made one that we have not heard of. */
 static struct err *sweep_all(struct k8s *k, const struct json *objects)
 {
-    AUTO(free_auto) char *path =
-        collection("/apis/batch/v1", k->namespace_, "jobs", RUNNER_SELECTOR);
-    AUTO(json_free_auto) struct json *jobs = NULL;
+    AUTO(strlist_done) struct strlist swept = { 0 };
     struct err *first = NULL;
 
-    pthread_rwlock_wrlock(&k->assignments);
-    struct err *failed = k8s_list(k->kube, KUBE_GET, path, &jobs);
-    for (const struct json *o = json_first(objects); !failed && o; o = json_next(o)) {
-        struct err *again = sweep_object(k, o, jobs);
-        if (first) {
-            err_free(again);
-        } else {
-            first = again;
+    for (const struct json *o = json_first(objects); o; o = json_next(o)) {
+        const char *namespace_ = k8s_meta(o, "namespace");
+        if (namespace_ && !strlist_has(&swept, namespace_)) {
+            strlist_add(&swept, namespace_);
+            keep_first(&first, sweep_asked(k, namespace_, objects));
         }
     }
-    pthread_rwlock_unlock(&k->assignments);
-    return failed ? failed : first;
+    return first;
 }
 
 struct err *sweep_now(struct k8s *k, const char *namespace_)
@@ -275,12 +295,15 @@ void sweep_mark(struct k8s *k, const char *namespace_)
     pthread_mutex_unlock(&k->lock);
 }
 
-void sweep_start(struct k8s *k)
+struct err *sweep_start(struct k8s *k)
 {
-    if (!k->sweeping && pthread_create(&k->sweeper, NULL, sweeper, k) == 0) {
-        k->sweeping = true;
-        sweep_mark(k, NULL);
+    if (k->sweeping) {
+        return NULL;
     }
+    TRY(thread_start(&k->sweeper, sweeper, k));
+    k->sweeping = true;
+    sweep_mark(k, NULL);
+    return NULL;
 }
 
 void sweep_stop(struct k8s *k)

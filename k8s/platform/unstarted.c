@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "k8s/parts.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "k8s/platform/parts.h"
 
 #define PATIENCE_MS 2000 /* a pod that is only on its way has come by then */
 #define AGAIN_MS 10000   /* words may change: a quota was raised, now a volume is missing */
@@ -54,9 +54,8 @@ static char *ask(struct k8s *k, const struct job_ref *job)
 {
     AUTO(free_auto) char *selector =
         mem_printf("regarding.uid=%s,type=Warning", job->pod ? job->pod : job->uid);
-    AUTO(free_auto) char *path =
-        kube_path("/apis/events.k8s.io/v1/namespaces/%s/events?limit=100&fieldSelector=%s",
-                  job->namespace_, selector);
+    AUTO(free_auto) char *path = kube_path(
+        "/apis/events.k8s.io/v1/namespaces/%s/events?fieldSelector=%s", job->namespace_, selector);
     AUTO(json_free_auto) struct json *events = NULL;
     struct err *failed = k8s_list(k->kube, KUBE_GET, path, &events);
 

@@ -3,8 +3,8 @@
  * which it knows them again. */
 #include <stdlib.h>
 
-#include "k8s/job_read.h"
-#include "k8s/parts.h"
+#include "k8s/platform/job_read.h"
+#include "k8s/platform/parts.h"
 
 static struct json *without_managers(struct json *object)
 {

@@ -1,30 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Flyway's checksum and its cutting of long descriptions and script names. */
-#include "reconcile/base/buf.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
+#include "base/buf.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "model/large.h"
 #include "reconcile/migration/parse.h"
 
 #define DESCRIPTION_UNITS 200 /* UTF-16 units, as Java counts */
 #define SCRIPT_UNITS 1000
 
-/* CRC-32 over the lines without their terminators: only LF and CR end a line. */
 int32_t checksum_text(const char *text, size_t length)
 {
-    uint32_t crc = 0;
-    size_t start = 0;
-
-    for (size_t i = 0; i <= length; i++) {
-        if (i == length || text[i] == '\n' || text[i] == '\r') {
-            if (i > start) {
-                crc = crc32_add(crc, text + start, i - start);
-            }
-            start = i + 1;
-        }
-    }
-    return (int32_t)crc;
+    return (int32_t)large_checksum_add(0, text, length);
 }
 
 bool checksum_make(const uint8_t *bytes, size_t size, int32_t *out, size_t *bad_offset)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a statement is: class, verb, objects, and what may not be in a migration at all
- * (docs/engine.md 1.2, 4 and 6). Internal to migration/. */
+ * (docs/explanation/engine.md 1.2, 4 and 6). Internal to migration/. */
 #pragma once
-#include "reconcile/base/err.h"
+#include "base/err.h"
 #include "reconcile/migration/cursor.h"
 #include "reconcile/migration/position.h"
 

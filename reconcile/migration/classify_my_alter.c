@@ -3,9 +3,9 @@
  * destroy or undo. */
 #include "reconcile/migration/classify_my.h"
 
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
+#include "base/auto.h"
+#include "base/mem.h"
+#include "base/str.h"
 
 /* To the ',' that ends this action of an ALTER TABLE, or the end. *words: tokens passed. */
 static void skip_action(struct cursor *c, int *words)

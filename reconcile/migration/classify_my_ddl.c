@@ -2,8 +2,8 @@
 /* MySQL and MariaDB DDL: which object decides after a crash, and where none can. */
 #include "reconcile/migration/classify_my.h"
 
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
+#include "base/mem.h"
+#include "base/str.h"
 
 #define RENAME_PAIRS 64 /* more are not searched for a swap: class X */
 

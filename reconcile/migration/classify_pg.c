@@ -3,8 +3,8 @@
 #include "reconcile/migration/classify_pg.h"
 #include "reconcile/migration/control.h"
 
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/mem.h"
 #include "reconcile/migration/placeholder.h"
 
 #define VERSION_ADD_VALUE_IN_TRANSACTION 120000

@@ -2,8 +2,8 @@
 /* PostgreSQL: what words anywhere in a statement tell about the session and about writes outside of the transaction. */
 #include "reconcile/migration/classify_pg.h"
 
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/mem.h"
 #include "reconcile/migration/placeholder.h"
 
 static bool take_string(struct cursor *c)

@@ -2,8 +2,8 @@
 /* BEGIN and COMMIT that a file brings along: passed over where what was one transaction stays one, refused elsewhere. */
 #include "reconcile/migration/control.h"
 
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/mem.h"
 #include "reconcile/migration/placeholder.h"
 #include "reconcile/migration/script.h"
 
@@ -32,7 +32,7 @@ static void pass_over(struct classify *x, const char *what)
 static bool is_first(const struct script *script)
 {
     for (size_t i = 0; i < script->count; i++) {
-        if (script->statements[i].class != STEP_SESSION) {
+        if (script_at(script, i)->class != STEP_SESSION) {
             return false;
         }
     }
@@ -173,7 +173,7 @@ const struct statement *script_divides(const struct script *script, const bool *
     const struct statement *found = NULL;
 
     for (size_t i = from; i < to && !found; i++) {
-        const struct statement *s = &script->statements[i];
+        const struct statement *s = script_at(script, i);
         found = s->block == 0 || (complete && complete[i]) ? NULL : divide(&d, s);
     }
     return found;
@@ -197,9 +197,9 @@ struct err *control_end(enum engine engine, const struct migration *m, const str
             "the transaction that the file begins has no COMMIT: add it, or delete BEGIN");
     }
     for (size_t i = 0; pg && control->seen && i < script->count; i++) {
-        if (!script->statements[i].in_transaction_ok) {
+        if (!script_at(script, i)->in_transaction_ok) {
             return ERR_AT(
-                m, script->statements[i].source_offset, REASON_TRANSACTION_CONTROL,
+                m, script_at(script, i)->source_offset, REASON_TRANSACTION_CONTROL,
                 "a statement that cannot run in a transaction stands in a BEGIN ... COMMIT block: "
                 "delete BEGIN and COMMIT");
         }

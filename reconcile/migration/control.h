@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* BEGIN and COMMIT that a file brings along (docs/migrations.md). PostgreSQL: one pair around the whole file. MySQL and
+/* BEGIN and COMMIT that a file brings along (docs/reference/migrations.md). PostgreSQL: one pair around the whole file. MySQL and
  * MariaDB: blocks, and SET autocommit: a statement is told in which of the server's transactions it stands, and each of
  * them stays in one of ours. Internal to migration/. */
 #pragma once

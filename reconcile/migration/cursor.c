@@ -3,7 +3,7 @@
 #include "reconcile/migration/cursor.h"
 
 #include <strings.h>
-#include "reconcile/base/mem.h"
+#include "base/mem.h"
 
 #define PG_NAME_BYTES 63
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading one statement word by word. Internal to migration/. */
 #pragma once
+#include "model/migration.h"
 #include "reconcile/migration/lexer.h"
-#include "reconcile/model/migration.h"
 
 struct cursor { /* a plain value: copy it to look ahead */
     struct lexer lx;

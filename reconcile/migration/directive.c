@@ -2,10 +2,10 @@
 /* Directives: comments at the head of a file that Flyway passes over. */
 #include "reconcile/migration/directive.h"
 
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
 #include "reconcile/migration/position.h"
 
 #define DIRECTIVE_WORD "sluice:"
@@ -37,6 +37,7 @@ struct head { /* the head of one file while it is read */
     const struct migration *m;
     const char *text;
     size_t length;
+    bool cut;                 /* the file goes on behind it */
     size_t seen_at[KEY_MAX_]; /* offset + 1 of the key's first use; 0: not seen */
     struct directives found;
 };
@@ -66,9 +67,76 @@ static size_t directive_body(const char *text, size_t start, size_t end)
     return at + word;
 }
 
+/* The word alone, by which a slip is known. */
+#define SLUICE_WORD "sluice"
+
+static bool is_known_key(const char *text, size_t length)
+{
+    for (int key = 0; key < KEY_MAX_; key++) {
+        if (strlen(key_texts[key]) == length && memcmp(text, key_texts[key], length) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Is a line of a comment, from `at` on, meant as a directive? "sluice transaction=none", "sluice; verify = x". */
+static bool nearly_directive(const char *text, size_t at, size_t end)
+{
+    size_t word = strlen(SLUICE_WORD);
+
+    while (at < end && (is_blank(text[at]) || strchr("-*#", text[at]))) {
+        at++;
+    }
+    if (end - at < word || strncasecmp(text + at, SLUICE_WORD, word) != 0) {
+        return false;
+    }
+    size_t key = at + word;
+    while (key < end && (is_blank(text[key]) || strchr(":;,.=-", text[key]))) {
+        key++;
+    }
+    size_t stop = key;
+    while (stop < end && text[stop] != '=' && !is_blank(text[stop])) {
+        stop++;
+    }
+    size_t equals = skip_blanks(text, stop, end);
+    return key > at + word && equals < end && text[equals] == '=' &&
+           is_known_key(text + key, stop - key);
+}
+
+static size_t line_end(const char *text, size_t at, size_t length)
+{
+    while (at < length && text[at] != '\n' && text[at] != '\r') {
+        at++;
+    }
+    return at;
+}
+
+/* A block comment may have many lines; the others have one. */
+static bool any_line_nearly(const char *text, size_t start, size_t end)
+{
+    for (size_t at = start; at < end;) {
+        size_t stop = line_end(text, at, end);
+        if (nearly_directive(text, at, stop)) {
+            return true;
+        }
+        at = stop + 1;
+    }
+    return false;
+}
+
 bool directive_comment(const char *text, size_t start, size_t end)
 {
-    return directive_body(text, start, end) != 0;
+    return directive_body(text, start, end) != 0 || any_line_nearly(text, start + 2, end);
+}
+
+/* body: behind the comment's opening. */
+static struct err *check_not_nearly(const struct head *head, size_t start, size_t body, size_t end)
+{
+    return any_line_nearly(head->text, body, end)
+               ? ERR_AT(head->m, start, REASON_INVALID_MIGRATION,
+                        "a directive is written -- sluice: key=value, in a line of its own")
+               : NULL;
 }
 
 static struct err *bad_value(const struct head *head, size_t at, enum directive_key key,
@@ -193,7 +261,7 @@ static struct err *parse_comment(struct head *head, size_t start, size_t end)
 {
     size_t body = directive_body(head->text, start, end);
     if (body == 0) {
-        return NULL;
+        return check_not_nearly(head, start, start + 2, end);
     }
     size_t at = skip_blanks(head->text, body, end);
     if (at == end) {
@@ -207,14 +275,6 @@ static struct err *parse_comment(struct head *head, size_t start, size_t end)
     return NULL;
 }
 
-static size_t line_end(const char *text, size_t at, size_t length)
-{
-    while (at < length && text[at] != '\n' && text[at] != '\r') {
-        at++;
-    }
-    return at;
-}
-
 /* Comment lines and plain block comments up to the first statement. A conditional comment is code. */
 static struct err *parse_head(struct head *head)
 {
@@ -226,26 +286,51 @@ static struct err *parse_head(struct head *head)
             at++;
         } else if (text[at] == '-' && text[at + 1] == '-') {
             size_t end = line_end(text, at, head->length);
-            TRY(parse_comment(head, at, end));
+            bool whole = !head->cut || end < head->length;
+            TRY(whole ? parse_comment(head, at, end) : NULL);
             at = end;
         } else if (text[at] == '#') {
-            at = line_end(text, at, head->length);
+            size_t end = line_end(text, at, head->length);
+            TRY(check_not_nearly(head, at, at + 1, end));
+            at = end;
         } else if (text[at] == '/' && text[at + 1] == '*' && text[at + 2] != '!') {
             const char *close = memmem(text + at + 2, head->length - at - 2, "*/", 2);
-            at = close ? (size_t)(close - text) + 2 : head->length;
+            size_t end = close ? (size_t)(close - text) + 2 : head->length;
+            TRY(check_not_nearly(head, at, at + 2, end));
+            at = end;
         } else {
-            break;
+            return NULL;
         }
     }
-    return NULL;
+    return head->cut ? ERR_AT(head->m, 0, REASON_INVALID_MIGRATION,
+                              "the comments at the head of this file are longer than %d bytes, and "
+                              "it is too large to be "
+                              "kept in memory: shorten them",
+                              LARGE_HEAD)
+                     : NULL;
 }
 
-struct err *directives_parse(const struct migration *m, struct directives *out)
+/* Of a file that is not kept its beginning is at hand, which is enough. */
+static struct migration beginning(const struct migration *m)
 {
+    struct migration head = *m;
+
+    if (m->large) {
+        head.bytes = m->large->head;
+        head.size = m->large->head_size;
+        head.large = NULL;
+    }
+    return head;
+}
+
+struct err *directives_parse(const struct migration *file, struct directives *out)
+{
+    const struct migration whole = beginning(file), *m = &whole;
     struct head head = {
         .m = m,
         .text = (const char *)m->bytes,
         .length = m->size,
+        .cut = m->size < file->size,
         .found = { .lock_timeout_ms = -1, .statement_timeout_ms = -1 },
     };
     struct err *e = parse_head(&head);

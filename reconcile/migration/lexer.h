@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "reconcile/model/engine.h"
+#include "model/engine.h"
 
 enum token_kind {
     TOKEN_END,

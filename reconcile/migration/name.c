@@ -2,11 +2,11 @@
 /* File names by Flyway's grammar: prefix, version, "__", description, suffix. */
 #include "reconcile/migration/name.h"
 
-#include "reconcile/base/auto.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "model/reason.h"
 
 enum suffix {
     SUFFIX_OTHER,
@@ -14,11 +14,15 @@ enum suffix {
     SUFFIX_PROGRAM
 };
 
-struct file_name { /* one name cut up; everything borrowed from `base` */
+struct file_name { /* one name cut up; everything borrowed */
+    const struct naming *naming;
     const char *path;
     const char *base;
     size_t stem_length; /* without the suffix */
     enum suffix suffix;
+    enum migration_kind kind; /* what the prefix says */
+    const char *rest;         /* of the stem, behind the prefix */
+    size_t rest_length;
 };
 
 static const char *const program_suffixes[] = { ".sh", ".bash", ".py", ".ps1", ".cmd", ".bat" };
@@ -89,60 +93,65 @@ static bool ends_with_fold(const char *text, size_t length, const char *suffix)
 
 /* A program is a known extension, or none at all: Flyway executes both. A dot inside the version
  * (V1.2__x) is no extension. */
-static struct file_name file_name_cut(const char *path, const char *base, size_t length)
+static void cut_suffix(struct file_name *name, size_t length)
 {
-    struct file_name name = { .path = path, .base = base, .stem_length = length };
+    const char *sql = naming_suffix_of(name->naming, name->base, length);
 
-    if (ends_with_fold(base, length, ".sql")) {
-        name.suffix = SUFFIX_SQL;
-        name.stem_length = length - 4;
-        return name;
+    name->stem_length = length;
+    if (sql) {
+        name->suffix = SUFFIX_SQL;
+        name->stem_length = length - strlen(sql);
+        return;
     }
     for (size_t i = 0; i < COUNT_OF(program_suffixes); i++) {
-        if (ends_with_fold(base, length, program_suffixes[i])) {
-            name.suffix = SUFFIX_PROGRAM;
-            name.stem_length = length - strlen(program_suffixes[i]);
-            return name;
+        if (ends_with_fold(name->base, length, program_suffixes[i])) {
+            name->suffix = SUFFIX_PROGRAM;
+            name->stem_length = length - strlen(program_suffixes[i]);
+            return;
         }
     }
-    const char *separator = memmem(base, length, "__", 2);
-    const char *from = separator ? separator : base;
-    if (!memchr(from, '.', (size_t)(base + length - from))) {
-        name.suffix = SUFFIX_PROGRAM;
+    const char *text = naming_separator(name->naming);
+    const char *separator = memmem(name->base, length, text, strlen(text));
+    const char *from = separator ? separator : name->base;
+    if (!memchr(from, '.', (size_t)(name->base + length - from))) {
+        name->suffix = SUFFIX_PROGRAM;
+    }
+}
+
+/* The longest prefix that the name begins with; of equal ones the first. */
+static void try_prefix(struct file_name *name, const char *prefix, enum migration_kind kind)
+{
+    size_t n = strlen(prefix);
+    bool longer = name->kind == MIGRATION_NONE || n > name->stem_length - name->rest_length;
+
+    if (longer && name->stem_length >= n && memcmp(name->base, prefix, n) == 0) {
+        name->kind = kind;
+        name->rest = name->base + n;
+        name->rest_length = name->stem_length - n;
+    }
+}
+
+static struct file_name file_name_cut(const struct naming *naming, const char *path,
+                                      const char *base, size_t length)
+{
+    struct file_name name = { .naming = naming, .path = path, .base = base };
+
+    cut_suffix(&name, length);
+    try_prefix(&name, "B", MIGRATION_BASELINE); /* wins over another setting of B, as in Flyway */
+    try_prefix(&name, naming_prefix(naming), MIGRATION_VERSIONED);
+    try_prefix(&name, naming_repeatable_prefix(naming), MIGRATION_REPEATABLE);
+    try_prefix(&name, "U", MIGRATION_UNDO);
+    for (size_t i = 0; i < COUNT_OF(events); i++) {
+        try_prefix(&name, events[i], MIGRATION_CALLBACK);
     }
     return name;
 }
 
-static bool is_callback(const struct file_name *name)
+static const char *find_separator(const struct file_name *name)
 {
-    for (size_t i = 0; i < COUNT_OF(events); i++) {
-        size_t n = strlen(events[i]);
-        if (name->suffix != SUFFIX_OTHER && name->stem_length >= n &&
-            memcmp(name->base, events[i], n) == 0) {
-            const char *rest = name->base + n;
-            size_t rest_length = name->stem_length - n;
-            if (rest_length == 0 || (rest_length >= 2 && memcmp(rest, "__", 2) == 0)) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
+    const char *separator = naming_separator(name->naming);
 
-static enum migration_kind kind_of_prefix(char prefix)
-{
-    switch (prefix) {
-    case 'V':
-        return MIGRATION_VERSIONED;
-    case 'B':
-        return MIGRATION_BASELINE;
-    case 'U':
-        return MIGRATION_UNDO;
-    case 'R':
-        return MIGRATION_REPEATABLE;
-    default:
-        return MIGRATION_NONE;
-    }
+    return memmem(name->rest, name->rest_length, separator, strlen(separator));
 }
 
 static char *text_replace(const char *text, size_t length, char from, char to)
@@ -158,40 +167,42 @@ static char *text_replace(const char *text, size_t length, char from, char to)
 }
 
 /* The grammar behind the prefix; false: it does not parse. */
-static bool stem_parse(const char *rest, size_t length, enum migration_kind kind, struct name *out)
+static bool rest_parse(const struct file_name *name, struct name *out)
 {
-    const char *separator = memmem(rest, length, "__", 2);
-    size_t head = separator ? (size_t)(separator - rest) : length;
+    const char *separator = find_separator(name);
+    size_t head = separator ? (size_t)(separator - name->rest) : name->rest_length;
 
-    if (kind == MIGRATION_REPEATABLE) {
-        if (!separator || head != 0) {
+    if (name->kind == MIGRATION_REPEATABLE || name->kind == MIGRATION_CALLBACK) {
+        if (head != 0 || (!separator && name->kind == MIGRATION_REPEATABLE)) {
             return false;
         }
     } else {
-        AUTO(free_auto) char *version = text_replace(rest, head, '_', '.');
-        if (!is_digit(version[0]) || !version_parse(version, &out->version)) {
+        AUTO(free_auto) char *version = text_replace(name->rest, head, '_', '.');
+        if (!version_parse(version, &out->version)) {
             return false;
         }
     }
-    out->kind = kind;
-    size_t skip = separator ? head + 2 : length;
-    out->description = text_replace(rest + skip, length - skip, '_', ' ');
+    out->kind = name->kind;
+    size_t skip = separator ? head + strlen(naming_separator(name->naming)) : name->rest_length;
+    out->description = text_replace(name->rest + skip, name->rest_length - skip, '_', ' ');
     return true;
 }
 
-/* Does a name that does not parse look as if it was meant to? Flyway passes all of them over in
- * silence; V_customer.sql and Report.sql are left alone, V1_x.sql, V__x.sql and R_x.sql are not. */
-static bool looks_meant(const char *rest, size_t length, enum migration_kind kind)
-{
-    char first = length > 0 ? rest[0] : '\0';
-    char second = length > 1 ? rest[1] : '\0';
+/* ---- misnamed files -------------------------------------------------------------------------- */
 
-    if (kind == MIGRATION_REPEATABLE) {
+/* Is there something to suggest? V_customer.sql and Report.sql are only called so, V1_x.sql,
+ * V__x.sql and R_x.sql look as if they were meant. */
+static bool looks_meant(const struct file_name *name)
+{
+    char first = name->rest_length > 0 ? name->rest[0] : '\0';
+    char second = name->rest_length > 1 ? name->rest[1] : '\0';
+
+    if (name->kind == MIGRATION_REPEATABLE) {
         size_t digits = 0;
-        while (digits < length && is_digit(rest[digits])) {
+        while (digits < name->rest_length && is_digit(name->rest[digits])) {
             digits++;
         }
-        return digits < length && rest[digits] == '_';
+        return digits < name->rest_length && name->rest[digits] == '_';
     }
     if (is_digit(first)) {
         return true;
@@ -199,9 +210,11 @@ static bool looks_meant(const char *rest, size_t length, enum migration_kind kin
     return (first == '_' || first == '.' || first == '-') && (second == '_' || is_digit(second));
 }
 
-/* What the file should be called: "V10_desc" -> "V10__desc.sql". Owned. */
-static char *suggestion(char prefix, const char *rest, size_t length, enum migration_kind kind)
+/* What the file should be called: "V10_desc.sql" -> "V10__desc.sql". Owned. */
+static char *suggestion(const struct file_name *name)
 {
+    const char *rest = name->rest;
+    size_t length = name->rest_length;
     size_t from = 0;
     while (from < length && strchr("_-. ", rest[from])) {
         from++;
@@ -217,130 +230,152 @@ static char *suggestion(char prefix, const char *rest, size_t length, enum migra
     while (words < length && strchr("_-. ", rest[words])) {
         words++;
     }
+    const char *separator = naming_separator(name->naming);
+    const char *suffix = name->base + name->stem_length;
     const char *description = words < length ? rest + words : "description";
     int width = words < length ? (int)(length - words) : (int)strlen(description);
-    if (kind == MIGRATION_REPEATABLE) {
-        return mem_printf("R__%.*s.sql", width, description);
+    if (name->kind == MIGRATION_REPEATABLE) {
+        return mem_printf("%s%s%.*s%s", naming_repeatable_prefix(name->naming), separator, width,
+                          description, suffix);
     }
-    if (to == from) {
-        return mem_printf("%c1__%.*s.sql", prefix, width, description);
-    }
-    return mem_printf("%c%.*s__%.*s.sql", prefix, (int)(to - from), rest + from, width,
-                      description);
+    const char *version = to == from ? "1" : rest + from;
+    return mem_printf("%.*s%.*s%s%.*s%s", (int)(rest - name->base), name->base,
+                      to == from ? 1 : (int)(to - from), version, separator, width, description,
+                      suffix);
 }
 
-static struct err *refuse_malformed(const struct file_name *name, const char *rest, size_t length,
-                                    enum migration_kind kind)
+/* A name that would be good in another case: "v1__x.sql" -> "V1__x.sql". Owned; NULL: it would not. */
+static char *other_case(const struct file_name *name)
 {
-    const char *separator = memmem(rest, length, "__", 2);
-    size_t head = separator ? (size_t)(separator - rest) : length;
+    const char *const prefixes[] = { naming_prefix(name->naming),
+                                     naming_repeatable_prefix(name->naming), "B" };
 
-    if (kind != MIGRATION_REPEATABLE && head > VERSION_MAX &&
-        strspn(rest, "0123456789._") >= head) {
+    for (size_t i = 0; i < COUNT_OF(prefixes); i++) {
+        size_t n = strlen(prefixes[i]);
+        if (name->stem_length <= n || strncasecmp(name->base, prefixes[i], n) != 0) {
+            continue;
+        }
+        AUTO(free_auto) char *right = mem_printf("%s%s", prefixes[i], name->base + n);
+        struct file_name better = file_name_cut(name->naming, name->path, right, strlen(right));
+        struct name parsed = { 0 };
+        bool parses = better.kind != MIGRATION_NONE && rest_parse(&better, &parsed);
+        free(parsed.description);
+        if (parses) {
+            return TAKE(right);
+        }
+    }
+    return NULL;
+}
+
+/* What is wrong with a file that looks like SQL but not like a migration. Owned. */
+static char *misnamed(const struct file_name *name, bool parses)
+{
+    if (name->kind == MIGRATION_UNDO && parses) {
+        return mem_strdup("undo migrations are not run");
+    }
+    AUTO(free_auto)
+    char *better = name->kind == MIGRATION_NONE                            ? other_case(name)
+                   : name->kind != MIGRATION_CALLBACK && looks_meant(name) ? suggestion(name)
+                                                                           : NULL;
+    return mem_printf("its name is not that of a migration%s%s%s", better ? "; " : "",
+                      better ? better : "", better ? " would be" : "");
+}
+
+/* ---- what is refused ------------------------------------------------------------------------- */
+
+static struct err *refuse(const struct file_name *name, const char *problem)
+{
+    return err_new(ERR_TERMINAL, REASON_INVALID_MIGRATION, "%s: %s", name->path, problem);
+}
+
+/* Flyway takes such a version, so to pass the file over would be to do other than Flyway. */
+static struct err *check_version(const struct file_name *name)
+{
+    const char *separator = find_separator(name);
+    size_t head = separator ? (size_t)(separator - name->rest) : name->rest_length;
+    AUTO(free_auto) char *version = text_replace(name->rest, head, '_', '.');
+    struct version parsed;
+
+    if (head > VERSION_MAX && strspn(version, "0123456789.") == head) {
         return err_new(ERR_TERMINAL, REASON_INVALID_MIGRATION,
                        "%s: the version is longer than %d characters, which the history table "
                        "cannot hold",
                        name->path, VERSION_MAX);
     }
-    AUTO(free_auto) char *better = suggestion(name->base[0], rest, length, kind);
-    return err_new(
-        ERR_TERMINAL, REASON_INVALID_MIGRATION,
-        "%s: not a migration name, and so it would never run: rename it, for example to %s",
-        name->path, better);
+    if (version[0] == '-' && version_parse(version + 1, &parsed)) {
+        return refuse(name, "a version cannot be negative: give it one that is not");
+    }
+    if (str_ieq(version, "latest") || str_ieq(version, "current") || str_ieq(version, "next")) {
+        return refuse(name, "latest, current and next name targets, not versions: give it a "
+                            "version");
+    }
+    return NULL;
 }
 
-static struct err *refuse_lower_case(const struct file_name *name, char prefix)
+static struct err *program_parse(const struct file_name *name, bool parses)
 {
-    struct name upper = { 0 };
-    bool parses = stem_parse(name->base + 1, name->stem_length - 1, kind_of_prefix(prefix), &upper);
-
-    free(upper.description);
-    if (!parses) {
+    if (!parses || name->kind == MIGRATION_UNDO) {
         return NULL;
     }
-    return err_new(
-        ERR_TERMINAL, REASON_INVALID_MIGRATION,
-        "%s: prefixes are upper case, and so this file would never run: rename it to %c%s",
-        name->path, prefix, name->base + 1);
+    return refuse(name, "Flyway would run this file as a program, and only SQL is run here: give "
+                        "it the suffix .sql or move it elsewhere");
 }
 
-static struct err *refuse_program(const struct file_name *name)
+/* <file>.conf beside a migration changes how Flyway runs it, so it cannot be passed over. */
+static bool is_script_config(const struct naming *naming, const char *path, const char *base,
+                             size_t length)
 {
-    return err_new(
-        ERR_TERMINAL, REASON_INVALID_MIGRATION,
-        "%s: Flyway would run this file as a program, and only SQL is run here: give it the "
-        "suffix .sql or move it elsewhere",
-        name->path);
+    if (!ends_with_fold(base, length, ".conf")) {
+        return false;
+    }
+    struct file_name inner = file_name_cut(naming, path, base, length - 5);
+    struct name parsed = { 0 };
+    bool found =
+        inner.suffix == SUFFIX_SQL && inner.kind != MIGRATION_NONE && rest_parse(&inner, &parsed);
+    free(parsed.description);
+    return found && inner.kind != MIGRATION_UNDO;
 }
 
-static struct err *prefixed_parse(const struct file_name *name, struct name *out)
+/* Of a name whose prefix, if any, is known. A name that is nothing but prefix and suffix is no migration. */
+static struct err *cut_parse(const struct file_name *name, struct name *out)
 {
-    enum migration_kind kind = kind_of_prefix(name->base[0]);
-    if (name->stem_length < 2 || name->suffix == SUFFIX_OTHER) {
-        return NULL;
-    }
-    if (kind == MIGRATION_NONE) {
-        char upper = (char)(name->base[0] & ~0x20);
-        bool letter = name->base[0] >= 'a' && name->base[0] <= 'z';
-        bool sql = name->suffix == SUFFIX_SQL;
-        return letter && sql && kind_of_prefix(upper) ? refuse_lower_case(name, upper) : NULL;
-    }
-
-    const char *rest = name->base + 1;
-    size_t length = name->stem_length - 1;
     struct name found = { 0 };
-    bool parses = stem_parse(rest, length, kind, &found);
+    bool parses = name->kind != MIGRATION_NONE && rest_parse(name, &found) &&
+                  (name->rest_length > 0 || name->kind == MIGRATION_CALLBACK);
     AUTO(free_auto) char *description = found.description;
+
+    if (parses && name->kind == MIGRATION_CALLBACK) {
+        return refuse(name, "callbacks are not supported yet: move it elsewhere");
+    }
     if (name->suffix == SUFFIX_PROGRAM) {
-        return parses ? refuse_program(name) : NULL;
+        return program_parse(name, parses);
     }
-    if (kind == MIGRATION_UNDO && (parses || looks_meant(rest, length, kind))) {
-        return err_new(ERR_TERMINAL, REASON_INVALID_MIGRATION,
-                       "%s: undo files are not supported yet: move it elsewhere", name->path);
+    if (!parses && (name->kind == MIGRATION_VERSIONED || name->kind == MIGRATION_BASELINE)) {
+        TRY(check_version(name));
     }
-    if (!parses) {
-        return looks_meant(rest, length, kind) ? refuse_malformed(name, rest, length, kind) : NULL;
+    if (!parses || name->kind == MIGRATION_UNDO) {
+        out->misnamed = misnamed(name, parses);
+        return NULL;
     }
     *out = found;
     out->description = TAKE(description);
     return NULL;
 }
 
-/* <file>.conf beside a migration changes how Flyway runs it, so it cannot be passed over. */
-static bool is_script_config(const char *path, const char *base, size_t length)
-{
-    if (!ends_with_fold(base, length, ".conf")) {
-        return false;
-    }
-    struct file_name inner = file_name_cut(path, base, length - 5);
-    if (inner.suffix != SUFFIX_SQL || inner.stem_length < 2) {
-        return false;
-    }
-    struct name parsed = { 0 };
-    enum migration_kind kind = kind_of_prefix(base[0]);
-    bool found =
-        kind != MIGRATION_NONE && stem_parse(base + 1, inner.stem_length - 1, kind, &parsed);
-    free(parsed.description);
-    return found || is_callback(&inner);
-}
-
-struct err *name_parse(const char *path, const char *script, struct name *out)
+struct err *name_parse(const struct naming *naming, const char *path, const char *script,
+                       struct name *out)
 {
     const char *slash = strrchr(script, '/');
     const char *base = slash ? slash + 1 : script;
     size_t length = strlen(base);
 
     *out = (struct name){ 0 };
-    if (is_script_config(path, base, length)) {
+    if (is_script_config(naming, path, base, length)) {
         return err_new(ERR_TERMINAL, REASON_INVALID_MIGRATION,
                        "%s: script configuration files are not supported yet: remove it and write "
                        "directives (-- sluice: transaction=none) into the migration",
                        path);
     }
-    struct file_name name = file_name_cut(path, base, length);
-    if (is_callback(&name)) {
-        return err_new(ERR_TERMINAL, REASON_INVALID_MIGRATION,
-                       "%s: callbacks are not supported yet: move it elsewhere", path);
-    }
-    return prefixed_parse(&name, out);
+    struct file_name name = file_name_cut(naming, path, base, length);
+    return name.suffix == SUFFIX_OTHER ? NULL : cut_parse(&name, out);
 }

@@ -2,14 +2,15 @@
 /* ${name} replacement, and the map that leads back to the file. */
 #include "reconcile/migration/placeholder.h"
 
-#include "reconcile/base/auto.h"
-#include "reconcile/base/buf.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/buf.h"
+#include "base/limits.h"
+#include "base/mem.h"
 #include "reconcile/migration/parse.h"
 #include "reconcile/migration/position.h"
 
 #define DEFAULT_PREFIX "flyway:"
+#define PIECE ((size_t)1024 * 1024) /* of a text that may be larger than memory */
 
 struct expansion {             /* one text while it is expanded */
     const struct migration *m; /* for messages */
@@ -18,6 +19,8 @@ struct expansion {             /* one text while it is expanded */
     size_t length;
     bool in_file; /* text is m->bytes: positions can be told */
     struct buf out;
+    struct spool *spool;   /* takes the text in the place of `out`; NULL: memory does */
+    size_t made;           /* bytes of the expanded text so far */
     struct script *script; /* map and names go here; NULL: not wanted */
     size_t map_cap;
 };
@@ -111,7 +114,26 @@ static void map_add(struct expansion *x, size_t source)
         return;
     }
     s->map = mem_grow(s->map, &x->map_cap, s->map_count + 1, sizeof *s->map);
-    s->map[s->map_count++] = (struct script_map){ .expanded = x->out.len, .source = source };
+    s->map[s->map_count++] = (struct script_map){ .expanded = x->made, .source = source };
+}
+
+static void out_add(struct expansion *x, const char *text, size_t length)
+{
+    const struct large_ops *ops = x->m->large ? x->m->large->ops : NULL;
+
+    x->made += length;
+    if (!x->spool) {
+        buf_add(&x->out, text, length);
+        return;
+    }
+    for (size_t at = 0; at < length; at += PIECE) {
+        size_t left = length - at;
+        const char *start = ops->spool_add(x->spool, 1, text + at, left < PIECE ? left : PIECE);
+        if (!x->script->expanded) {
+            x->script->expanded = (char *)(uintptr_t)start;
+        }
+        script_touch(x->script, 2 * PIECE);
+    }
 }
 
 /* "${name}" at `at`; *at moves behind it. */
@@ -128,10 +150,18 @@ static struct err *expand_one(struct expansion *x, size_t *at)
     const char *value = NULL;
     TRY(lookup(x, *at, key, &value));
     map_add(x, *at);
-    buf_adds(&x->out, value);
+    out_add(x, value, strlen(value));
     *at = (size_t)(close - x->text) + 1;
     map_add(x, *at);
     return NULL;
+}
+
+/* Looked at, and not again soon. */
+static void pass(const struct expansion *x, size_t bytes)
+{
+    if (x->script) {
+        script_touch(x->script, bytes);
+    }
 }
 
 /* Flyway's scan: at a '$' the next character is taken too, and if it is not '{' both are passed on
@@ -143,65 +173,136 @@ static struct err *expand(struct expansion *x, size_t start)
 
     map_add(x, start);
     while (at < x->length) {
-        const char *dollar = memchr(x->text + at, '$', x->length - at);
+        size_t left = x->length - at;
+        size_t piece = left < PIECE ? left : PIECE;
+        const char *dollar = memchr(x->text + at, '$', piece);
         if (!dollar) {
-            break;
+            at += piece;
+            pass(x, piece);
+            continue;
         }
         at = (size_t)(dollar - x->text);
         if (at + 1 >= x->length || x->text[at + 1] != '{') {
             at += 2;
             continue;
         }
-        buf_add(&x->out, x->text + plain, at - plain);
+        out_add(x, x->text + plain, at - plain);
         TRY(expand_one(x, &at));
         plain = at;
     }
-    buf_add(&x->out, x->text + plain, x->length - plain);
+    out_add(x, x->text + plain, x->length - plain);
     return buf_check(&x->out, REASON_INVALID_MIGRATION, x->m->path);
 }
 
-struct err *placeholders_apply(const struct migration *m, const struct placeholders *p,
-                               struct script *out)
+/* As expand() scans: is there anything to replace? */
+static bool has_placeholder(const struct expansion *x, size_t start)
+{
+    for (size_t at = start; at < x->length;) {
+        size_t left = x->length - at;
+        size_t piece = left < PIECE ? left : PIECE;
+        const char *dollar = memchr(x->text + at, '$', piece);
+        pass(x, piece);
+        if (!dollar) {
+            at += piece;
+            continue;
+        }
+        at = (size_t)(dollar - x->text);
+        if (at + 1 < x->length && x->text[at + 1] == '{') {
+            return true;
+        }
+        at += 2;
+    }
+    return false;
+}
+
+/* Too large for memory: the text is the file itself, or stands beside it. */
+static struct err *apply_spooled(struct expansion *x, bool replace, size_t start)
+{
+    struct script *script = x->script;
+    const struct large_ops *ops = x->m->large->ops;
+
+    if (!replace || !has_placeholder(x, start)) {
+        map_add(x, start);
+        script->expanded = (char *)(uintptr_t)x->text + start;
+        script->expanded_length = x->length - start;
+        return NULL;
+    }
+    TRY(ops->spool_new(LIMIT_SPOOL, &script->text));
+    x->spool = script->text;
+    TRY(expand(x, start));
+    (void)ops->spool_add(x->spool, 1, "", 1); /* the NUL behind it */
+    script->expanded_length = x->made;
+    return ops->spool_check(x->spool);
+}
+
+static struct err *apply_kept(struct expansion *x, bool replace, size_t start)
+{
+    struct err *e = NULL;
+
+    if (replace) {
+        e = expand(x, start);
+    } else {
+        map_add(x, start);
+        buf_add(&x->out, x->text + start, x->length - start);
+    }
+    if (e) {
+        buf_done(&x->out);
+        return e;
+    }
+    x->script->expanded_length = x->out.len;
+    x->script->expanded = buf_take(&x->out);
+    return NULL;
+}
+
+static struct err *apply_opened(const struct migration *m, const struct placeholders *p,
+                                struct script *out)
 {
     struct expansion x = {
         .m = m,
         .p = p,
-        .text = (const char *)m->bytes,
+        .text = (const char *)migration_bytes(m),
         .length = m->size,
         .in_file = true,
         .out = BUF(LIMIT_EXPANDED),
         .script = out,
     };
-    size_t start = m->size >= 3 && memcmp(m->bytes, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
-    struct err *e = NULL;
+    size_t start = m->size >= 3 && memcmp(x.text, "\xEF\xBB\xBF", 3) == 0 ? 3 : 0;
 
-    if (p->replacement) {
-        e = expand(&x, start);
-    } else {
-        map_add(&x, start);
-        buf_add(&x.out, x.text + start, x.length - start);
+    return script_is_spooled(out) ? apply_spooled(&x, p->replacement, start)
+                                  : apply_kept(&x, p->replacement, start);
+}
+
+struct err *placeholders_apply(const struct migration *m, const struct placeholders *p,
+                               struct script *out)
+{
+    if (m->large) {
+        TRY(large_open(m->large));
+        out->large = m->large;
     }
+    struct err *e = apply_opened(m, p, out);
     if (e) {
-        buf_done(&x.out);
         script_done(out);
-        *out = (struct script){ 0 };
-        return e;
     }
-    out->expanded_length = x.out.len;
-    out->expanded = buf_take(&x.out);
-    return NULL;
+    return e;
 }
 
 struct err *placeholders_checksum(const struct migration *m, const struct placeholders *p,
                                   int32_t *out)
 {
-    if (m->kind != MIGRATION_REPEATABLE || !p->replacement) {
+    const bool plain = m->large && !m->large->has_placeholder;
+    if (m->kind != MIGRATION_REPEATABLE || !p->replacement || plain) {
         *out = m->raw_checksum;
         return NULL;
     }
     struct script script = { 0 };
     TRY(placeholders_apply(m, p, &script));
-    *out = checksum_text(script.expanded, script.expanded_length);
+    uint32_t crc = 0;
+    for (size_t at = 0; at < script.expanded_length; at += PIECE) {
+        size_t left = script.expanded_length - at;
+        crc = large_checksum_add(crc, script.expanded + at, left < PIECE ? left : PIECE);
+        script_touch(&script, PIECE);
+    }
+    *out = (int32_t)crc;
     script_done(&script);
     return NULL;
 }

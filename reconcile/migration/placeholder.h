@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ${name} replacement with Flyway's reader quirk (docs/flyway.md 5.6). PURE. */
+/* ${name} replacement with Flyway's reader quirk (docs/reference/flyway.md 5.6). PURE. */
 #pragma once
 #include <stdbool.h>
-#include "reconcile/base/err.h"
-#include "reconcile/base/str.h"
-#include "reconcile/model/migration.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "model/migration.h"
 
 struct placeholders {           /* what one run on one database knows; all borrowed */
     bool replacement;           /* false: text is left alone */
@@ -36,7 +36,7 @@ struct err *placeholders_verify(const struct migration *m, const struct placehol
  * placeholder's "$", or with at_end (an exclusive end) the byte behind its "}". */
 size_t script_map_source(const struct script *script, size_t expanded, bool at_end);
 
-/* placeholders_hmac of docs/formats.md 1.2 for one file: HMAC-SHA-256 with the key target_id over name
+/* placeholders_hmac of docs/reference/formats.md 1.2 for one file: HMAC-SHA-256 with the key target_id over name
  * NUL value NUL of the user placeholders that the script names, sorted. `out` is "" when it names
  * none, when script is NULL, or when target_id is "" (before adoption). */
 void placeholders_hmac(const struct script *script, const struct placeholders *p,

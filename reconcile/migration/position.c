@@ -34,6 +34,6 @@ struct position position_find(const char *text, size_t length, size_t offset)
 {
     struct position at = POSITION_START;
 
-    position_advance(text, length, &at, offset);
+    position_advance(text, text ? length : 0, &at, offset);
     return at;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Byte offsets to line and column, and errors that name them. Internal to migration/. */
 #pragma once
-#include "reconcile/base/err.h"
-#include "reconcile/model/migration.h"
-#include "reconcile/model/reason.h"
+#include "base/err.h"
+#include "model/migration.h"
+#include "model/reason.h"
 
 struct position { /* of one byte of a text; POSITION_START is the first */
     size_t offset;
@@ -21,7 +21,8 @@ struct position position_find(const char *text, size_t length, size_t offset);
 #define ERR_AT(m, offset, reason, fmt, ...)                                                        \
     __extension__({                                                                                \
         const struct migration *at_m_ = (m);                                                       \
-        struct position at_ = position_find((const char *)at_m_->bytes, at_m_->size, (offset));    \
+        struct position at_ =                                                                      \
+            position_find((const char *)migration_bytes(at_m_), at_m_->size, (offset));            \
         err_new(ERR_TERMINAL, (reason), "%s:%d:%d: " fmt, at_m_->path, at_.line, at_.column,       \
                 ##__VA_ARGS__);                                                                    \
     })

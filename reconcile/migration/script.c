@@ -2,15 +2,18 @@
 /* One file to classified statements, and the decision how it runs. */
 #include "reconcile/migration/script.h"
 
-#include "reconcile/base/auto.h"
-#include "reconcile/base/buf.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/buf.h"
+#include "base/hash.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "model/history.h"
+#include "model/lines.h"
 #include "reconcile/migration/classify.h"
 #include "reconcile/migration/control.h"
 #include "reconcile/migration/split.h"
-#include "reconcile/model/history.h"
+
+#define PIECE ((size_t)1024 * 1024) /* of a file that may be larger than memory */
 
 struct reading { /* one script_parse() */
     enum engine engine;
@@ -22,12 +25,64 @@ struct reading { /* one script_parse() */
     struct position at; /* in the raw file; moves forward with the statements */
 };
 
-static struct statement *statement_add(struct script *script, struct statement s)
+static void statement_keep(struct script *script, const struct statement *s)
 {
     script->statements =
         mem_grow(script->statements, &script->cap, script->count + 1, sizeof *script->statements);
-    script->statements[script->count] = s;
-    return &script->statements[script->count++];
+    script->statements[script->count++] = *s;
+}
+
+/* A text moves out of memory. */
+static char *move(struct script *script, char *text, size_t length)
+{
+    char *there = text ? script->large->ops->spool_add(script->store, 1, text, length + 1) : NULL;
+
+    free(text);
+    return there;
+}
+
+static void move_ref(struct script *script, struct object_ref *ref)
+{
+    char **const texts[] = { &ref->type, &ref->schema, &ref->name };
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        *texts[i] = move(script, *texts[i], *texts[i] ? strlen(*texts[i]) : 0);
+    }
+}
+
+static struct err *open_spools(struct script *script)
+{
+    const struct large_ops *ops = script->large->ops;
+
+    if (!script->array) {
+        TRY(ops->spool_new(LIMIT_SPOOL, &script->array));
+    }
+    return script->store ? NULL : ops->spool_new(LIMIT_SPOOL, &script->store);
+}
+
+/* All that it owns moves out of memory, and it too. */
+static struct err *statement_spool(struct script *script, struct statement *s)
+{
+    const struct large_ops *ops = script->large->ops;
+
+    s->text = move(script, s->text, s->text_length);
+    for (size_t i = 0; i < s->object_count; i++) {
+        move_ref(script, &s->objects[i]);
+    }
+    move_ref(script, &s->writes);
+    struct object_ref *objects = s->objects;
+    s->objects = objects ? ops->spool_add(script->store, _Alignof(struct object_ref), objects,
+                                          s->object_count * sizeof *objects)
+                         : NULL;
+    free(objects);
+    struct statement *there =
+        ops->spool_add(script->array, _Alignof(struct statement), s, sizeof *s);
+    TRY(ops->spool_check(script->store));
+    TRY(ops->spool_check(script->array));
+    script->statements = script->statements ? script->statements : there;
+    script->count++;
+    script_touch(script, sizeof *s + s->text_length);
+    return NULL;
 }
 
 /* A statement that is not in the script yet is released by making it one of another script. */
@@ -35,19 +90,52 @@ static void statement_release(struct statement *s)
 {
     struct script holder = { 0 };
 
-    (void)statement_add(&holder, *s);
+    statement_keep(&holder, s);
     script_done(&holder);
     *s = (struct statement){ 0 };
+}
+
+/* The data of a COPY is the script's own where that is spooled. */
+static void drop(const struct script *script, struct statement *s)
+{
+    s->copy_data = script_is_spooled(script) ? NULL : s->copy_data;
+    statement_release(s);
+}
+
+/* Takes it, whatever comes of it. */
+static struct err *statement_add(struct script *script, struct statement *s)
+{
+    if (!script_is_spooled(script)) {
+        statement_keep(script, s);
+        return NULL;
+    }
+    struct err *e = open_spools(script);
+    if (e) {
+        drop(script, s);
+        return e;
+    }
+    return statement_spool(script, s);
+}
+
+/* In pieces: between two statements there may be more data than memory takes. */
+static void advance(struct reading *r, size_t offset)
+{
+    while (r->at.offset + PIECE < offset) {
+        position_advance((const char *)migration_bytes(r->m), r->m->size, &r->at,
+                         r->at.offset + PIECE);
+        script_touch(r->script, PIECE);
+    }
+    position_advance((const char *)migration_bytes(r->m), r->m->size, &r->at, offset);
 }
 
 static struct statement statement_make(struct reading *r, const struct piece *piece)
 {
     const struct script *script = r->script;
-    const char *raw = (const char *)r->m->bytes;
+    const char *raw = (const char *)migration_bytes(r->m);
     size_t start = script_map_source(script, piece->code, false);
     size_t end = script_map_source(script, piece->end, true);
 
-    position_advance(raw, r->m->size, &r->at, start);
+    advance(r, start);
     struct statement s = {
         .source_offset = start,
         .source_length = end - start,
@@ -59,23 +147,27 @@ static struct statement statement_make(struct reading *r, const struct piece *pi
         .quotes = { .no_backslash = !r->splitter.c.lx.backslash,
                     .ansi = r->splitter.c.lx.ansi_quotes },
     };
-    sha256(raw + start, end - start, s.sha256);
+    lines_sha256(raw + start, end - start, s.sha256);
     if (piece->has_copy) {
         s.copy_length = piece->copy_end - piece->copy_start;
-        s.copy_data = mem_strndup(script->expanded + piece->copy_start, s.copy_length);
+        s.copy_data = script->expanded + piece->copy_start;
+        s.copy_data =
+            script_is_spooled(script) ? s.copy_data : mem_strndup(s.copy_data, s.copy_length);
     }
     return s;
 }
 
 /* DROP TABLE a, b -> DROP TABLE a; DROP TABLE b: the text around the list stays, so IF EXISTS,
  * CASCADE and a conditional comment do too. */
-static void add_each_object(struct reading *r, struct statement *whole, const struct classify *x)
+static struct err *add_each_object(struct reading *r, struct statement *whole,
+                                   const struct classify *x)
 {
+    struct err *e = NULL;
     const char *text = r->script->expanded;
     size_t list_end = x->spans[x->span_count - 1].end;
-    const char *raw = (const char *)r->m->bytes;
+    const char *raw = (const char *)migration_bytes(r->m);
 
-    for (size_t i = 0; i < x->span_count; i++) {
+    for (size_t i = 0; !e && i < x->span_count; i++) {
         const struct name_span *span = &x->spans[i];
         AUTO(buf_done) struct buf part = BUF(LIMIT_EXPANDED);
         buf_add(&part, text + x->start, x->spans[0].start - x->start);
@@ -92,9 +184,10 @@ static void add_each_object(struct reading *r, struct statement *whole, const st
         s.objects[0] = whole->objects[i];
         s.object_count = 1;
         whole->objects[i] = (struct object_ref){ 0 };
-        (void)statement_add(r->script, s);
+        e = statement_add(r->script, &s);
     }
     statement_release(whole);
+    return e;
 }
 
 static void add_notice(struct reading *r, const struct statement *s)
@@ -130,6 +223,13 @@ static void add_mark(struct script *script, const struct statement *s)
     sha256_hex(buf_text(&text), text.len, mark->sha256);
 }
 
+bool statement_was(const struct statement *s, const struct migration *m, const char *sha256_hex)
+{
+    const uint8_t *bytes = migration_bytes(m);
+
+    return bytes && lines_are(bytes + s->source_offset, s->source_length, sha256_hex);
+}
+
 const char *script_session(const struct script *script, size_t index)
 {
     for (size_t i = script->mark_count; i > 0; i--) {
@@ -150,7 +250,7 @@ static struct err *read_piece(struct reading *r, const struct piece *piece)
         .start = piece->code,
         .end = piece->end,
     };
-    if (r->script->count >= LIMIT_STATEMENTS) {
+    if (r->script->count >= LIMIT_STATEMENTS && !script_is_spooled(r->script)) {
         return REFUSE(&x, REASON_INVALID_MIGRATION, "more than %d statements in one file",
                       LIMIT_STATEMENTS);
     }
@@ -160,14 +260,14 @@ static struct err *read_piece(struct reading *r, const struct piece *piece)
     struct err *e = pg ? classify_pg(&x, &s) : classify_my(&x, &s);
     if (!e && x.passed_over) {
         note_passed_over(r, s.line, x.passed_over);
-        statement_release(&s);
+        drop(r->script, &s);
         free(x.passed_over);
         return NULL;
     }
     e = e ? e : control_check(&x, &s);
     if (e) {
         free(x.spans);
-        statement_release(&s);
+        drop(r->script, &s);
         return e;
     }
     if (s.verb == VERB_SET && s.class != STEP_NONE) {
@@ -177,13 +277,10 @@ static struct err *read_piece(struct reading *r, const struct piece *piece)
     if (s.verb == VERB_SET && s.class == STEP_SESSION) {
         add_mark(r->script, &s);
     }
-    if (x.span_count > 1 && r->split_drops) {
-        add_each_object(r, &s, &x);
-    } else {
-        (void)statement_add(r->script, s);
-    }
+    e = x.span_count > 1 && r->split_drops ? add_each_object(r, &s, &x)
+                                           : statement_add(r->script, &s);
     free(x.spans);
-    return NULL;
+    return e;
 }
 
 /* The first words of a statement, for a message. */
@@ -221,7 +318,7 @@ static struct err *refuse_mixed(const struct migration *m, const struct statemen
 static struct err *check_steps(const struct migration *m, const struct script *script)
 {
     for (size_t i = 0; i < script->count; i++) {
-        const struct statement *s = &script->statements[i];
+        const struct statement *s = script_at(script, i);
         if (s->sets_config) { /* it is made again before each statement, as a SET is */
             return ERR_AT(m, s->source_offset, REASON_INVALID_MIGRATION,
                           "set_config() is undone behind its own statement here, because the "
@@ -248,7 +345,7 @@ static struct err *decide_pg(const struct migration *m, struct script *script)
     const struct statement *inside = NULL;
 
     for (size_t i = 0; i < script->count; i++) {
-        const struct statement *s = &script->statements[i];
+        const struct statement *s = script_at(script, i);
         if (!outside && !s->in_transaction_ok) {
             outside = s;
         }
@@ -265,19 +362,28 @@ static struct err *decide_pg(const struct migration *m, struct script *script)
                                                                 : NULL;
 }
 
-static void decide_my(const struct migration *m, struct script *script)
+static struct err *decide_my(const struct migration *m, struct script *script)
 {
     script->transactional = !m->directives.transaction_none;
     for (size_t i = 0; i < script->count; i++) {
-        enum step_class class = script->statements[i].class;
+        enum step_class class = script_at(script, i)->class;
         script->transactional =
             script->transactional && (class == STEP_TRANSACTIONAL || class == STEP_SESSION);
     }
+    if (!script->transactional && script->count > LIMIT_RECORDED) {
+        return err_new(
+            ERR_TERMINAL, REASON_INVALID_MIGRATION,
+            "%s: %zu statements, and each is recorded by itself because the file is not one "
+            "transaction; the limit is %d: write many rows in one INSERT (mariadb-dump "
+            "without --skip-extended-insert), or split the file",
+            m->path, script->count, LIMIT_RECORDED);
+    }
+    return NULL;
 }
 
 static void note_psql(struct reading *r, const struct piece *piece)
 {
-    struct position at = position_find((const char *)r->m->bytes, r->m->size,
+    struct position at = position_find((const char *)migration_bytes(r->m), r->m->size,
                                        script_map_source(r->script, piece->psql, false));
     AUTO(free_auto) char *word =
         mem_strndup(r->script->expanded + piece->psql, piece->psql_end - piece->psql);
@@ -299,12 +405,9 @@ static struct err *read_all(struct reading *r)
         if (piece.end > piece.code) {
             TRY(read_piece(r, &piece));
         }
+        script_touch(r->script, piece.next - piece.begin);
     }
-    if (r->engine == ENGINE_POSTGRESQL) {
-        TRY(decide_pg(r->m, r->script));
-    } else {
-        decide_my(r->m, r->script);
-    }
+    TRY(r->engine == ENGINE_POSTGRESQL ? decide_pg(r->m, r->script) : decide_my(r->m, r->script));
     return control_end(r->engine, r->m, r->script, &r->control);
 }
 
@@ -372,8 +475,8 @@ void script_locate(const struct script *script, const struct migration *m,
             at++;
         } while (((unsigned char)script->expanded[at] & 0xC0) == 0x80);
     }
-    struct position found =
-        position_find((const char *)m->bytes, m->size, script_map_source(script, at, false));
+    struct position found = position_find((const char *)migration_bytes(m), m->size,
+                                          script_map_source(script, at, false));
     *line = found.line;
     *column = found.column;
 }

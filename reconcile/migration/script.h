@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One file -> classified statements for one engine (docs/flyway.md 5, docs/engine.md 4 and 6). PURE.
+/* One file -> classified statements for one engine (docs/reference/flyway.md 5, docs/explanation/engine.md 4 and 6). PURE.
  *
  * A statement begins at its first character that is neither blank nor comment and ends with its last
- * token: comments before and behind it are not sent. Its sha256 covers that range of the raw file.
+ * token: comments before and behind it are not sent. Its sha256 covers that range of the file, with LF for its line
+ * ends.
  *
  * PostgreSQL. Inside a transaction everything is class T, SET and RESET are S. What cannot run in one
  * (CREATE/DROP INDEX CONCURRENTLY, VACUUM, CREATE DATABASE, ...) makes the file non-transactional:
@@ -17,9 +18,9 @@
  * them one by one: MariaDB, and MySQL before 8.
  * script->transactional is true when all are T or S. */
 #pragma once
-#include "reconcile/base/err.h"
+#include "base/err.h"
+#include "model/migration.h"
 #include "reconcile/migration/placeholder.h"
-#include "reconcile/model/migration.h"
 
 /* Replace, split, classify, decide transactional or not. server_version as the server counts
  * (150020, 101119, 80036); 0: unknown, taken as new. Refused, ERR_TERMINAL with "path:line:column: ...":
@@ -54,6 +55,9 @@ const struct statement *script_divides(const struct script *script, const bool *
 
 /* A digest of the SETs and USEs that stand above statement `index` (from 0), line ends aside; "": there are none. */
 const char *script_session(const struct script *script, size_t index);
+
+/* Is the digest that a journal keeps this statement's, line ends aside? Of a script of the file that lives. */
+bool statement_was(const struct statement *s, const struct migration *m, const char *sha256_hex);
 
 /* The statement's text with others in the place of pieces [start, end) of it, which follow each other. Owned; NULL: they
  * do not, or reach beyond it. */

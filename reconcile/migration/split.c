@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What both dialects' splitters share. */
+/* One splitter of two dialects. */
 #include "reconcile/migration/split.h"
-
-#include "reconcile/migration/placeholder.h"
 
 struct splitter splitter_make(enum engine engine, int32_t server_version, const struct migration *m,
                               const struct script *script)
@@ -26,17 +24,5 @@ struct err *split_next(struct splitter *sp, struct piece *out, bool *more)
                                              : split_next_my(sp, &piece));
     piece.next = sp->c.lx.pos;
     *out = piece;
-    return NULL;
-}
-
-struct err *split_check_directive(struct splitter *sp, bool code)
-{
-    size_t at = sp->c.lx.directive_at;
-
-    sp->c.lx.directive_at = LEXER_NOWHERE;
-    if (at != LEXER_NOWHERE && sp->seen_code) {
-        return SPLIT_ERR(sp, at, "a directive must stand before the first statement of the file");
-    }
-    sp->seen_code = sp->seen_code || code;
     return NULL;
 }

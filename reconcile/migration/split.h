@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A file's text cut into pieces, one statement each (docs/flyway.md 5). Internal to migration/.
+/* A file's text cut into pieces, one statement each (docs/reference/flyway.md 5). Internal to migration/.
  * The pieces lie end to end and cover the text; between statements there are only blanks, comments,
  * delimiters, DELIMITER lines and COPY data. The lexer's settings are the caller's to change between
  * two pieces, as a SET in the file changes them on the server. */
 #pragma once
-#include "reconcile/base/err.h"
+#include "base/err.h"
 #include "reconcile/migration/cursor.h"
 #include "reconcile/migration/position.h"
 

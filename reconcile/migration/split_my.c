@@ -9,7 +9,7 @@
 
 static bool is_blank(char c)
 {
-    return c == ' ' || c == '\t';
+    return c == ' ' || c == '\t' || c == '\f' || c == '\v';
 }
 
 static char char_at(const struct lexer *lx, size_t at)
@@ -93,7 +93,7 @@ static struct err *check_forgotten_end(struct splitter *sp, const struct piece *
     if (end == at || !line_ends || is_own_end) {
         return NULL;
     }
-    struct position begin = position_find((const char *)sp->m->bytes, sp->m->size,
+    struct position begin = position_find((const char *)migration_bytes(sp->m), sp->m->size,
                                           script_map_source(sp->script, out->code, false));
     return SPLIT_ERR(sp, sp->c.tok.start,
                      "DELIMITER inside the statement of line %d: end that with %s first",

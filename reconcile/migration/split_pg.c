@@ -146,6 +146,7 @@ static struct err *read_copy(struct splitter *sp, struct piece *out)
             lx->pos = next_line(lx, end);
             return NULL;
         }
+        script_touch(sp->script, end - line);
         line = next_line(lx, end);
     }
     return SPLIT_ERR(sp, out->code,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What our journal adds to the history table: attempts that did not end (docs/formats.md 1). */
+/* What our journal adds to the history table: attempts that did not end (docs/reference/formats.md 1). */
 #include <string.h>
 
-#include "reconcile/base/auto.h"
+#include "base/auto.h"
 #include "reconcile/migration/parse.h"
 #include "reconcile/plan/states.h"
 

@@ -4,9 +4,10 @@
 
 #include <string.h>
 
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/mem.h"
+#include "model/reason.h"
+#include "reconcile/migration/parse.h"
 #include "reconcile/plan/states.h"
 
 static void add_entry(struct plan *plan, struct plan_entry entry)
@@ -24,7 +25,7 @@ static void add_rows(const struct states *s, struct plan *plan)
         struct plan_entry entry = { .state = states_of_row(s, view),
                                     .file = view->file,
                                     .row = view->row };
-        if (entry.state == STATE_FUTURE && !(view->traits & ROW_UNDO)) {
+        if (entry.state == STATE_FUTURE) { /* an undo row is none */
             strlist_add(&plan->ahead, view->row->version_text);
         }
         if (entry.state == STATE_OUTDATED) {
@@ -76,7 +77,7 @@ static int file_order(const struct migration *a, const struct migration *b)
     return by_version != 0 ? by_version : (a > b) - (a < b);
 }
 
-/* Flyway's order of `info`, docs/flyway.md 4.4. */
+/* Flyway's order of `info`, docs/reference/flyway.md 4.4. */
 static int entry_order(const void *left, const void *right)
 {
     const struct plan_entry *a = left;
@@ -96,14 +97,13 @@ static int entry_order(const void *left, const void *right)
 /* A `failed` row of the controller's own stands until the file or the retry token changes. */
 static struct err *check_held(const struct plan_input *input, const struct plan_entry *entry)
 {
-    char sha256_text[SHA256_HEX_LEN + 1];
     const struct journal_row *open = entry->open;
 
     if (!open || open->state != JOURNAL_FAILED || !input->held_by_failed) {
         return NULL;
     }
-    hex_format(entry->file->sha256, SHA256_LEN, sha256_text);
-    if (!str_eq(sha256_text, open->file_sha256) || !str_eq(open->retry_token, input->retry_token)) {
+    if (!migration_was(entry->file, open->file_sha256) ||
+        !str_eq(open->retry_token, input->retry_token)) {
         return NULL;
     }
     return err_new(ERR_TERMINAL, REASON_MIGRATION_FAILED, "%s:%d: %s%s%s", entry->file->path,

@@ -3,14 +3,14 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
-#include "reconcile/base/err.h"
+#include "base/err.h"
+#include "model/command.h"
+#include "model/history.h"
+#include "model/migration.h"
+#include "model/options.h"
 #include "reconcile/migration/placeholder.h"
-#include "reconcile/model/command.h"
-#include "reconcile/model/history.h"
-#include "reconcile/model/migration.h"
-#include "reconcile/model/options.h"
 
-enum state { /* docs/flyway.md 4.3-4.4, display names by state_text() */
+enum state { /* docs/reference/flyway.md 4.3-4.4, display names by state_text() */
     STATE_NONE,
     STATE_PENDING,
     STATE_ABOVE_TARGET,
@@ -30,7 +30,7 @@ enum state { /* docs/flyway.md 4.3-4.4, display names by state_text() */
     STATE_OUTDATED,
     STATE_SUPERSEDED,
     STATE_DELETED,
-    /* ours, told by the journal (docs/engine.md) */
+    /* ours, told by the journal (docs/explanation/engine.md) */
     STATE_INTERRUPTED,     /* an attempt ended inside this file; the next one settles it */
     STATE_OUTCOME_UNKNOWN, /* needs a verdict */
     STATE_MAX_
@@ -68,7 +68,7 @@ struct plan_input {
     const char *retry_token; /* with held_by_failed; "" without one */
     /* The controller: a repeatable whose last run has a journal row is judged by its raw SHA-256 and
      * the user placeholders, so that ${flyway:timestamp} does not make it pending for ever. False:
-     * Flyway's rule (docs/flyway.md 4.8) alone. */
+     * Flyway's rule (docs/reference/flyway.md 4.8) alone. */
     bool journal_repeatables;
     /* database -> version, for the directive after=; NULL: nothing is known of other databases. */
     const struct kvlist *assume;
@@ -98,7 +98,7 @@ struct plan {
 struct err *plan_make(const struct plan_input *input, struct plan *out) ERR_MUST_USE;
 void plan_done(struct plan *plan);
 
-/* What `repair` would do to the history table: Flyway's meaning (docs/flyway.md 4.9), and for rows of ours only what the
+/* What `repair` would do to the history table: Flyway's meaning (docs/reference/flyway.md 4.9), and for rows of ours only what the
  * journal proves. Without files only failed rows are looked at. Changes borrow from the history; release
  * them. ERR_TERMINAL: FailedHistoryRow for a failed row of ours of which something has stayed or may have, with the
  * command that settles it; HistoryTampered, InvalidMigration as plan_make. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What `sluice repair` does to the history table: docs/flyway.md 4.9, bounded by what is known to be in. */
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
+/* What `sluice repair` does to the history table: docs/reference/flyway.md 4.9, bounded by what is known to be in. */
+#include "base/auto.h"
+#include "base/mem.h"
+#include "model/reason.h"
 #include "reconcile/migration/parse.h"
-#include "reconcile/model/reason.h"
 #include "reconcile/plan/states.h"
 
 struct repair {
@@ -74,11 +74,6 @@ static bool is_newest_row(const struct states *s, const struct row_view *view)
         }
     }
     return true;
-}
-
-bool states_markable(const char *type)
-{
-    return str_eq(type, "SQL") || str_eq(type, "SCRIPT");
 }
 
 /* What no folder of SQL files shows, and what stands for more than itself, would run again if it passed for undone. */
@@ -157,7 +152,7 @@ static struct err *realign_repeatable(const struct repair *r, const struct row_v
 
 static struct err *realign(const struct repair *r, const struct row_view *view)
 {
-    if (!view->file || view->deleted) {
+    if (!view->file || view->deleted || view->undone) {
         return NULL;
     }
     if (view->row->has_version) {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* States of rows and files (docs/flyway.md 4.1-4.4). */
+/* States of rows and files (docs/reference/flyway.md 4.1-4.4). */
 #include "reconcile/plan/states.h"
 
 #include <string.h>
 
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/mem.h"
+#include "model/reason.h"
 #include "reconcile/migration/parse.h"
-#include "reconcile/model/reason.h"
 
 static const struct row_type {
     const char *name;
@@ -125,6 +125,22 @@ static struct err *mark_deleted(struct states *s, size_t delete_index)
     return NULL;
 }
 
+/* An undo row takes back the latest earlier row of its version that still stands. */
+static void mark_undone(struct states *s, size_t undo_index)
+{
+    const struct history_row *undo = s->rows[undo_index].row;
+
+    for (size_t i = undo_index; i-- > 0;) {
+        struct row_view *view = &s->rows[i];
+        bool stands = !(view->traits & (ROW_SYNTHETIC | ROW_UNDO)) && !view->deleted;
+        if (stands && view->row->has_version &&
+            version_compare(&undo->version, &view->row->version) == 0) {
+            view->undone = true;
+            return;
+        }
+    }
+}
+
 static struct err *read_rows(struct states *s, const struct history *history)
 {
     for (size_t i = 0; i < history->count; i++) {
@@ -145,6 +161,9 @@ static struct err *read_rows(struct states *s, const struct history *history)
         if (is_type(view, "DELETE") && row->success) {
             TRY(mark_deleted(s, s->row_count - 1));
         }
+        if (view->traits & ROW_UNDO && row->success && row->has_version) {
+            mark_undone(s, s->row_count - 1);
+        }
     }
     return NULL;
 }
@@ -163,15 +182,16 @@ static void judge_order(struct states *s)
         if (!view->row->has_version || is_type(view, "DELETE") || view->traits & ROW_UNDO) {
             continue;
         }
-        if (view->traits & ROW_BASELINE && !view->deleted) {
+        bool stands = !view->deleted && !view->undone;
+        if (view->traits & ROW_BASELINE && stands) {
             raise_to(&s->applied_baseline, &view->row->version);
         }
-        if (view->row->success && !view->deleted) {
+        if (view->row->success && stands) {
             raise_to(&s->current, &view->row->version);
         }
         if (version_compare(&view->row->version, &s->last_applied) <= 0) {
             view->out_of_order = true;
-        } else if (!view->deleted) {
+        } else if (stands) {
             s->last_applied = view->row->version;
         }
     }
@@ -236,7 +256,7 @@ static void find_live(struct states *s)
 
     for (size_t i = 0; i < s->row_count; i++) {
         const struct row_view *view = &s->rows[i];
-        if (view->file && !view->deleted) {
+        if (view->file && !view->deleted && !view->undone) {
             s->live[view->file - files->items] = view;
         }
         if (!is_type(view, "DELETE") || view->row->has_version) {
@@ -361,10 +381,13 @@ enum state states_of_row(const struct states *s, const struct row_view *view)
     const struct history_row *row = view->row;
     bool repeatable = !row->has_version;
 
+    if (view->undone) {
+        return STATE_UNDONE;
+    }
     if (view->deleted) {
         return STATE_DELETED;
     }
-    if (is_type(view, "DELETE")) {
+    if (is_type(view, "DELETE") || (view->traits & ROW_UNDO && row->success)) {
         return STATE_SUCCESS;
     }
     if (view->traits & ROW_BASELINE) {
@@ -436,20 +459,23 @@ struct err *states_repeatable_current(const struct states *s, const struct migra
 
     if (ran && input->journal_repeatables) {
         AUTO(script_done) struct script script = { 0 };
-        char sha256_text[SHA256_HEX_LEN + 1];
         char hmac[SHA256_HEX_LEN + 1];
-        hex_format(file->sha256, SHA256_LEN, sha256_text);
         TRY(placeholders_apply(file, input->placeholders, &script));
         placeholders_hmac(&script, input->placeholders, input->target_id, hmac);
-        *current = str_eq(sha256_text, ran->file_sha256) &&
+        *current = migration_was(file, ran->file_sha256) &&
                    str_eq(hmac, ran->placeholders_hmac ? ran->placeholders_hmac : "");
         return NULL;
     }
     if (!row->has_checksum) {
-        *current = true; /* NULL equals everything, docs/flyway.md 4.5 */
+        *current = true; /* NULL equals everything, docs/reference/flyway.md 4.5 */
         return NULL;
     }
     TRY(placeholders_checksum(file, input->placeholders, &replaced));
     *current = row->checksum == replaced || row->checksum == file->raw_checksum;
     return NULL;
+}
+
+bool states_markable(const char *type)
+{
+    return str_eq(type, "SQL") || str_eq(type, "SCRIPT");
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* States of rows and files (docs/flyway.md 4.1-4.4). Internal to plan/. */
+/* States of rows and files (docs/reference/flyway.md 4.1-4.4). Internal to plan/. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,6 +15,7 @@ struct row_view { /* a history row with what its neighbours say about it */
     const struct history_row *row;
     unsigned traits;
     bool deleted;
+    bool undone; /* by a row of an undo type */
     bool out_of_order;
     bool latest;                  /* newest run of this repeatable */
     const struct migration *file; /* borrowed; NULL: no matching file */
@@ -47,7 +48,7 @@ enum state states_of_file(const struct states *s, const struct migration *file);
 struct err *states_repeatable_current(const struct states *s, const struct migration *file,
                                       const struct history_row *row, bool *current) ERR_MUST_USE;
 
-/* Does a run repeat the file of this failed row (docs/formats.md 1)? Our journal explains it, the file
+/* Does a run repeat the file of this failed row (docs/reference/formats.md 1)? Our journal explains it, the file
  * (NULL: gone) is there, and no newer row stands for it. */
 bool states_retried(const struct states *s, const struct migration *file,
                     const struct history_row *failed);
@@ -57,7 +58,7 @@ bool states_retried(const struct states *s, const struct migration *file,
 const struct journal_row *journal_open_row(const struct journal *journal,
                                            const struct migration *file,
                                            const struct history_row *success);
-/* Does our journal explain this success=0 row (docs/formats.md 1)? */
+/* Does our journal explain this success=0 row (docs/reference/formats.md 1)? */
 bool journal_explains(const struct journal *journal, const struct history_row *row);
 /* The step-0 row of the run that wrote history row `rank`; NULL: another tool wrote it. */
 const struct journal_row *journal_file_row(const struct journal *journal, int32_t rank);
@@ -78,5 +79,5 @@ bool states_markable(const char *type);
 /* "type:state" of ignoreMigrationPatterns, as given. */
 bool states_ignored(const struct states *s, bool versioned, enum state state);
 
-/* validate.c: docs/flyway.md 4.5 over all entries; fills plan->problems; returns the first one. */
+/* validate.c: docs/reference/flyway.md 4.5 over all entries; fills plan->problems; returns the first one. */
 struct err *validate_entries(const struct states *s, struct plan *plan) ERR_MUST_USE;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* docs/flyway.md 4.5: what stands in the way of a run, entry by entry, with our reasons. */
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
+/* docs/reference/flyway.md 4.5: what stands in the way of a run, entry by entry, with our reasons. */
+#include "base/auto.h"
+#include "base/mem.h"
+#include "model/reason.h"
 #include "reconcile/migration/parse.h"
-#include "reconcile/model/reason.h"
 #include "reconcile/plan/states.h"
 
 static bool pattern_matches(const struct ignore_pattern *p, bool versioned, enum state state)
@@ -59,7 +59,7 @@ static struct err *failed_problem(const struct states *s, const struct plan_entr
 
     if (!row || states_retried(s, entry->file, row)) {
         return pending_ignored ? NULL
-                               : err_new(ERR_TERMINAL, REASON_INVALID_MIGRATION,
+                               : err_new(ERR_TERMINAL, REASON_PENDING,
                                          "%s failed in its last run and is not applied", name);
     }
     if (!journal_explains(s->input->journal, row)) {
@@ -129,8 +129,8 @@ static struct err *compare_problem(const struct states *s, const struct plan_ent
         version_compare(&row->version, &s->applied_baseline) <= 0) {
         return NULL; /* rows at or below the baseline are not compared at all */
     }
-    AUTO(free_auto) char *repair = command_repair(s->input->place, true);
     if (row->has_checksum && row->checksum != file->raw_checksum) {
+        AUTO(free_auto) char *repair = command_repair(s->input->place, true);
         return err_new(
             ERR_TERMINAL, REASON_CHECKSUM_MISMATCH,
             "%s was changed after it had been applied as version %s: checksum applied %d, "
@@ -140,6 +140,7 @@ static struct err *compare_problem(const struct states *s, const struct plan_ent
     AUTO(free_auto) char *stored = description_stored(file->description);
     if (!str_eq(stored, row->description) &&
         !(stored[0] == '\0' && str_eq(row->description, "<< no description >>"))) {
+        AUTO(free_auto) char *repair = command_repair(s->input->place, true);
         return err_new(
             ERR_TERMINAL, REASON_DESCRIPTION_MISMATCH,
             "%s: version %s was applied with the description \"%s\", the file now says \"%s\"; if "
@@ -193,17 +194,16 @@ static struct err *file_problem(const struct states *s, const struct plan_entry 
                              "%s has a version below the newest applied one, %s", name,
                              s->last_applied.text);
     case STATE_PENDING:
-        return err_new(ERR_TERMINAL, REASON_INVALID_MIGRATION,
-                       "%s is not applied yet: apply it, or let it pass with \"*:pending\"", name);
+        return err_new(ERR_TERMINAL, REASON_PENDING, "%s is not applied yet", name);
     case STATE_OUTDATED:
         return pending_ignored
                    ? NULL
-                   : err_new(ERR_TERMINAL, REASON_INVALID_MIGRATION,
+                   : err_new(ERR_TERMINAL, REASON_PENDING,
                              "%s was changed since its last run and is not applied yet", name);
     case STATE_INTERRUPTED:
         return pending_ignored
                    ? NULL
-                   : err_new(ERR_TERMINAL, REASON_INVALID_MIGRATION,
+                   : err_new(ERR_TERMINAL, REASON_PENDING,
                              "%s was interrupted in its last run and is not applied", name);
     case STATE_OUTCOME_UNKNOWN: /* a run can still settle it, or says what to look at */
         return s->input->validate_only ? unknown_problem(s, entry, name) : NULL;
@@ -215,7 +215,7 @@ static struct err *file_problem(const struct states *s, const struct plan_entry 
     }
 }
 
-/* The order of docs/flyway.md 4.5. */
+/* The order of docs/reference/flyway.md 4.5. */
 static struct err *entry_problem(const struct states *s, const struct plan_entry *entry)
 {
     bool versioned =
@@ -227,6 +227,7 @@ static struct err *entry_problem(const struct states *s, const struct plan_entry
     switch (entry->state) {
     case STATE_ABOVE_TARGET:
     case STATE_DELETED:
+    case STATE_UNDONE:
         return NULL;
     case STATE_FAILED_FUTURE:
         return ignored(s, versioned, STATE_FUTURE)
@@ -246,6 +247,16 @@ static struct err *entry_problem(const struct states *s, const struct plan_entry
     }
 }
 
+/* The one that stands for all: what is only not applied yet comes after what is wrong. */
+static struct err *graver(struct err *first, struct err *e)
+{
+    bool later =
+        first && (!str_eq(first->reason, REASON_PENDING) || str_eq(e->reason, REASON_PENDING));
+
+    err_free(later ? e : first);
+    return later ? first : e;
+}
+
 struct err *validate_entries(const struct states *s, struct plan *plan)
 {
     struct err *first = left_behind(s);
@@ -257,14 +268,10 @@ struct err *validate_entries(const struct states *s, struct plan *plan)
         struct err *e = entry_problem(s, &plan->entries[i]);
         if (e) {
             strlist_add(&plan->problems, e->message);
-        }
-        if (e && !first) {
-            first = e;
-        } else {
-            err_free(e);
+            first = graver(first, e);
         }
     }
-    if (first && plan->problems.count > 1) {
+    if (first && plan->problems.count > 1 && !s->input->validate_only) { /* who validates, lists */
         char *message = mem_printf("%s (and %zu more)", first->message, plan->problems.count - 1);
         free(first->message);
         first->message = message;

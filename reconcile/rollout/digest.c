@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* planDigest and the short hashes in status: compatible for ever (docs/formats.md 5). */
+/* planDigest and the short hashes in status: compatible for ever (docs/reference/formats.md 5). */
 #include "reconcile/rollout/rollout.h"
 
-#include "reconcile/base/auto.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/base/json.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/mem.h"
 
 static struct json *list_json(const struct strlist *list)
 {
@@ -66,6 +66,7 @@ static struct json *migrations_json(const struct migrations_options *options)
     json_set(object, "ignoreMigrationPatterns", ignore_json(options));
     json_set(object, "placeholders", pairs_json(&options->placeholders));
     json_set_bool(object, "placeholderReplacement", options->placeholder_replacement);
+    naming_json(&options->naming, object);
     return object;
 }
 
@@ -122,6 +123,43 @@ static struct json *order_json(const struct mplan *plan)
     }
     json_set(object, "waves", waves);
     return object;
+}
+
+static struct json *windows_json(const struct mplan_window *windows, size_t count)
+{
+    struct json *array = json_array();
+    for (size_t i = 0; i < count; i++) {
+        const struct mplan_window *window = &windows[i];
+        struct json *object = json_object();
+        if (window->schedule) {
+            json_set_string(object, "schedule", window->schedule);
+            json_set_int64(object, "durationMs", window->duration_ms);
+            json_set_string(object, "timeZone", window->time_zone ? window->time_zone : "UTC");
+        } else {
+            json_set_int64(object, "fromMs", window->from_ms);
+            json_set_int64(object, "toMs", window->to_ms);
+        }
+        json_push(array, object);
+    }
+    return array;
+}
+
+/* What is around a roll-out: key `order`, which a plan that has none of it does not have, so that digests of before
+ * stay. */
+static void set_around(struct json *object, const struct mplan *plan)
+{
+    struct json *around = json_object();
+    if (plan->window_count > 0) {
+        json_set(around, "windows", windows_json(plan->windows, plan->window_count));
+    }
+    if (plan->freeze_count > 0) {
+        json_set(around, "freezes", windows_json(plan->freezes, plan->freeze_count));
+    }
+    if (json_count(around) > 0) {
+        json_set(object, "order", around);
+    } else {
+        json_free(around);
+    }
 }
 
 static struct json *strategy_json(const struct mplan *plan)
@@ -225,6 +263,7 @@ void rollout_digest(const struct mplan *plan, const struct rollout_entry *entrie
         json_push(databases, entry_json(&plan->databases[i], &entries[i]));
     }
     json_set(object, "databases", databases);
+    set_around(object, plan);
     char hex[SHA256_HEX_LEN + 1];
     json_hash(object, hex);
     (void)snprintf(out, 72, "sha256:%s", hex);

@@ -2,8 +2,8 @@
 /* Which files and sets of trees are pending somewhere: what a first wave has to prove for others. */
 #include "reconcile/rollout/rollout.h"
 
-#include "reconcile/base/hash.h"
-#include "reconcile/base/mem.h"
+#include "base/hash.h"
+#include "base/mem.h"
 #include "reconcile/rollout/inside.h"
 
 static uint64_t id_of(const char *script, int32_t checksum)

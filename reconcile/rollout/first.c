@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who goes first when a roll-out starts, or starts anew: those who have begun, then one for everything
  * that many databases get. */
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/mem.h"
 #include "reconcile/rollout/inside.h"
 
 /* A database's part in it. The files are indexes into first.files. */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Waves, soak, gates' verdicts (docs/migrationplan.md 9), the digest of a roll-out. PURE. */
+/* Waves, soak, gates' verdicts (docs/reference/migrationplan.md 5), the digest of a roll-out. PURE. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "reconcile/base/limits.h"
-#include "reconcile/base/str.h"
-#include "reconcile/model/mplan.h"
+#include "base/limits.h"
+#include "base/str.h"
+#include "model/mplan.h"
 #include "reconcile/plan/plan.h"
 
 #define ROLLOUT_HASH_LEN 16 /* hex digits of the short hashes kept in status */
@@ -46,7 +46,7 @@ void rollout_waves_done(struct rollout_waves *waves);
  * first wave that selects none of these databases and may not. Owned; NULL: all is well. */
 char *rollout_empty_wave(const struct mplan *plan);
 
-/* ---- who goes first (docs/migrationplan.md 9) --------------------------------------------------- */
+/* ---- who goes first (docs/reference/migrationplan.md 5) --------------------------------------------------- */
 
 struct rollout_standing { /* where one database stands when a roll-out starts; pointers borrowed */
     const struct plan *plan; /* its states and actions as last seen; NULL: not known */
@@ -148,5 +148,5 @@ struct rollout_entry { /* one database at the start of a roll-out */
     const struct strlist *oids;
     const struct plan *plan; /* its actions = pending files; NULL: none */
 };
-/* planDigest (docs/formats.md 5): "sha256:<64 hex>". entries: one a database, in the spec's order. */
+/* planDigest (docs/reference/formats.md 5): "sha256:<64 hex>". entries: one a database, in the spec's order. */
 void rollout_digest(const struct mplan *plan, const struct rollout_entry *entries, char out[72]);

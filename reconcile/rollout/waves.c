@@ -2,10 +2,10 @@
 /* Wave membership: a stable function of the plan's UID, its waves and its databases. */
 #include "reconcile/rollout/rollout.h"
 
-#include "reconcile/base/auto.h"
-#include "reconcile/base/buf.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/buf.h"
+#include "base/hash.h"
+#include "base/mem.h"
 
 #define SHOWN_LABELS 5 /* that a message lists */
 

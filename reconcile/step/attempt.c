@@ -25,9 +25,16 @@ static void hold(struct judged *judged, enum judged_kind kind, const char *reaso
     judged->message = mem_strdup(message);
 }
 
-static bool same_attempt(const struct step *s, const struct job_view *job)
+bool attempt_is_this(const struct step *s, const struct job_view *job)
 {
     return str_eq(job->commit, s->commit->commit) && str_eq(job->retry_token, s->retry_token);
+}
+
+bool attempt_ended_well(const struct job_view *job)
+{
+    return job->result &&
+           (job->result->outcome == OUTCOME_DONE || job->result->outcome == OUTCOME_PAUSED ||
+            job->result->outcome == OUTCOME_NOTHING_TO_DO);
 }
 
 static const char *reason_of(const struct result *result, const char *otherwise)
@@ -49,7 +56,7 @@ static void judge_failure(struct step *s, size_t index, struct judged *judged)
     if (view->failure_recorded) {
         return; /* plan_make does not hold it: the file or the token changed */
     }
-    if (!result->failed.script && !same_attempt(s, &view->job)) {
+    if (!result->failed.script && !attempt_is_this(s, &view->job)) {
         return; /* no file to name, and the Job is no memory of another commit */
     }
     hold(judged, J_FAILED, reason, message_of(result));
@@ -85,6 +92,8 @@ static void judge_result(struct step *s, size_t index, struct judged *judged)
     const struct job_view *job = &view->job;
     const struct result *result = job->result;
     switch (result->outcome) {
+    case OUTCOME_PAUSED:
+        return; /* its window was over: it goes on in the next one */
     case OUTCOME_INVALID:
         if (result->head.journal_seq > 0 && view->journal > result->head.journal_seq) {
             return; /* a verdict since: the file may run as a whole now; a Job that saw no journal says nothing of it */
@@ -98,6 +107,9 @@ static void judge_result(struct step *s, size_t index, struct judged *judged)
         return; /* somebody wrote a verdict since */
     case OUTCOME_DONE:
     case OUTCOME_NOTHING_TO_DO:
+        if (window_holds(s, index)) {
+            return; /* it was given the interrupted file alone */
+        }
         back_off(s, judged, REASON_ASSIGNMENT_STALE,
                  "the runner reported success, but the database is not at the wanted commit",
                  step_backoff_ms(s->plan, job->tries) - job->ended_age_ms);
@@ -114,7 +126,7 @@ void judge_attempt(struct step *s, size_t index, struct judged *judged)
     const struct job_view *job = &view->job;
     if (job->phase == JOB_ENDED && job->result && job->result->outcome == OUTCOME_FAILED) {
         judge_failure(s, index, judged);
-    } else if (job->phase == JOB_ENDED && same_attempt(s, job)) {
+    } else if (job->phase == JOB_ENDED && attempt_is_this(s, job)) {
         if (job->result) {
             judge_result(s, index, judged);
         } else {

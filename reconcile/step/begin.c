@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The one place that starts a roll-out, starts it anew, and remembers who has begun and what is
- * verified (docs/migrationplan.md 9): nothing but a verified, soaked and passed first wave of this
+ * verified (docs/reference/migrationplan.md 5): nothing but a verified, soaked and passed first wave of this
  * roll-out opens the next one. */
 #include "reconcile/step/inside.h"
 
@@ -179,8 +179,8 @@ static char *newer_commit(struct step *s, bool source_same)
         s->again = true;
         return NULL;
     }
-    if (fit == FIT_CHANGED &&
-        (rollout_may_supersede(rollout->supersessions, failed) || commit_lost(s))) {
+    if (fit == FIT_CHANGED && (rollout_may_supersede(rollout->supersessions, failed) ||
+                               commit_lost(s) || window_waits_untouched(s))) {
         return mem_printf("newer commit %.12s", newest->commit);
     }
     queue_commit(s, newest->commit);
@@ -300,8 +300,9 @@ static void begin_anew(struct step *s, const char *why)
     bool failed = rollout->phase == PHASE_FAILED;
     bool other = newest->commit[0] && !str_eq(newest->commit, rollout->commit);
     int32_t supersessions =
-        other ? rollout_supersede(rollout->supersessions, failed, rollout->wave_index)
-              : rollout->supersessions;
+        other && !window_waits_untouched(s)
+            ? rollout_supersede(rollout->supersessions, failed, rollout->wave_index)
+            : rollout->supersessions;
     if (newest->commit[0]) { /* else of a source that has not been read yet */
         set_commit(rollout, newest);
         memcpy(rollout->source, s->source, sizeof rollout->source);
@@ -377,7 +378,8 @@ static bool check_frozen(struct step *s)
     take_old_rollout(s);
     AUTO(free_auto) char *newcomer = NULL;
     size_t unknown = step_count(s).unknown; /* what they lack is not known; no Job starts either */
-    if (unknown == 0) {
+    /* who comes after a gate has failed, or answers again, does not undo its no: they are compared after a retry */
+    if (unknown == 0 && !gates_failed(s)) {
         newcomer = canary_on(s) ? standing_newcomer(s) : NULL;
         join_newcomers(s);
     }

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One decision: an ordered list of small parts, and the plumbing that they share. */
+/* One decision: an ordered list of small parts. */
 #include "reconcile/step/inside.h"
-
-#include "reconcile/base/clock.h"
-
-#define BACKOFF_MAX_MS (5 * 60 * 1000)
 
 static const char *const effect_texts[EFFECT_MAX_] = {
     "None",         "Refresh",   "Fetch",         "Inspect",          "CreateJob",
@@ -26,100 +22,8 @@ void decision_done(struct decision *decision)
         free(decision->events[i].message);
     }
     free(decision->events);
+    free(decision->wishes.inspect);
     *decision = (struct decision){ 0 };
-}
-
-/* ---- what the parts share ---------------------------------------------------------------------- */
-
-static bool takes_many(enum effect effect)
-{
-    return effect == EFFECT_INSPECT || effect == EFFECT_CREATE_JOB || effect == EFFECT_DELETE_JOB ||
-           effect == EFFECT_CANCEL_JOB || effect == EFFECT_MEASURE_GATE;
-}
-
-void step_want(struct step *s, enum effect effect, size_t index)
-{
-    struct decision *out = s->out;
-    if (out->effect != EFFECT_NONE && (out->effect != effect || !takes_many(effect))) {
-        s->again = true; /* once the first one is under way */
-        return;
-    }
-    if (out->effect == EFFECT_NONE) {
-        out->effect = effect;
-        out->databases = mem_array(s->plan->database_count, sizeof *out->databases);
-    }
-    if (index < s->plan->database_count) {
-        out->databases[out->count++] = index;
-    }
-}
-
-void step_wake(struct step *s, int64_t after_ms)
-{
-    int64_t at_least = after_ms > 0 ? after_ms : 0;
-    if (s->wake_ms < 0 || at_least < s->wake_ms) {
-        s->wake_ms = at_least;
-    }
-}
-
-void step_say(struct step *s, enum say say, const char *reason, char *message)
-{
-    free(s->message);
-    s->say = say;
-    s->reason = reason;
-    s->message = message;
-}
-
-void step_event(struct step *s, bool warning, const char *reason, char *message)
-{
-    struct decision *out = s->out;
-    size_t cap = out->event_count;
-    out->events = mem_grow(out->events, &cap, out->event_count + 1, sizeof *out->events);
-    out->events[out->event_count++] =
-        (struct event){ .warning = warning, .reason = reason, .message = message };
-}
-
-static bool for_conditions(enum reason_class class)
-{
-    return class >= REASON_CLASS_RETRY && class <= REASON_CLASS_STICKY;
-}
-
-const char *step_reason(const char *reason, const char *otherwise)
-{
-    const struct reason *found = reason_find(reason);
-    return found && for_conditions(found->class) ? found->name : otherwise;
-}
-
-enum reason_class step_class_of(const char *reason)
-{
-    const struct reason *found = reason_find(step_reason(reason, REASON_SOURCE_UNAVAILABLE));
-    return found->class;
-}
-
-bool step_may_delete(const struct job_view *job)
-{
-    return job->phase == JOB_WAITING && !job->cancelling;
-}
-
-int64_t step_backoff_ms(const struct mplan *plan, int32_t tries)
-{
-    int64_t most =
-        plan->retry_interval_ms > BACKOFF_MAX_MS ? plan->retry_interval_ms : BACKOFF_MAX_MS;
-    int64_t wait = plan->retry_interval_ms;
-    for (int32_t i = 1; i < tries && wait < most; i++) {
-        wait *= 2;
-    }
-    return wait < most ? wait : most;
-}
-
-const char *step_annotation(const struct mplan *plan, const char *key)
-{
-    const char *value = kvlist_get(&plan->annotations, key);
-    return value && value[0] ? value : NULL;
-}
-
-bool step_ready_before(const struct step *s)
-{
-    return s->old->conditions[CONDITION_READY].status == CONDITION_TRUE && s->spec_same;
 }
 
 /* ---- the parts that need no judgement ---------------------------------------------------------- */
@@ -176,16 +80,7 @@ static void decide_suspended(struct step *s)
     report_conditions(s);
 }
 
-/* ---- waves and memory of databases ------------------------------------------------------------- */
-
-const struct database_status *step_before(const struct step *s, size_t index)
-{
-    const char *name = s->plan->databases[index].name;
-    if (index < s->old->database_count && str_eq(s->old->databases[index].name, name)) {
-        return &s->old->databases[index]; /* the usual case: the list did not change */
-    }
-    return status_database(s->old, name);
-}
+/* ---- memory of databases ----------------------------------------------------------------------- */
 
 /* One entry per database of the spec, with what was remembered of it. */
 static void sync_databases(struct step *s)
@@ -214,89 +109,6 @@ static void sync_databases(struct step *s)
     free(s->next->databases);
     s->next->databases = fresh;
     s->next->database_count = count;
-}
-
-/* Newcomers and stragglers; whoever else turns up with files waits for their end (begin.c). */
-static void catch_up_waves(struct step *s)
-{
-    s->waves.count = 0;
-    s->waves.items[s->waves.count++] = (struct rollout_wave){ .name = "rest" };
-    s->waves.items[s->waves.count++] = (struct rollout_wave){ .name = "later" };
-    s->next->rollout.wave_index = 0;
-    for (size_t i = 0; i < s->waves.database_count; i++) {
-        s->waves.member[i] = s->next->databases[i].member == 0 ? 0 : 1;
-    }
-}
-
-/* The last wave. Members frozen behind it are in one more: the spec has lost databases since. */
-static int32_t last_wave(const struct step *s)
-{
-    int32_t last = (int32_t)s->waves.count - 1;
-    for (size_t i = 0; i < s->next->database_count; i++) {
-        if (s->next->databases[i].member > last) {
-            return last + 1;
-        }
-    }
-    return last;
-}
-
-/* Membership is frozen while a roll-out is on; who came later belongs to the last wave. */
-static void apply_frozen_members(struct step *s)
-{
-    struct rollout_waves *waves = &s->waves;
-    int32_t last = last_wave(s);
-    if ((int32_t)waves->count <= last) {
-        waves->items[waves->count++] = (struct rollout_wave){ .name = "rest" };
-    }
-    for (size_t i = 0; i < waves->database_count; i++) {
-        int32_t member = s->next->databases[i].member;
-        waves->member[i] = member < 0 || member > last ? last : member;
-    }
-    int32_t *at = &s->next->rollout.wave_index;
-    *at = *at > last ? last : *at;
-}
-
-/* Only when something needs them: a fleet's order is a thousand digests. */
-void step_waves(struct step *s)
-{
-    const struct rollout_status *rollout = &s->next->rollout;
-    bool frozen = rollout->present && rollout->digest[0];
-    if (s->waves.member) {
-        return;
-    }
-    rollout_waves_make(s->plan, NULL, &s->waves);
-    if (frozen && s->waves.count > 0 && !rollout->catch_up) {
-        int32_t most = (int32_t)s->plan->database_count; /* a status may come from anybody */
-        rollout_waves_lead(&s->waves, rollout->lead < most ? rollout->lead : most);
-    }
-    if (frozen && rollout->catch_up) {
-        catch_up_waves(s);
-    } else if (frozen && s->waves.count > 0) {
-        apply_frozen_members(s);
-    }
-    for (size_t i = 0; i < s->plan->database_count; i++) {
-        s->judged[i].member = s->waves.member[i];
-    }
-}
-
-const char *step_restarted(const struct step *s)
-{
-    const struct rollout_status *rollout = &s->next->rollout;
-    return rollout->wave_index <= rollout->lead ? rollout->restarted : NULL;
-}
-
-void step_soak_from_now(struct step *s, size_t index)
-{
-    const struct database_view *view = &s->seen->databases[index];
-    int64_t now = step_whole_second(view->now_ms + view->age_ms);
-    int64_t *since = &s->next->rollout.soak_since_ms;
-    *since = now > *since ? now : *since;
-}
-
-/* The spec's later waves have their soak and gates, though all of their databases went first. */
-bool step_in_wave(const struct step *s, size_t index, int32_t wave)
-{
-    return s->judged[index].member == wave || s->next->databases[index].own == wave;
 }
 
 /* ---- the order --------------------------------------------------------------------------------- */
@@ -328,11 +140,14 @@ static void decide_plan(struct step *s)
     note_by_hand(s);
     requests_after(s);
     if (s->suspended) {
+        window_report(s);
         decide_suspended(s);
         return;
     }
     bool stopping = source_decide(s);
     rollout_decide(s, stopping);
+    report_notices(s);
+    window_report(s);
     report_databases(s);
     report_conditions(s);
 }
@@ -360,6 +175,7 @@ static void step_begin(struct step *s, const struct observed *seen, struct decis
     bool newest = !rollout->present || str_eq(rollout->commit, seen->source.newest.commit);
     s->commit = newest ? &seen->source.newest : &seen->source.rollout;
     step_retry_token(s->plan, seen->status, s->retry_token);
+    s->window = window_state(s->plan, seen->now_ms);
 }
 
 static bool in_background(enum effect effect)
@@ -416,10 +232,5 @@ void step_decide(const struct observed *seen, struct decision *out)
         decide_plan(&s);
     }
     step_end(&s);
-}
-
-const char *step_commit(const struct observed *seen)
-{
-    const struct rollout_status *rollout = &seen->status->rollout;
-    return rollout->present ? rollout->commit : seen->source.newest.commit;
+    step_wishes(seen, &out->wishes);
 }

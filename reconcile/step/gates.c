@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A wave that is applied: its soak on the databases' clocks, its gates through the soak and at its
  * end. */
-#include "reconcile/base/clock.h"
+#include "base/clock.h"
 #include "reconcile/step/inside.h"
 
 struct soak {
@@ -234,6 +234,12 @@ static const struct gate_status *find_state(const struct step *s, const struct r
         }
     }
     return NULL;
+}
+
+bool gates_failed(const struct step *s)
+{
+    return !s->retry_new &&
+           find_state(s, &s->waves.items[s->next->rollout.wave_index], GATE_FAILED) != NULL;
 }
 
 static bool all_passed(const struct step *s, const struct rollout_wave *wave)

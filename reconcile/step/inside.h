@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the parts of one decision share. Internal to step/. */
 #pragma once
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/mem.h"
+#include "model/reason.h"
+#include "reconcile/rollout/window.h"
 #include "reconcile/step/step.h"
 
 enum judged_kind { /* one database, by its newest facts, its Job and the wanted tree */
@@ -63,17 +64,26 @@ struct step {
     int64_t wake_ms;  /* earliest timer; -1: none */
     bool again;       /* the next decision does not need a new observation */
     enum say say;
-    const char *reason; /* with say */
-    char *message;      /* owned */
-    bool verdict_waits; /* a verdict is to be recorded and could not be yet */
+    const char *reason;         /* with say */
+    char *message;              /* owned */
+    struct window_state window; /* of seen->now_ms */
+    bool verdict_waits;         /* a verdict is to be recorded and could not be yet */
 };
 
 struct tally {
     size_t live, failed, pending, up_to_date, unknown;
+    size_t refused;      /* of the failed: nothing ran */
     size_t first_failed; /* index; database_count: none */
 };
 
-/* ---- decide.c ---------------------------------------------------------------------------------- */
+/* ---- wishes.c ---------------------------------------------------------------------------------- */
+
+void step_wishes(const struct observed *seen, struct wishes *out);
+/* A retry that is not handled waits for the inspections that it asked for, but not for ever: a server that never
+ * answers must not keep the others from it. */
+bool step_retry_waits(const struct observed *seen);
+
+/* ---- effects.c --------------------------------------------------------------------------------- */
 
 /* Wants this effect on this database (SIZE_MAX: on none). One kind a decision, the first one wins;
  * then it looks again. */
@@ -89,6 +99,10 @@ enum reason_class step_class_of(const char *reason);
 int64_t step_backoff_ms(const struct mplan *plan, int32_t tries);
 bool step_may_delete(const struct job_view *job); /* it has not started, and is not deleted yet */
 const char *step_annotation(const struct mplan *plan, const char *key); /* NULL: none or empty */
+bool step_ready_before(const struct step *s); /* the last status said Ready of this spec */
+
+/* ---- waves.c ----------------------------------------------------------------------------------- */
+
 /* Fills waves and every judged.member, once. */
 void step_waves(struct step *s);
 /* Why the roll-out began anew, while that is what its first waves are about; NULL: nothing to say. */
@@ -104,14 +118,17 @@ void step_soak_from_now(struct step *s, size_t index);
 bool step_in_wave(const struct step *s, size_t index, int32_t wave);
 /* What the last status says of this database; NULL: nothing. */
 const struct database_status *step_before(const struct step *s, size_t index);
-bool step_ready_before(const struct step *s); /* the last status said Ready of this spec */
+
+/* ---- judged.c ---------------------------------------------------------------------------------- */
+
+bool judged_pending(const struct judged *judged); /* has files, a wait or a back-off left */
+bool judged_live(const struct judged *judged);    /* J_LIVE */
+bool judged_failed(const struct judged *judged);  /* counts for maxFailures */
+struct tally step_count(const struct step *s);
 
 /* ---- judge.c ----------------------------------------------------------------------------------- */
 
 void judge_databases(struct step *s);
-bool judged_pending(const struct judged *judged); /* has files, a wait or a back-off left */
-bool judged_live(const struct judged *judged);    /* J_LIVE */
-bool judged_failed(const struct judged *judged);  /* counts for maxFailures */
 
 /* ---- target.c ---------------------------------------------------------------------------------- */
 
@@ -123,6 +140,9 @@ void accept_finish(struct step *s); /* lastHandledAccept */
 
 /* What the last Job and the last attempt to create one mean for a pending database. */
 void judge_attempt(struct step *s, size_t index, struct judged *judged);
+/* Is the Job one of the wanted commit, and of the newest retry? */
+bool attempt_is_this(const struct step *s, const struct job_view *job);
+bool attempt_ended_well(const struct job_view *job); /* by its own word */
 
 /* ---- requests.c -------------------------------------------------------------------------------- */
 
@@ -181,7 +201,8 @@ void rollout_decide(struct step *s, bool stopping);
 
 /* ---- words.c -------------------------------------------------------------------------------- */
 
-struct tally step_count(const struct step *s);
+/* "canary/orders: MESSAGE". Owned. */
+char *say_database(const struct step *s, size_t index);
 bool canary_on(const struct step *s); /* the first wave of the roll-out is a canary's */
 /* Its wave comes with the soak and gates of a canary's first one: it proves the files for others. */
 bool in_first_wave(const struct step *s, size_t index);
@@ -196,6 +217,9 @@ void say_unknown(struct step *s, const char *message);
 /* Missing or silent: kept while Ready and fewer than three failures, retried, Stalled at timeout. */
 void say_outage(struct step *s, const char *reason, const char *message, int32_t failures,
                 int64_t outage_ms);
+/* A poll or a fetch failed. What no waiting can mend stops the plan at once; one that was Ready stays so for a moment,
+ * as in an outage. */
+void say_source_failure(struct step *s, const struct failure *failure, const char *otherwise);
 /* True: the wanted commit's trees are not here, and that is said. */
 bool say_source(struct step *s);
 /* None, and that is not as it should be (databaseSelector.allowEmpty). */
@@ -213,12 +237,28 @@ bool say_trouble(struct step *s, int32_t up_to_wave, bool may_keep);
 /* Soak and gates of the present wave. True: passed. False: said what is awaited or what failed. */
 bool wave_verify(struct step *s);
 void gates_reset(struct step *s);
-void gates_begin_wave(struct step *s); /* the present wave is new */
+void gates_begin_wave(struct step *s);   /* the present wave is new */
+bool gates_failed(const struct step *s); /* one of the present wave, and nobody retries */
+
+/* ---- window.c ---------------------------------------------------------------------------------- */
+
+/* May no Job be given to it now, because no window is open? A file that an attempt was interrupted in is finished all
+ * the same, and an empty database of a catch-up needs no window. */
+bool window_holds(const struct step *s, size_t index);
+bool window_never_opens(const struct step *s);
+/* It waits for a window, and nobody has got a file of it: nothing is lost by a newer commit. */
+bool window_waits_untouched(const struct step *s);
+/* Something is held back, and nothing runs: AwaitingWindow. True: said. */
+bool window_say(struct step *s);
+/* When a new Job of that database is to begin no more files, and whether it gets the interrupted one alone. */
+void window_limit(const struct step *s, size_t index, struct new_job *job);
+void window_note_paused(struct step *s,
+                        size_t index); /* event Paused, once a Job that applied something */
+void window_report(struct step *s);    /* status.window, WindowMissed, the next wake-up */
 
 /* ---- report.c ---------------------------------------------------------------------------------- */
 
+void report_notices(struct step *s);
 void report_databases(struct step *s);
 void report_conditions(struct step *s);
 void report_history(struct step *s, bool succeeded, const char *message);
-/* "canary/orders: MESSAGE" */
-char *report_database_line(const struct step *s, size_t index);

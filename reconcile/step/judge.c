@@ -2,22 +2,6 @@
 /* What each database's newest facts, its Job and the wanted tree mean. */
 #include "reconcile/step/inside.h"
 
-bool judged_pending(const struct judged *judged)
-{
-    return judged->kind == J_PENDING || judged->kind == J_WAITS || judged->kind == J_BACKOFF;
-}
-
-bool judged_live(const struct judged *judged)
-{
-    return judged->kind == J_LIVE;
-}
-
-bool judged_failed(const struct judged *judged)
-{
-    return judged->kind == J_REFUSED || judged->kind == J_FAILED ||
-           (judged->kind == J_UNREACHABLE && judged->timed_out);
-}
-
 static void set(struct judged *judged, enum judged_kind kind, const char *reason,
                 const char *message)
 {
@@ -127,6 +111,18 @@ static bool judge_plan(const struct step *s, size_t index, struct judged *judged
     return false;
 }
 
+/* A role, a pooler or a cluster that its Job would refuse: seen before one is made, and seen again when it is put right. */
+static bool is_unfit(const struct step *s, const struct database_view *view, struct judged *judged)
+{
+    const bool powerful = s->plan->execution.allow_superuser;
+    AUTO(err_free_auto)
+    struct err *e = view->identity ? identity_check(view->identity, powerful) : NULL;
+    if (e) {
+        set(judged, J_REFUSED, e->reason, e->message);
+    }
+    return e != NULL;
+}
+
 static void judge_pending(struct step *s, size_t index, struct judged *judged)
 {
     const struct database_view *view = &s->seen->databases[index];
@@ -137,7 +133,7 @@ static void judge_pending(struct step *s, size_t index, struct judged *judged)
         set(judged, J_WAITS, NULL, view->plan->waits_for);
     } else if (view->read_only) {
         set(judged, J_BACKOFF, REASON_TARGET_READ_ONLY, "the server takes no writes");
-    } else {
+    } else if (!is_unfit(s, view, judged)) {
         set(judged, J_PENDING, NULL, NULL);
         judge_attempt(s, index, judged);
     }

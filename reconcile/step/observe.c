@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An inspection, reduced to the facts that a decision looks at. */
-#include "reconcile/base/auto.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/base/json.h"
+#include "base/auto.h"
+#include "base/hash.h"
+#include "base/json.h"
 #include "reconcile/step/step.h"
 
 void step_spec_hash(const struct mplan *plan, char out[ROLLOUT_HASH_LEN + 1])
@@ -61,6 +61,17 @@ static void observe_lease(const struct lease *lease, const struct mplan *plan, s
                        or_unknown(lease->owner_namespace), or_unknown(lease->owner_name),
                        or_unknown(lease->owner_database));
     }
+}
+
+bool step_is_idle(const struct mplan *plan, const struct lease *lease, int64_t look_age_ms,
+                  int64_t attempt, int64_t job_age_ms)
+{
+    const bool over =
+        job_age_ms >= plan->start_timeout_ms + plan->execution.deadline_ms + STEP_END_BOUND_MS;
+    const bool late =
+        lease && job_age_ms - look_age_ms >= plan->start_timeout_ms + STEP_BEGIN_BOUND_MS;
+    const bool began = lease && lease->present && lease->attempt == attempt;
+    return over || (late && !began);
 }
 
 /* Of the attempt itself, or written later: by the controller on its behalf, or by somebody who went
@@ -124,7 +135,7 @@ static int32_t newest_foreign(const struct inspection *inspection)
             j--;
         }
         if (row->rank <= inspection->lease.pruned_rank) {
-            return 0; /* the rows that would tell were deleted (docs/formats.md 1.4) */
+            return 0; /* the rows that would tell were deleted (docs/reference/formats.md 1.4) */
         }
         if (row->success && (j == 0 || journal->rows[j - 1].installed_rank != row->rank)) {
             return row->rank;
@@ -144,6 +155,7 @@ void step_observe(const struct inspection *inspection, const struct mplan *plan,
     out->engine = inspection->identity.engine;
     out->now_ms = inspection->identity.now_ms;
     out->read_only = inspection->identity.read_only;
+    out->identity = &inspection->identity;
     out->empty = inspection->history.count == 0 && inspection->history.schema_empty;
     out->foreign = newest_foreign(inspection);
     out->head = 0;

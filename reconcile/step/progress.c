@@ -12,7 +12,7 @@ static bool all_compared(struct step *s)
     }
     if (wait) {
         say_unknown(s, s->seen->stray_jobs > 0 ? "a Job of an entry that is gone has not ended yet"
-                                               : "looking at the databases");
+                                               : "inspecting the databases");
     }
     return !wait;
 }
@@ -80,8 +80,7 @@ static void finish(struct step *s)
                    mem_printf("every database says that it is at %.12s", s->commit->commit));
     }
     if (poll->reason && poll->count >= STEP_FAILED_INSPECTIONS) {
-        say_outage(s, step_reason(poll->reason, REASON_SOURCE_UNAVAILABLE), poll->message,
-                   poll->count, s->next->outage_ms);
+        say_source_failure(s, poll, REASON_SOURCE_UNAVAILABLE);
         return;
     }
     step_say(s, SAY_READY, REASON_RECONCILIATION_SUCCEEDED, TAKE(message));
@@ -168,8 +167,9 @@ static bool wave_applied(const struct step *s, int32_t wave)
 {
     for (size_t i = 0; i < s->plan->database_count; i++) {
         const struct judged *judged = &s->judged[i];
+        bool before = judged->member < wave && s->next->databases[i].own != wave;
         bool done = judged->kind == J_UP_TO_DATE || judged_failed(judged) ||
-                    (judged->kind == J_UNREACHABLE && judged->member < wave);
+                    (judged->kind == J_UNREACHABLE && before);
         if (judged->member <= wave && !done) {
             return false;
         }
@@ -183,7 +183,8 @@ static bool failure_may_come(const struct step *s)
     for (size_t i = 0; i < s->plan->database_count; i++) {
         const struct result *result = s->seen->databases[i].job.result;
         bool well =
-            result && (result->outcome == OUTCOME_DONE || result->outcome == OUTCOME_NOTHING_TO_DO);
+            result && (result->outcome == OUTCOME_DONE || result->outcome == OUTCOME_PAUSED ||
+                       result->outcome == OUTCOME_NOTHING_TO_DO);
         if (s->judged[i].kind == J_UNKNOWN || (s->judged[i].kind == J_STALE && !well)) {
             return true;
         }
@@ -195,7 +196,7 @@ static bool may_create(const struct step *s, size_t index)
 {
     const struct database_view *view = &s->seen->databases[index];
     return s->judged[index].kind == J_PENDING && !view->busy && !view->inspecting &&
-           s->judged[index].member <= s->next->rollout.wave_index;
+           !window_holds(s, index) && s->judged[index].member <= s->next->rollout.wave_index;
 }
 
 /* All that may run beside each other in one decision: a fleet is not started one status write at a
@@ -223,6 +224,7 @@ static void create_next(struct step *s, const struct tally *tally)
         int64_t last = view->job.attempt > view->epoch ? view->job.attempt : view->epoch;
         out->jobs[out->count - 1] =
             (struct new_job){ .attempt = last + 1, .ownership = s->judged[i].ownership };
+        window_limit(s, i, &out->jobs[out->count - 1]);
         begin_mark(s, i);
         made++;
     }
@@ -233,8 +235,8 @@ static void count_elapsed(struct step *s)
     struct rollout_status *rollout = &s->next->rollout;
     bool runs = s->out->effect == EFFECT_CREATE_JOB;
     for (size_t i = 0; i < s->plan->database_count; i++) {
-        runs = runs || judged_live(&s->judged[i]) || s->judged[i].kind == J_BACKOFF ||
-               s->judged[i].unrecorded;
+        bool retried = s->judged[i].kind == J_BACKOFF && !window_holds(s, i);
+        runs = runs || judged_live(&s->judged[i]) || retried || s->judged[i].unrecorded;
     }
     if (runs && s->old->rollout.counting) {
         rollout->elapsed_ms += s->delta_ms;
@@ -254,7 +256,8 @@ static void delete_unstarted(struct step *s)
         if (!step_may_delete(job)) {
             continue;
         }
-        if (s->judged[i].starts_late || job->outdated || s->say == SAY_STALLED) {
+        if (s->judged[i].starts_late || job->outdated || s->say == SAY_STALLED ||
+            window_holds(s, i)) {
             step_want(s, EFFECT_DELETE_JOB, i);
         } else {
             step_wake(s, s->plan->start_timeout_ms - job->age_ms);
@@ -281,7 +284,7 @@ static void say_applying(struct step *s)
         return;
     }
     AUTO(free_auto)
-    char *line = waits < s->plan->database_count ? report_database_line(s, waits) : NULL;
+    char *line = waits < s->plan->database_count ? say_database(s, waits) : NULL;
     step_say(s, SAY_PROGRESS, REASON_PROGRESSING,
              mem_printf("%s%s%.12s: wave %s: %zu of %zu databases up to date, %zu running%s%s",
                         why ? why : "", why ? ": " : "", s->next->rollout.commit,
@@ -320,7 +323,7 @@ static void pass_wave(struct step *s, const struct tally *tally)
         say_failures(s, tally);
     } else if (tally->up_to_date < s->plan->database_count) {
         if (!say_trouble(s, INT32_MAX, false)) { /* verified in its wave, silent now */
-            say_unknown(s, "looking at the databases");
+            say_unknown(s, "inspecting the databases");
         }
     } else {
         finish(s);
@@ -339,7 +342,9 @@ static void decide_wave(struct step *s)
     }
     if (!wave_applied(s, wave)) {
         create_next(s, &tally);
-        say_applying(s);
+        if (!window_say(s)) {
+            say_applying(s);
+        }
         return;
     }
     if (!wave_verify(s)) {
@@ -347,7 +352,7 @@ static void decide_wave(struct step *s)
     }
     if (s->retry_waits) { /* it is for this wave, not for the next one */
         step_say(s, SAY_PROGRESS, REASON_PROGRESSING,
-                 mem_printf("%.12s: wave %s is repeated once every database has been looked at",
+                 mem_printf("%.12s: wave %s is repeated once every database has been inspected",
                             rollout->commit, s->waves.items[wave].name));
     } else {
         pass_wave(s, &tally);
@@ -360,7 +365,7 @@ static void decide_on(struct step *s)
     struct tally tally = step_count(s);
     bool restart = tally.unknown > 0 && stalled_before(s) && !s->retry_new;
     if (restart) { /* what is not known yet cannot lift a Stalled */
-        say_unknown(s, "looking at the databases");
+        say_unknown(s, "inspecting the databases");
     } else {
         decide_wave(s);
     }
@@ -410,6 +415,11 @@ static void expect_newest(struct step *s)
 static void decide_source_and_rest(struct step *s)
 {
     if (say_source(s) || say_target_held(s)) {
+        return;
+    }
+    if (window_never_opens(s)) {
+        step_say(s, SAY_STALLED, REASON_INVALID_SPEC,
+                 mem_strdup("spec.windows, spec.freezes: no window opens within 366 days"));
         return;
     }
     if (s->next->rollout.present && s->next->rollout.digest[0]) {

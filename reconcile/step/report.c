@@ -7,14 +7,6 @@
 #define MESSAGE_BYTES 128  /* of one database */
 #define NAMED 3            /* databases that a condition names before "and N more" */
 
-char *report_database_line(const struct step *s, size_t index)
-{
-    const struct judged *judged = &s->judged[index];
-    const char *wave = s->next->rollout.present ? s->waves.items[judged->member].name : NULL;
-    return mem_printf("%s%s%s: %s", wave ? wave : "", wave ? "/" : "",
-                      s->plan->databases[index].name, judged->message);
-}
-
 /* ---- databases --------------------------------------------------------------------------------- */
 
 static enum database_state state_of(const struct step *s, size_t index)
@@ -33,6 +25,7 @@ static enum database_state state_of(const struct step *s, size_t index)
     case J_UNREACHABLE:
         return DATABASE_UNREACHABLE;
     case J_REFUSED:
+        return DATABASE_REFUSED;
     case J_FAILED:
         return DATABASE_FAILED;
     default: /* not known: what was last said of it */
@@ -40,17 +33,31 @@ static enum database_state state_of(const struct step *s, size_t index)
     }
 }
 
+/* Its live Job, or the one of this commit that explains its state: those of former roll-outs say nothing of it. */
+static bool explains(const struct step *s, size_t index)
+{
+    const struct job_view *job = &s->seen->databases[index].job;
+    const enum judged_kind kind = s->judged[index].kind;
+    return kind == J_LIVE ||
+           ((kind == J_STALE || !attempt_ended_well(job)) && attempt_is_this(s, job));
+}
+
 static void show_to_people(const struct step *s, size_t index, struct database_status *out)
 {
     const struct judged *judged = &s->judged[index];
     const struct job_view *job = &s->seen->databases[index].job;
     out->wave = s->next->rollout.present ? mem_strdup(s->waves.items[judged->member].name) : NULL;
-    out->job = mem_strdup(job->name);
-    out->attempt = job->attempt;
-    if (judged->message) {
-        size_t length = strlen(judged->message);
-        out->message =
-            mem_strndup(judged->message, str_utf8_cut(judged->message, length, MESSAGE_BYTES));
+    if (explains(s, index)) {
+        out->job = mem_strdup(job->name);
+        out->attempt = job->attempt;
+    }
+    const char *idle = s->seen->databases[index].idle_job;
+    AUTO(free_auto)
+    char *text =
+        idle ? mem_printf("Job %s has not begun and is not waited for: delete it", idle) : NULL;
+    const char *said = judged->message ? judged->message : text;
+    if (said) {
+        out->message = mem_strndup(said, str_utf8_cut(said, strlen(said), MESSAGE_BYTES));
     }
 }
 
@@ -65,6 +72,9 @@ static void count_state(struct status *next, enum database_state state)
         break;
     case DATABASE_FAILED:
         next->summary.failed++;
+        break;
+    case DATABASE_REFUSED:
+        next->summary.refused++;
         break;
     case DATABASE_UNREACHABLE:
         next->summary.unreachable++;
@@ -119,9 +129,8 @@ static void note_recovered(struct step *s, size_t index)
 {
     const struct job_view *job = &s->seen->databases[index].job;
     const struct database_status *now = &s->next->databases[index];
-    bool told = job->result && (job->result->outcome == OUTCOME_DONE ||
-                                job->result->outcome == OUTCOME_NOTHING_TO_DO);
-    if (s->judged[index].kind != J_UP_TO_DATE || job->phase != JOB_ENDED || told) {
+    if (s->judged[index].kind != J_UP_TO_DATE || job->phase != JOB_ENDED ||
+        attempt_ended_well(job)) {
         return;
     }
     const struct database_status *before = step_before(s, index);
@@ -141,7 +150,7 @@ void report_databases(struct step *s)
     mem_strset(&next->summary.min_version, NULL);
     next->summary.databases = (int32_t)s->plan->database_count;
     next->summary.up_to_date = next->summary.pending = next->summary.running = 0;
-    next->summary.failed = next->summary.unreachable = 0;
+    next->summary.failed = next->summary.refused = next->summary.unreachable = 0;
     for (size_t i = 0; i < s->plan->database_count; i++) {
         struct database_status *database = &next->databases[i];
         database->state = state_of(s, i);
@@ -149,12 +158,38 @@ void report_databases(struct step *s)
         note_min_version(next, database->version, &least);
         count_state(next, database->state);
         note_recovered(s, i);
+        window_note_paused(s, i);
         if (database->state != DATABASE_UP_TO_DATE && shown < SHOWN_DATABASES) {
             shown++;
             show_to_people(s, i, database);
         }
     }
     note_verified(s);
+}
+
+/* Files that nobody runs are told of once, and shown as long as they are there. */
+void report_notices(struct step *s)
+{
+    const struct strlist *found = s->seen->notices;
+    struct strlist *shown = &s->next->notices;
+    if (!found) {
+        return;
+    }
+    bool same = found->count == shown->count;
+    for (size_t i = 0; same && i < found->count; i++) {
+        same = str_eq(found->items[i], shown->items[i]);
+    }
+    if (same) {
+        return;
+    }
+    strlist_done(shown);
+    strlist_copy(found, shown);
+    if (found->count > 0) {
+        step_event(s, true, REASON_FILES_PASSED_OVER,
+                   found->count == 1 ? mem_strdup(found->items[0])
+                                     : mem_printf("%s (and %zu more, see status.notices)",
+                                                  found->items[0], found->count - 1));
+    }
 }
 
 /* ---- conditions -------------------------------------------------------------------------------- */
@@ -222,7 +257,7 @@ static void report_reachable(struct step *s)
     if (failed > 0) {
         set(s, CONDITION_DATABASES_REACHABLE, CONDITION_FALSE, reason, buf_text(&message));
     } else if (unknown > 0 || step_no_databases(s)) {
-        keep_or_unknown(s, CONDITION_DATABASES_REACHABLE, "not looked at yet");
+        keep_or_unknown(s, CONDITION_DATABASES_REACHABLE, "not inspected yet");
     } else {
         set(s, CONDITION_DATABASES_REACHABLE, CONDITION_TRUE, REASON_SUCCEEDED,
             "every database answers");

@@ -2,7 +2,7 @@
 /* One-shot requests by annotation: reconcile now, retry, verdicts, acceptance of a target. */
 #include "reconcile/step/inside.h"
 
-#include "reconcile/base/hash.h"
+#include "base/hash.h"
 
 void step_token(const char *annotation, char out[65])
 {
@@ -65,7 +65,7 @@ static void handle_retry(struct step *s)
     if (!value || str_eq(value, s->old->last_handled_retry)) {
         return;
     }
-    if (s->seen->retry_early) {
+    if (step_retry_waits(s->seen)) {
         s->retry_waits = true;
         return; /* the end of a look is a change, so somebody comes back */
     }

@@ -2,11 +2,11 @@
 /* The annotation sluice.dev/resolve: a list of human verdicts. */
 #include "reconcile/step/step.h"
 
-#include "reconcile/base/auto.h"
-#include "reconcile/base/json.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/json.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "model/reason.h"
 
 static void resolve_item_done(struct resolve_item *item)
 {

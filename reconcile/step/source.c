@@ -78,3 +78,9 @@ bool source_decide(struct step *s)
     }
     return stopping;
 }
+
+const char *step_commit(const struct observed *seen)
+{
+    const struct rollout_status *rollout = &seen->status->rollout;
+    return rollout->present ? rollout->commit : seen->source.newest.commit;
+}

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Everything observed about one plan -> one decision (docs/migrationplan.md 5). PURE and total: no
+/* Everything observed about one plan -> one decision (docs/reference/migrationplan.md 3). PURE and total: no
  * I/O, no clock, an answer for every input. Conditions, reasons, retry policy: decided here alone. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "reconcile/base/err.h"
-#include "reconcile/base/str.h"
-#include "reconcile/model/assignment.h"
-#include "reconcile/model/history.h"
-#include "reconcile/model/mplan.h"
-#include "reconcile/model/platform.h"
-#include "reconcile/model/result.h"
-#include "reconcile/model/status.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "model/assignment.h"
+#include "model/history.h"
+#include "model/mplan.h"
+#include "model/platform.h"
+#include "model/result.h"
+#include "model/status.h"
 #include "reconcile/plan/plan.h"
 #include "reconcile/rollout/rollout.h"
 
@@ -91,7 +91,10 @@ struct database_view { /* same index as plan->databases */
     enum inspection_state inspection;
     struct failure
         failure; /* with INSPECTION_FAILED, and then never empty; Secret errors and plan_make's inputs too */
-    bool inspecting; /* one is under way */
+    bool inspecting;   /* one is under way, or due */
+    bool changed;      /* what it connects with has changed since an inspection was asked for */
+    int64_t due_in_ms; /* until spec.interval has passed since the newest inspection */
+    bool due;          /* step_is_due() */
     bool
         busy; /* a create or record effect is under way; after a record effect: until the next look */
     /* Facts of the newest successful inspection of this process; `known` false: none. */
@@ -114,6 +117,8 @@ struct database_view { /* same index as plan->databases */
     char newest_commit[65];     /* git_commit of the newest journal row that has one; "": none */
     bool empty;                 /* no history, and no table but ours: it proves nothing */
     bool read_only;             /* TargetReadOnly */
+    const struct identity
+        *identity; /* identity_check() of it holds a Job back; NULL: nothing does */
     /* The database knows of the ended Job's failure: step_observe() found its row, or
      * EFFECT_RECORD_FAILURE for this attempt succeeded in this process (the caller sets it then). */
     bool failure_recorded;
@@ -127,6 +132,8 @@ struct database_view { /* same index as plan->databases */
     char newest_inputs[ROLLOUT_HASH_LEN + 1]; /* at source.newest; "": not known */
     bool withdrawn; /* source.newest lacks or changes a file that is pending at step_commit() */
     struct job_view job;
+    const char
+        *idle_job; /* step_is_idle(): not `job`, which is another or none; NULL: no such Job */
     struct failure create; /* the newest attempt to create a Job failed: NameConflict, ... */
     struct failure record; /* the newest record effect failed */
 };
@@ -153,8 +160,9 @@ struct err *resolve_parse(const char *text, struct resolve_list *out) ERR_MUST_U
 void resolve_list_done(struct resolve_list *list);
 
 struct observed {
-    const struct mplan *plan;     /* never NULL; metadata only when spec_error */
-    const struct err *spec_error; /* InvalidSpec; NULL: fine */
+    const struct strlist *notices; /* of the trees at step_commit(); NULL: not known */
+    const struct mplan *plan;      /* never NULL; metadata only when spec_error */
+    const struct err *spec_error;  /* InvalidSpec; NULL: fine */
     const char
         *selection_problem; /* why the databaseSelector's Secrets are not known; NULL: they are */
     char spec_hash[ROLLOUT_HASH_LEN + 1]; /* step_spec_hash() */
@@ -165,7 +173,10 @@ struct observed {
     size_t stray_waiting; /* of those: they have not started, and are not being deleted */
     const struct gate_view *gates;
     size_t gate_count;
-    bool retry_early; /* looks that began after the retry came have not ended yet: wait for them */
+    bool retry_early;     /* inspections that began after the retry came have not ended yet */
+    int64_t retry_age_ms; /* since the retry that is not handled was first seen; -1: it is new */
+    bool source_failed;   /* the source cannot be polled as it is: Secret, url */
+    int64_t list_in_ms;   /* until the Secrets of the databaseSelector are listed; -1: never */
     const struct resolve_list *resolve; /* the annotation, parsed; NULL: none */
     const struct err *resolve_error;    /* it could not be parsed */
     const bool *resolved;        /* per item: step_resolved(), or its effect succeeded here */
@@ -203,9 +214,22 @@ struct event {
 struct new_job { /* what a Job that is to be created is made with */
     int64_t attempt;
     enum ownership ownership;
+    int64_t stop_in_ms; /* from then on it begins no file: the window's end; < 0: none */
+    bool first_only;    /* only the file that an attempt was interrupted in: no window is open */
+};
+
+/* What the schedules want, whatever the effect is: nobody else begins a poll, an inspection or a list. */
+struct wishes {
+    bool watch;      /* the source's ref is polled every source.interval; false: it is not */
+    bool poll_now;   /* at once, too */
+    bool list;       /* the Secrets of the databaseSelector */
+    size_t *inspect; /* indices into plan->databases; owned */
+    size_t inspect_count;
+    int64_t next_ms; /* until the next of them is due; -1: none is */
 };
 
 struct decision {
+    struct wishes wishes;
     enum effect effect;
     size_t *databases; /* indices into plan->databases; owned */
     size_t count;
@@ -223,6 +247,9 @@ struct decision {
 };
 
 void step_decide(const struct observed *seen, struct decision *out);
+/* Does the schedule want an inspection of this database now? Its view is filled in but for `due`; whoever
+ * fills that in says that one is under way, too, because nothing is decided by what is about to be old. */
+bool step_is_due(const struct observed *seen, size_t index);
 void decision_done(struct decision *decision);
 
 /* The commit that databases are judged against: the roll-out's while one is on, else the newest.
@@ -240,6 +267,11 @@ void step_retry_token(const struct mplan *plan, const struct status *status, cha
  * it OWNER_GONE when no such plan exists. `job` must be filled before. */
 void step_observe(const struct inspection *inspection, const struct mplan *plan, size_t index,
                   const char *cluster_id, struct database_view *out);
+/* A Job that runs, and there is no runner in it that could still do anything: its database, in a look that began
+ * `look_age_ms` ago, did not name the attempt, and its assignment allows no beginning any more; or every runner would have
+ * ended by itself. Whoever may make Jobs can make such a one, and it would be waited for for ever. `lease` NULL: no look. */
+bool step_is_idle(const struct mplan *plan, const struct lease *lease, int64_t look_age_ms,
+                  int64_t attempt, int64_t job_age_ms);
 /* Is item's verdict in that journal under this token (hex)? For observed.resolved. */
 bool step_resolved(const struct inspection *inspection, const struct resolve_item *item,
                    const char *token);
@@ -252,6 +284,11 @@ bool step_resolved(const struct inspection *inspection, const struct resolve_ite
 #define ANNOTATION_FORCE_DELETE "sluice.dev/force-delete"
 
 #define STEP_DELETE_BOUND_MS (20 * 60 * 1000) /* grace period of a Job (5 min) + 15 min */
+#define STEP_BEGIN_BOUND_MS                                                                        \
+    (60 * 1000) /* from an assignment's last moment until the lease is taken, or is not */
+#define STEP_END_BOUND_MS (20 * 60 * 1000) /* from execution.deadline until every runner is gone */
 #define STEP_CREATE_BOUND_MS                                                                       \
-    (60 * 1000)                   /* after so long a request to make a Job has no effect any more */
+    (60 * 1000) /* after so long a request to make a Job has no effect any more */
+#define STEP_RETRY_BOUND_MS                                                                        \
+    30000 /* a retry waits no longer for the inspections that it asked for */
 #define STEP_FAILED_INSPECTIONS 3 /* after so many Ready is no longer kept */

@@ -76,7 +76,7 @@ static bool judge_target(const struct step *s, size_t index, struct judged *judg
                                  before->name, target_text(view->target, now)));
     }
     return refuse(judged, REASON_TARGET_CHANGED,
-                  mem_printf("expected target %s, found %s: the Secret leads to another database; "
+                  mem_printf("expected target %s, found %s: the Secret names another database; "
                              "correct it and run `sluice retry`, or accept with annotation "
                              "sluice.dev/accept-target: %s=%s",
                              target_text(before->target, was), target_text(view->target, now),

@@ -2,28 +2,15 @@
 /* What a decision says of failures, of what is missing and of what is not known. */
 #include "reconcile/step/inside.h"
 
-struct tally step_count(const struct step *s)
-{
-    struct tally tally = { .live = s->seen->stray_jobs, .first_failed = s->plan->database_count };
-    for (size_t i = 0; i < s->plan->database_count; i++) {
-        const struct judged *judged = &s->judged[i];
-        tally.live += judged_live(judged);
-        tally.up_to_date += judged->kind == J_UP_TO_DATE;
-        tally.unknown += judged->kind == J_UNKNOWN || judged->kind == J_STALE;
-        tally.pending += judged_pending(judged);
-        if (judged_failed(judged)) {
-            tally.failed++;
-            bool worse = tally.first_failed < s->plan->database_count &&
-                         judged->kind > s->judged[tally.first_failed].kind;
-            if (tally.first_failed == s->plan->database_count || worse) {
-                tally.first_failed = i; /* J_FAILED over J_REFUSED over J_UNREACHABLE */
-            }
-        }
-    }
-    return tally;
-}
-
 /* ---- words for what cannot go on --------------------------------------------------------------- */
+
+char *say_database(const struct step *s, size_t index)
+{
+    const struct judged *judged = &s->judged[index];
+    const char *wave = s->next->rollout.present ? s->waves.items[judged->member].name : NULL;
+    return mem_printf("%s%s%s: %s", wave ? wave : "", wave ? "/" : "",
+                      s->plan->databases[index].name, judged->message);
+}
 
 bool canary_on(const struct step *s)
 {
@@ -55,18 +42,28 @@ char *retry_hint(const struct step *s)
                       s->plan->name, named ? " -n " : "", named ? s->plan->namespace_ : "");
 }
 
+/* " (and 1 more failed, 2 more were refused)"; NULL: no others. Owned. */
+static char *others_text(const struct tally *tally, enum judged_kind first)
+{
+    size_t refused = tally->refused - (first == J_REFUSED);
+    size_t failed = tally->failed - tally->refused - (first != J_REFUSED);
+    if (refused > 0 && failed > 0) {
+        return mem_printf(" (and %zu more failed, %zu more refused)", failed, refused);
+    }
+    return refused > 0  ? mem_printf(" (and %zu more refused)", refused)
+           : failed > 0 ? mem_printf(" (and %zu more failed)", failed)
+                        : NULL;
+}
+
 /* "canary/orders: V14__x.sql:3: ...; fix forward ..." and how many more. */
 static char *failures_message(const struct step *s, const struct tally *tally)
 {
     const struct judged *judged = &s->judged[tally->first_failed];
-    AUTO(free_auto) char *line = report_database_line(s, tally->first_failed);
+    AUTO(free_auto) char *line = say_database(s, tally->first_failed);
     AUTO(free_auto) char *hint = NULL;
-    AUTO(free_auto) char *more = NULL;
+    AUTO(free_auto) char *more = others_text(tally, judged->kind);
     if (judged->kind == J_FAILED && !str_eq(judged->reason, REASON_OUTCOME_UNKNOWN)) {
         hint = retry_hint(s);
-    }
-    if (tally->failed > 1) {
-        more = mem_printf(" (and %zu more failed)", tally->failed - 1);
     }
     return mem_printf("%s%s%s%s", line, more ? more : "", hint ? "; " : "", hint ? hint : "");
 }
@@ -161,6 +158,17 @@ void say_outage(struct step *s, const char *reason, const char *message, int32_t
     }
 }
 
+void say_source_failure(struct step *s, const struct failure *failure, const char *otherwise)
+{
+    const char *reason = step_reason(failure->reason, otherwise);
+    bool waits = step_class_of(reason) == REASON_CLASS_RETRY;
+    if (!waits && (failure->count >= STEP_FAILED_INSPECTIONS || !stays_ready(s))) {
+        step_say(s, SAY_STALLED, reason, mem_strdup(failure->message));
+    } else {
+        say_outage(s, reason, failure->message, failure->count, s->next->outage_ms);
+    }
+}
+
 /* True: the wanted commit's trees are not here, and that is said. */
 bool say_source(struct step *s)
 {
@@ -178,18 +186,11 @@ bool say_source(struct step *s)
         return false;
     }
     if (commit->fetch == FETCH_FAILED) {
-        const struct failure *failure = &commit->fetch_failure;
-        const char *reason = step_reason(failure->reason, REASON_SOURCE_FETCH_FAILED);
-        if (step_class_of(reason) != REASON_CLASS_RETRY) {
-            step_say(s, SAY_STALLED, reason, mem_strdup(failure->message));
-        } else {
-            say_outage(s, reason, failure->message, failure->count, s->next->outage_ms);
-        }
+        say_source_failure(s, &commit->fetch_failure, REASON_SOURCE_FETCH_FAILED);
         return true;
     }
     if (commit->commit[0] == '\0' && poll->reason) {
-        say_outage(s, step_reason(poll->reason, REASON_SOURCE_UNAVAILABLE), poll->message,
-                   poll->count, s->next->outage_ms);
+        say_source_failure(s, poll, REASON_SOURCE_UNAVAILABLE);
         return true;
     }
     say_unknown(s, commit->commit[0] ? "fetching the commit" : "waiting for the source");
@@ -206,7 +207,7 @@ static bool in_trouble(const struct judged *judged)
 static void say_one_trouble(struct step *s, size_t index, bool may_keep)
 {
     const struct judged *judged = &s->judged[index];
-    AUTO(free_auto) char *line = report_database_line(s, index);
+    AUTO(free_auto) char *line = say_database(s, index);
     if (judged->kind != J_UNREACHABLE) {
         step_say(s, SAY_RETRY, judged->reason, TAKE(line));
         return;

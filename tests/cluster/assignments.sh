@@ -152,10 +152,10 @@ YAML
 foreign=$(get "job/$name" '{.metadata.uid}' -n shop)
 patch named '{"spec":{"suspend":false}}'
 wait_for "a foreign Job with our name is told" 60 says_like named "NameConflict .*$name exists and is not of this plan"
+ok "and the plan goes on beside it" ready named
 is "it is left alone" "$(get "job/$name" '{.metadata.uid}' -n shop)" "$foreign"
+is "by a Job of its own of the next name" "$(get "job/${name%1}2" '{.metadata.labels.sluice\.dev/plan}' -n shop)" named
 kubectl delete job "$name" -n shop >/dev/null
-ok "and the plan goes on when it is removed" ready named
-is "by a Job of its own of that name" "$(get "job/$name" '{.metadata.labels.sluice\.dev/plan}' -n shop)" named
 
 name=sluice-sql-$(sha256sum "$sql/configured/V1__tree.sql" | cut -c1-16)-000
 kubectl create configmap "$name" -n shop --from-literal=x=y >/dev/null

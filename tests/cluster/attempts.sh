@@ -71,10 +71,10 @@ is "the attempts have one number each" "$(jobs_of orders | sort | uniq -d)" ''
 foreign=$(next_job)
 kubectl create job "$foreign" -n "$NS" --image="$SLUICE_IMAGE" -- sluice version >/dev/null 2>&1
 migration 'insert into effect values (3);'
-wait_for "a foreign Job with our name" 60 plan_is 'False NameConflict'
-like "is named" "$(ready_message)" "Job $NS/$foreign exists and is not of this plan"
+wait_for "a foreign Job with our name holds up nothing" 60 plan_has "$sha"
+ok "it is named" logged "NameConflict.*Job $NS/$foreign exists and is not of this plan"
+is "it is left alone" "$(get "job/$foreign" '{.metadata.labels.sluice\.dev/plan}{.metadata.name}' -n "$NS")" "$foreign"
 kubectl delete job "$foreign" -n "$NS" >/dev/null
-wait_for "without it the work goes on" 60 plan_has "$sha"
 
 printf 'insert into effect values (4);\n' >"$sql/V4__step.sql"
 map=sluice-sql-$(sha256sum "$sql/V4__step.sql" | cut -c 1-16)-000

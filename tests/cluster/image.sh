@@ -27,6 +27,7 @@ is "no file is set-uid, or writable for all, but the folder /tmp" \
     "$(tar -tvf "${layer[0]}" | grep -vE '^l' | grep -E '^.{3}[sS]|^.{6}[sS]|^.{8}w' | awk '{ print $NF }')" tmp/
 like "a scanner finds the packages" "$files" 'var/lib/dpkg/status\.d/libssl3'
 like "certificates" "$(tar -xOf "${layer[0]}" etc/ssl/certs/ca-certificates.crt | head -n 1)" 'BEGIN CERTIFICATE'
+like "time zones, for windows and freezes" "$files" 'usr/share/zoneinfo/Europe/Prague'
 megabytes=$(($(stat -c %s "$SLUICE_IMAGE_FILE") / 1000000))
 ok "it is small: $megabytes MB are less than 50" [ "$megabytes" -lt 50 ]
 

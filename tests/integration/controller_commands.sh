@@ -51,7 +51,7 @@ run_expect "a folder and a cluster at once" 1 'goes without' far get --standalon
 # ---- before anybody has seen the plan --------------------------------------------------------------
 
 run_expect "gate without a version is a usage error" 1 'min-version' "$SLUICE" gate plan/shop
-run_expect "gate with neither plan nor URL, too" 1 'plan/NAME or --url' "$SLUICE" gate --min-version 1
+run_expect "gate with neither plan nor URL, too" 1 'neither plan/NAME nor --url' "$SLUICE" gate --min-version 1
 run_expect "gate on an unknown plan fails at once" 4 'no MigrationPlan default/nobody' \
     "$SLUICE" gate plan/nobody --min-version 1
 run_expect "or passes if that is wanted" 0 '' \

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# What is written into databases, Jobs and files is what docs/formats.md says: columns, hash chain,
-# manifest, result, the folder of a standalone controller; the history table is what docs/flyway.md says.
+# What is written into databases, Jobs and files is what docs/reference/formats.md says: columns, hash chain,
+# manifest, result, the folder of a standalone controller; the history table is what docs/reference/flyway.md says.
 # timeout: 240
 set -euo pipefail
 . "$SLUICE_SOURCE/tests/support/tap.sh"
 . "$SLUICE_SOURCE/tests/support/servers.sh"
 . "$SLUICE_SOURCE/tests/support/plan.sh"
 
-page=$SLUICE_SOURCE/docs/formats.md
+page=$SLUICE_SOURCE/docs/reference/formats.md
 keys() { "$SLUICE_SOURCE/tests/support/keys.pl" "$@"; }
 
 pg_start pg
@@ -66,7 +66,7 @@ for server in pg mariadb; do
     done
     if [ $server = pg ]; then column=2; else column=3; fi
     is "$server: columns of the history table" "$(found $server flyway_schema_history)" \
-        "$(documented "$SLUICE_SOURCE/docs/flyway.md" '1.2 ' $column 4 | sed 's/ bool / tinyint /')"
+        "$(documented "$SLUICE_SOURCE/docs/reference/flyway.md" '1.2 ' $column 4 | sed 's/ bool / tinyint /')"
 done
 is "pg: primary keys" "$(db_sql pg shop "select t.relname || ' ' || pg_get_constraintdef(c.oid) from pg_constraint c
     join pg_class t on t.oid = c.conrelid where t.relname ~ '^(sluice|flyway)' and c.contype = 'p' order by 1")" \
@@ -182,6 +182,8 @@ is "the files in it are those of the page" "$(cd "$state" && find . -type f -not
         s,^\./,,; s,^(git|tmp)/.*,\1/,; s,^jobs/[^/]*/.*,jobs/<name>/,
         s,^(plans|overlay)/default\.shop\.json$,\1/<namespace>.<name>.json,' | grep -vx 'overlay/.lock' | sort -u)" \
     "$(keys page "$page" '4. Standalone state' | grep -vxE 'tmp/|overlay/\.lock' | sort -u)"
+no_copies() { [ -z "$(find "$state/jobs" -name uri)" ]; } # what a Job needs of a Secret goes with it
+wait_for "no Job works" 20 no_copies
 named=$(sed -n 's/^| `jobs\/<name>\/` | \([^;]*\);.*/\1/p' "$page" | tr -d ' ' | tr , '\n')
 is "a Job's folder has what the page says" "$(cd "$state/jobs" && find . -type f -path '*/shop-*' | sed -E 's,.*/,,; s,^sluice-sql-[0-9a-f]{16}\.[0-9]{3}$,bundleparts,' | sort -u)" \
     "$(sort -u <<<"$named")"

@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/auto.h"
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/mem.h"
 #include "git/repo.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/buf.h"
-#include "reconcile/base/file.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/base/mem.h"
 
 #define REFS_MAX 16
 #define SETS_MAX 16
@@ -130,10 +130,12 @@ static void print_tree(size_t index, const struct tree *tree, bool bytes)
     }
     for (size_t i = 0; i < tree->count; i++) {
         const struct tree_file *file = &tree->files[i];
-        char hex[SHA256_HEX_LEN + 1];
-        sha256_hex(file->bytes, file->size, hex);
+        char hex[SHA256_HEX_LEN + 1] = "not kept";
+        if (file->bytes) {
+            sha256_hex(file->bytes, file->size, hex);
+        }
         printf("file %zu %s %s %zu %.12s\n", index, file->path, file->script, file->size, hex);
-        if (bytes) {
+        if (bytes && file->bytes) {
             (void)fwrite(file->bytes, 1, file->size, stdout);
         }
     }
@@ -186,7 +188,7 @@ static int run_poll(struct flags *flags)
 static int run_dir(const char *path)
 {
     AUTO(tree_done) struct tree tree = { 0 };
-    struct err *error = repo_read_dir(path, &tree);
+    struct err *error = repo_read_dir(path, NULL, &tree);
     if (!error) {
         error = tree_finish(&tree);
     }

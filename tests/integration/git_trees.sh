@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Hostile trees: what git itself would not write, links, submodules, LFS pointers, missing and empty
 # folders. Each is refused, naming the path; what lies outside the plan's paths is never looked at.
-# timeout: 240
+# timeout: 600
 set -euo pipefail
 . "$SLUICE_SOURCE/tests/support/tap.sh"
 . "$SLUICE_SOURCE/tests/support/servers.sh"
@@ -106,10 +106,10 @@ tree=$good
 for n in $(seq 34); do tree=$(one 40000 "d$n" "$tree"); done
 forge shop deep "$(one 40000 sql "$tree")"
 said "folders without end" "tree-error 0 SourceTooLarge: .*more than 32 folders deep" fetch "$url" --http --branch deep --path sql
-head -c 8388609 /dev/zero | tr '\0' ' ' >"$SERVERS_DIR/big"
+head -c 67108865 /dev/zero | tr '\0' ' ' >"$SERVERS_DIR/big"
 big=$(blob shop <"$SERVERS_DIR/big")
 forge shop big "$(one 40000 sql "$(one 100644 V1__a.sql "$big")")"
-said "a file beyond the limit" "tree-error 0 SourceTooLarge: sql/V1__a.sql: 8388609 bytes; the limit is 8388608" \
+said "a file beyond the limit" "tree-error 0 SourceTooLarge: sql/V1__a.sql: 67108865 bytes; the limit is 67108864" \
     fetch "$url" --http --branch big --path sql
 many=$(for n in $(seq 10001); do printf '%05d\n' "$n"; done | while read -r n; do entry 100644 "V$n" "$file"; done | raw_tree shop)
 forge shop many "$(one 40000 sql "$many")"

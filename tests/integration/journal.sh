@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The marks of the lease (docs/formats.md 1.4): what is over is not read again and yet not believed blindly, what is
+# The marks of the lease (docs/reference/formats.md 1.4): what is over is not read again and yet not believed blindly, what is
 # old can be deleted, and a database of version 0.1 gets the columns from whoever may add them.
 # timeout: 300
 set -euo pipefail
 . "$SLUICE_SOURCE/tests/support/tap.sh"
 . "$SLUICE_SOURCE/tests/support/servers.sh"
 . "$SLUICE_SOURCE/tests/support/scenes.sh"
+. "$SLUICE_SOURCE/tests/support/printed.sh"
 
 scenes_start
 
@@ -210,6 +211,27 @@ for engine in mariadb pg; do
     series=$([ $engine = mariadb ] && echo 'seq_1000_to_101000' || echo 'generate_series(1000, 101000) as s(seq)')
     q "insert into flyway_schema_history (installed_rank, version, description, type, script, checksum, installed_by, execution_time, success) select seq, seq, 'x', 'SQL', 'x', 1, 'x', 1, true from $series" >/dev/null
     run_expect "$engine: of more rows than can be read" 6 'more than 100000 rows: begin a new one.*\(HistoryTooLarge\)' migrate
+
+    # ---- the way out that is printed ----------------------------------------------------------------------------
+
+    fresh $engine
+    ok "$engine: a history that is right" migrate
+    q 'delete from sluice_journal where seq = 1'
+    run_expect "$engine: a journal that is not" 6 'forget what the journal says of it, in schema .*HistoryTampered' verify
+    sql=$(grep -oE "delete from sluice_journal [^;]*; delete from sluice_lease [^()]*'" <<<"$run_stderr")
+    q "${sql%%;*}"
+    q "${sql#*;}"
+    run_expect "$engine: is forgotten by what is printed" 0 '' migrate
+    is "$engine: and nothing runs twice" "$(q 'select count(*) from log')" 3
 done
+
+# A journal of a million files that nobody pruned: the command is whole, and where a person reads it.
+fresh pg
+ok "a history" migrate
+columns=$(q "select string_agg(column_name, ', ' order by ordinal_position) from information_schema.columns where table_name = 'sluice_journal' and column_name <> 'seq'")
+q "insert into sluice_journal (seq, $columns) select s, $columns from sluice_journal j, generate_series(1000, 1001001) s where j.seq = 1" >/dev/null
+run_expect "a journal of more rows than can be read" 6 'more than 1000000 rows to read: delete those of finished files: `sluice prune --url .*HistoryTooLarge' migrate
+said=$run_stderr
+run_expect "the command that it prints is whole" 0 '' follow "$said" '^sluice prune'
 
 done_testing

@@ -74,6 +74,13 @@ config ok
 said "a list of kubeconfigs, of which some are there" 0 'http://127.0.0.1:[0-9]*/ok shop' where
 KUBECONFIG=/nowhere::$KUBECONFIG said "the others are skipped" 0 'http://127.0.0.1:[0-9]*/ok shop' where
 
+# ---- Secrets ----
+config login
+said "a Secret with the hosts that its owner allows" 0 '^password=horse
+sluice.dev/host=orders.db.example.com:5432, \*.replica.example.com$' secret shop bound
+like "asked for once, by its name" "$(cat "$folder/login.log")" '^GET /login/api/v1/namespaces/shop/secrets/bound '
+said "one without: no other annotation and no label counts" 0 '^password=horse$' secret shop free
+
 # ---- who we are ----
 printf 'old\n' >"$folder/token"
 config token 'tokenFile: token'
@@ -146,6 +153,12 @@ said "streams that end at once" 3 '\+ ns/a 5' watch /jobs 3 2
 ok "do not make a storm" test "$(asked brief watch=1)" -le 4
 config pages
 said "pages, and a token that has died" 0 $'\\+ ns/a 1\n\\+ ns/b 2\n\\+ ns/c 3' watch /jobs 15 3
+config fat
+said "pages of too many bytes are asked for with fewer objects" 0 $'\\+ ns/o00 1\n(\\+ ns/o[0-9]{2} [0-9]+\n){28}\\+ ns/o30 31' watch /jobs 60 30
+like "one that is too large alone is passed over, and named" "$output" '"an object is too large to be read".*"namespace":"ns","name":"o12","limit":16777216'
+ok "and never stored" test -z "$(grep -o '+ ns/o12' <<<"$output")"
+is "halved until it fits" "$(grep -c 'limit=500 ' "$folder/fat.log") $(grep -c 'limit=7' "$folder/fat.log" | sed 's/^[1-9].*/some/')" "1 some"
+is "down to the one" "$(grep -c 'limit=1[& ].*continue=12' "$folder/fat.log")" 2
 config denied
 said "a right that is missing" 1 'Forbidden transient: list: GET /jobs: jobs is forbidden: User x cannot list' watch /jobs 2
 config dead

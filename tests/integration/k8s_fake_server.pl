@@ -16,7 +16,7 @@ my $server = IO::Socket::IP->new(
     LocalHost => $address, LocalPort => $port, Listen => 64, ReuseAddr => 1
 ) or die "listen: $!";
 
-my ($client, $story);
+my ($client, $story, %headers);
 
 sub answer {
     my ($code, $body, @headers) = @_;
@@ -116,10 +116,16 @@ my %watches = (
     },
     brief => sub { stream(); end(); },
     pages => sub { stream(); hang(); },
+    fat => sub { stream(); hang(); },
 );
 
 my %stories = (
     ok    => sub { answer(200, '{"fine":true}'); },
+    login => sub { # "horse"
+        my ($path) = @_;
+        my $hosts = $path =~ m{/secrets/bound$} ? '"sluice.dev/host":"orders.db.example.com:5432, *.replica.example.com",' : '';
+        answer(200, qq({"metadata":{"annotations":{$hosts"other.dev/host":"x"},"labels":{"sluice.dev/host":"y"}},"data":{"password":"aG9yc2U="}}));
+    },
     retry => sub { count('n') <= 2 ? status(429, 'TooManyRequests', 'slow', 'Retry-After: 1') : answer(200, '{"fine":true}'); },
     down  => sub { count('n') <= 1 ? status(503, 'ServiceUnavailable', 'down', 'Retry-After: 1') : answer(200, '{"fine":true}'); },
     broken => sub { status(500, 'InternalError', 'broken'); },
@@ -141,6 +147,19 @@ my %stories = (
     denied => sub { status(403, 'Forbidden', 'jobs is forbidden: User x cannot list'); },
 );
 
+# Thirty objects of 1.4 MiB, and in their middle one that no page has room for.
+sub fat {
+    my ($path) = @_;
+    my ($limit) = $path =~ /limit=(\d+)/;
+    my $from = $path =~ /continue=(\d+)/ ? $1 : 0;
+    my $to = $from + $limit < 31 ? $from + $limit : 31;
+    my @objects = map {
+        my $bytes = $headers{accept} =~ /PartialObjectMetadata/ ? 1 : $_ == 12 ? 20 << 20 : 1400 << 10;
+        sprintf '{"metadata":{"name":"o%02d","namespace":"ns","resourceVersion":"%d"},"spec":"%s"}', $_, $_ + 1, 'x' x $bytes;
+    } $from .. $to - 1;
+    list(40, $to < 31 ? $to : '', @objects);
+}
+
 sub lists {
     my ($path) = @_;
     my $n = count('lists');
@@ -149,6 +168,7 @@ sub lists {
         return status(410, 'Expired', 'too old') if $path =~ /resourceVersion=11/;
         return list(50, '', object('c', 45), object('b', 11));
     }
+    return fat($path) if $story eq 'fat';
     if ($story eq 'pages') {
         return $n == 1 ? status(410, 'Expired', 'stale token') : list(10, '', object('c', 3)) if $path =~ /continue=tok%20en/;
         return list(10, 'tok en', object('b', 2), object('a', 1)) if $path =~ /limit=/;
@@ -159,7 +179,7 @@ sub lists {
 sub serve {
     my $line = <$client> // exit;
     my ($method, $path) = split ' ', $line;
-    my %headers = (authorization => '', 'user-agent' => '', 'content-length' => 0);
+    %headers = (authorization => '', 'user-agent' => '', 'content-length' => 0, accept => '');
     while (defined($line = <$client>) && $line !~ /^\r?\n$/) {
         $headers{lc $1} = $2 if $line =~ /^([^:]+): *(.*?)\r?\n/;
     }

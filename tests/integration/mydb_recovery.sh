@@ -43,7 +43,7 @@ recovers() {
     case $want in
     done) run_expect "$name: goes on" 0 '' again ;;
     unknown) run_expect "$name: a person is asked, and told how" 8 \
-        'an attempt was interrupted inside it.*look whether it took effect; if so: .sluice resolve --url.*\(OutcomeUnknown\)' again ;;
+        'an attempt was interrupted inside it.*find out whether it took effect; if so: .sluice resolve --url.*\(OutcomeUnknown\)' again ;;
     esac
     [ -z "${8:-}" ] || is "$name: and is right" "$(q "$8")" "$9"
     clean "$name"
@@ -97,6 +97,15 @@ recovers "a file's time zone" request 'alter table t' \
     "create table t (id int, ts timestamp not null default '2020-01-01 00:00:00')" \
     $'set time_zone = \'-07:00\';\nalter table t add column c int;' '' done "$(columns t)" id,ts,c
 
+recovers "the server quotes no names since" request 'alter table t' "$t" 'alter table t add column c int;' \
+    'set global sql_quote_show_create = 0' done "$(columns t)" id,a,b,v,c
+q 'set global sql_quote_show_create = 1'
+recovers "a file without quotes" request 'alter table t' "$t" $'set sql_quote_show_create = 0;\nalter table t add column c int;' '' done "$(columns t)" id,a,b,v,c
+recovers "a file with other quotes" reply 'alter table t' "$t" $'set sql_mode = \'ANSI_QUOTES\';\nalter table t add column "c" int;' '' done "$(columns t)" id,a,b,v,c
+recovers "the server has other quotes since" request 'alter table t' "$t" 'alter table t add column c int;' \
+    "set global sql_mode = concat(@@global.sql_mode, ',ANSI_QUOTES')" done "$(columns t)" id,a,b,v,c
+q 'set global sql_mode = default'
+
 # ---- other than before, but not as the statement makes it -------------------------------------------------
 
 recovers "somebody else's column" request 'alter table t' "$t" 'alter table t add column c int;' 'alter table t add column d int' unknown "$(columns t)" id,a,b,v,d
@@ -111,7 +120,50 @@ recovers "renamed, to a table of another definition" request 'rename table' "$t"
 recovers "a table that a query fills, without transactions" reply 'create table n' "$t; insert into t (id) values (1)" 'create table n engine=Aria as select id, a from t;' '' unknown
 recovers "a table of an engine that leads elsewhere" reply 'create table n' "$t" 'create table n (id int) engine=MERGE union=(); ' '' unknown
 recovers "a table that a query with a LIMIT fills" reply 'create table n' "$t" 'create table n as select id, a from t limit 5;' '' unknown
+recovers "a partition that an event has added" request 'alter table t' \
+    "create table t (id int, a int) partition by range (id) (partition p0 values less than (10))" 'alter table t add column c int;' \
+    'alter table t add partition (partition p1 values less than (20))' unknown "$(columns t)" id,a
 recovers "an event" reply 'create event' "$t" 'create event e on schedule every 1 day do delete from t;' '' unknown
+
+# ---- views, and the schema in which their names are looked up ------------------------------------------------
+
+db_sql mariadb mysql "create database recovery_views; grant all on recovery_views.* to app@localhost, app@'127.0.0.1'"
+other() { # the setup of a case: a table t in both schemas, with different columns
+    printf '%s; drop view if exists recovery_views.v, recovery_views.w; create or replace table recovery_views.t (id int, x int); %s' "$t" "${1:-}"
+}
+in_other() { columns "$1" | sed "s/table_schema = database()/table_schema = 'recovery_views'/"; }
+over() { printf "select view_definition regexp '%s' from information_schema.views where table_schema = '%s' and table_name = 'v'" "$1" "$2"; }
+drop_f='drop function if exists recovery_views.f; create function recovery_views.f(i int) returns int deterministic return i'
+for how in reply request; do
+    recovers "CREATE VIEW below USE, names without schema ($how)" $how 'create view' "$(other)" \
+        $'use recovery_views;\ncreate view v as select id, x from t where x > 1;' '' done "$(in_other v)" id,x
+    recovers "a view of another schema, names of this one ($how)" $how 'create view' "$(other)" \
+        'create view recovery_views.v as select t.id, t.a from t join t as u on t.id = u.id;' '' done "$(in_other v)" id,a
+    recovers "a view of this schema below USE of another ($how)" $how 'create view' "$(other)" \
+        $'use recovery_views;\ncreate view THIS.v as select t.x, s.a from t join THIS.t as s;' '' done "$(columns v)" x,a
+    recovers "a view that calls a function without schema ($how)" $how 'create view' "$(other "$drop_f")" \
+        $'use recovery_views;\ncreate view v as select f(x) as y from t;' '' done "$(in_other v)" y
+    recovers "a view of a view ($how)" $how 'create view v' "$(other 'create definer=app@localhost view recovery_views.w as select x from recovery_views.t')" \
+        $'use recovery_views;\ncreate view v as select x as y from w;' '' done "$(in_other v)" y
+    recovers "DROP VIEW below USE ($how)" $how 'drop view' "$(other 'create definer=app@localhost view recovery_views.v as select x from recovery_views.t; create view v as select a from t')" \
+        $'use recovery_views;\ndrop view v;' '' done "$(columns v | sed 's/^/select concat(coalesce((/; s/$/), 0), (select count(*) from information_schema.views where table_schema = "recovery_views" and table_name = "v"))/')" a0
+    recovers "ALTER VIEW below USE ($how)" $how 'alter view' "$(other 'create definer=app@localhost view recovery_views.v as select x from recovery_views.t')" \
+        $'use recovery_views;\nalter view v as select id, x from t;' '' done "$(in_other v)" id,x
+    recovers "CREATE OR REPLACE VIEW below USE ($how)" $how 'create or replace view' "$(other 'create definer=app@localhost view recovery_views.v as select x from recovery_views.t')" \
+        $'use recovery_views;\ncreate or replace view v as select id, x from t;' '' done "$(in_other v)" id,x
+done
+rename=$'use recovery_views;\nrename table v to w;'
+v='create definer=app@localhost view recovery_views.v as select x from recovery_views.t'
+recovers "RENAME of a view that never arrived, below USE" request 'rename table' "$(other "$v")" "$rename" '' done "$(in_other w)" x
+recovers "RENAME of a view" reply 'rename table' "$(other "$v")" "$rename" '' unknown "$(in_other w)" x
+recovers "somebody else's view below USE, over the table of the other schema" request 'create view' "$(other)" \
+    $'use recovery_views;\ncreate view v as select id from t;' "create definer=app@localhost view recovery_views.v as select id from t" unknown "$(over recovery[0-9]+ recovery_views)" 1
+recovers "and of this one, over that of the other" request 'create view' "$(other)" \
+    'create view v as select id from t;' "create definer=app@localhost view v as select id from recovery_views.t" unknown
+recovers "the same view, its names written out" request 'create view' "$(other)" \
+    $'use recovery_views;\ncreate view v as select id from t;' "create definer=app@localhost view recovery_views.v as select recovery_views.t.id from recovery_views.t" done
+recovers "the same view under another definer" request 'create view' "$(other)" \
+    $'use recovery_views;\ncreate view v as select id from t;' "create view recovery_views.v as select id from recovery_views.t" unknown
 
 # ---- as before, but that says nothing -----------------------------------------------------------------------
 

@@ -53,7 +53,16 @@ leak "old_mode" "set old_mode = 'NO_PROGRESS_INFO';" '@@old_mode' "$(q 'select @
 leak "sql_select_limit" 'set sql_select_limit = 1;' "if(@@sql_select_limit > 1, 'all', 'one')" all
 leak "a time zone" "set time_zone = '+11:00';" '@@time_zone' "$(q 'select @@time_zone')"
 leak "a variable set in a procedure" "begin not atomic set @left = 6; end;" "coalesce(@left, 'none')" none
+db_sql mariadb mysql "create role if not exists leaking; grant leaking to app@localhost; grant binlog admin on *.* to app@localhost"
+leak "a role" 'set role leaking;' "coalesce(current_role(), 'none')" none
+leak "sql_log_bin" 'set sql_log_bin = 0;' '@@sql_log_bin' 1
+db_sql mariadb mysql "drop role leaking; revoke binlog admin on *.* from app@localhost"
 leak "LAST_INSERT_ID" 'insert into log (n) values (1); set @x = last_insert_id();' 'last_insert_id()' 0
+
+fresh
+echo "prepare s from 'insert into log (n) values (1)';" >sql/V2__prepare.sql
+echo 'execute s;' >sql/V3__execute.sql
+run_expect "a prepared statement does not reach the next file" 3 'V3__execute.sql:1.*1243' migrate
 
 fresh
 printf '%s\n' 'create temporary table t (id int);' 'insert into t values (1);' >sql/V2__temporary.sql
@@ -90,6 +99,15 @@ for setting in "sql_select_limit = 0" "max_join_size = 1, sql_big_selects = 0" "
     is "$setting: it is applied, once" "$(applied 2) $(q 'select count(*) from u')" '1 1'
     run_expect "$setting: validate" 0 '' "$SLUICE" validate --url "$url" --dir sql
 done
+
+fresh
+printf 'create table u (a int);\ninsert into u values (1);\nalter table u add b int;\n' >sql/V2__set.sql
+q 'set global sql_select_limit = 0'
+run_expect "a server that gives no rows, unless asked" 0 '' migrate
+run_expect "info of it" 0 '' "$SLUICE" info --url "$url" --dir sql
+q 'set global sql_select_limit = default'
+like "all is told" "$run_stdout" '2 +set +Success'
+is "it is applied, once" "$(applied 2) $(q 'select count(*) from u')" '1 1'
 
 # ---- not again in a session that has moved on ----------------------------------------------------
 
@@ -144,6 +162,8 @@ half "a CALL behind SET STATEMENT" 'set statement max_statement_time = 5 for cal
 half "a compound" "begin not atomic insert into t (id) values (1); insert into nowhere values (1); end;" 3 '0 0 0'
 half "a compound with a transaction of its own" \
     "begin not atomic start transaction; insert into t (id) values (1); commit; signal sqlstate '45000'; end;" 8 '1 0 0'
+half "a compound that leaves its transaction open" \
+    "begin not atomic start transaction; insert into t (id) values (1); signal sqlstate '45000'; end;" 8 '0 0 0'
 half "an EXECUTE" "prepare s from 'insert into t (id) values (1), (7)'; execute s;" 3 '0 0 0'
 half "MyISAM by a trigger" 'insert into t (id) values (91); insert into t (id) values (7);' 3 '1 1 0'
 half "MyISAM by a view" 'insert into other (n) values (1); insert into t (id) values (7);' 3 '0 1 0'
@@ -211,6 +231,13 @@ run_expect "it fails again" 3 'intt|syntax' migrate --placeholder t=blue
 sed -i 's/intt/${type}/' sql/V2__x.sql
 run_expect "a correction may name one more" 0 '' migrate --placeholder t=blue --placeholder type=bigint
 
+fresh
+printf 'create table m (a int);\nset max_session_mem_used = 8192;\ncreate table n (a int);\n' >sql/V2__x.sql
+run_expect "a SET that our own statements cannot live with: the file's failure, not the server's" 3 \
+    'V2__x.sql: .*1290.* a setting that the file has SET prevents its record.*\(MigrationFailed\)' migrate
+printf 'create table m (a int);\ncreate table n (a int);\n' >sql/V2__x.sql
+run_expect "without it the file goes on" 0 '' migrate
+
 # ---- what cannot work is said before it is tried -------------------------------------------------
 
 q "set global max_allowed_packet = 1048576"
@@ -224,6 +251,10 @@ for kind in "insert into t (id, s) values (1, '%s');" "do length('%s');" "create
     printf 'create table v (a int);\n' >sql/V2__large.sql
     run_expect "and a smaller one goes on: ${kind:0:12}" 0 '' migrate
 done
+fresh
+printf 'create table before_it (a int);\ninsert into before_it values (1);\ndo length("%s");\n' "$(head -c 1100000 /dev/zero | tr '\0' x)" >sql/V2__large.sql
+run_expect "too large behind others: which" 3 'V2__large.sql:3:1: statement 3 has [0-9]+ bytes .* no statement of the file was sent' migrate
+is "too large behind others: none of them has run" "$(q "select count(*) from information_schema.tables where table_name = 'before_it'")" 0
 q "set global max_allowed_packet = 16777216"
 
 for table in sluice_journal sluice_lease flyway_schema_history; do

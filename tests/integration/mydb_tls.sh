@@ -51,7 +51,7 @@ is "the session has TLS" "$(db_sql mariadb shop 'select count(*) from flyway_sch
 
 for mode in VERIFY_IDENTITY VERIFY_CA REQUIRED; do
     answers plain
-    run_expect "$mode: a server that offers no TLS is refused" 5 'TLSVerificationFailed' info $mode 127.0.0.1 "$SLUICE_TEST_CA"
+    run_expect "$mode: a server that offers no TLS is refused" 5 'the server offers no TLS: add \?ssl-mode=DISABLED to the URL \(plan: tls.mode: disable\) if the network is trusted \(TLSVerificationFailed\)' info $mode 127.0.0.1 "$SLUICE_TEST_CA"
     unheard "$mode: before it hears the password"
     within 5 grep -q '^plain' $heard || true # the server's own last word
     is "$mode: or anything" "$(tail -n +2 $heard | sort -u)" 'plain: nothing'
@@ -87,6 +87,14 @@ for plugin in client_ed25519 caching_sha2_password mysql_native_password; do
     run_expect "$plugin is used: the server breaks off after it" 9 'DatabaseUnavailable' info DISABLED 127.0.0.1
     unheard "$plugin: the password itself is not shown"
 done
+# Of a library that does not have one of ours (parsec comes with 11.8) the user cannot log in, and is told why.
+answers switch:parsec
+if [ -n "$(find /usr/lib -name parsec.so | head -n 1)" ]; then
+    run_expect "parsec is used: the server breaks off after it" 9 'DatabaseUnavailable' info DISABLED 127.0.0.1
+else
+    run_expect "parsec is not there" 5 "asks for authentication plugin 'parsec', which the client library of this machine does not have.*\(AccessDenied\)" info DISABLED 127.0.0.1
+fi
+unheard "parsec: the password itself is not shown"
 port=$real
 MYSQL_TCP_PORT=1 MYSQL_HOST=nowhere run_expect "no variable says where to connect" 0 '' "$SLUICE" info --url "$(url VERIFY_CA 127.0.0.1 "$SLUICE_TEST_CA")" --dir sql
 done_testing

@@ -3,7 +3,7 @@
 # The order of a roll-out holds when git changes in the middle: files are withdrawn, edited, added,
 # force-pushed away, pinned; paths and placeholders are edited; a wave is retried. The servers' own logs
 # say which database saw a statement when.
-# timeout: 300
+# timeout: 600
 set -euo pipefail
 . "$SLUICE_SOURCE/tests/support/tap.sh"
 . "$SLUICE_SOURCE/tests/support/servers.sh"

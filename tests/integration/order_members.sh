@@ -124,7 +124,7 @@ by_sluice_during() {
     file V2__second
     push second
     wait_for "the roll-out waits for its canary" 60 eval '[[ "$(message Ready)" == *"a: "* ]]'
-    run_expect "whose file is run by sluice" 0 '' "$SLUICE" migrate --url "$(db_uri pg "${S}_a")" --dir "$sql"
+    run_expect "whose file is run by sluice" 0 '' "$SLUICE" migrate --url "$(db_uri pg "${S}_a")" --dir "$sql" --force
     at=$(date +%s)
     wait_for "longer ago than the soak" 30 over $((at + 6))
     note since
@@ -138,7 +138,7 @@ by_sluice() {
     controller_kill
     file V2__second
     push second
-    run_expect "the canary's file is run by hand" 0 '' "$SLUICE" migrate --url "$(db_uri pg "${S}_a")" --dir "$sql"
+    run_expect "the canary's file is run by hand" 0 '' "$SLUICE" migrate --url "$(db_uri pg "${S}_a")" --dir "$sql" --force
     at=$(date +%s)
     wait_for "longer ago than the soak" 30 over $((at + 6))
     note since
@@ -278,7 +278,7 @@ new_empty() {
 new_with_history() {
     begin
     database d
-    run_expect "another one has the first file" 0 '' "$SLUICE" migrate --url "$(db_uri pg "${S}_d")" --dir "$sql"
+    run_expect "another one has the first file" 0 '' "$SLUICE" migrate --url "$(db_uri pg "${S}_d")" --dir "$sql" --force
     plan soak=25 gate=g1
     file V2__second
     push second

@@ -49,7 +49,8 @@ plan_secret orders-db "$(db_uri pg second)"
 echo 'create table marker_two (id int);' >"$clone/sql/orders/V2__two.sql"
 plan_commit "$clone" second
 run_expect "another database behind the Secret: wait says so" 3 'TargetChanged' wait_plan rival
-is "another database behind the Secret: Stalled" "$(plan_condition rival Stalled)" 'True TargetChanged'
+target_changed() { [ "$(plan_condition rival Stalled)" = 'True TargetChanged' ]; }
+wait_for "another database behind the Secret: Stalled, with the new commit, too" 60 target_changed
 is "another database behind the Secret: not a byte ran there" "$(db_sql pg second "select count(*) from flyway_schema_history where version = '2'")" 0
 sed -i "s|^  name: rival|  name: rival\n  annotations: {sluice.dev/accept-target: \"orders=$other\"}|" "$PLANS/rival.yaml"
 has_two() { [ "$(db_sql pg second "select count(*) from flyway_schema_history where version = '2'")" = 1 ]; }

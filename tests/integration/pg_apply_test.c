@@ -2,13 +2,13 @@
 /* The PostgreSQL adapter through database.h, on a real server (pg_apply.sh starts it). */
 #include <criterion/criterion.h>
 #include <libpq-fe.h>
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/mem.h"
 #include "database/database.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/base/mem.h"
+#include "model/reason.h"
 #include "reconcile/migration/parse.h"
-#include "reconcile/model/reason.h"
 
 // ---- a world ------------------------------------------------------------------------------------
 
@@ -82,6 +82,7 @@ static struct err *decide(void *payload, const struct inspection *seen, bool set
 
 static void world_open(struct world *w, const char *name)
 {
+    db_init(&pgdb_ops, NULL);
     *w = (struct world){ .decisions = 0 };
     AUTO(free_auto) char *postgres = admin_uri("postgres");
     w->admin = PQconnectdb(postgres);
@@ -118,7 +119,7 @@ static void add_file(struct world *w, const char *script, const char *text)
 static void parse(struct world *w)
 {
     migration_set_done(&w->files);
-    struct err *e = migration_set_parse(&w->tree, &w->files);
+    struct err *e = migration_set_parse(&w->tree, NULL, &w->files);
     cr_assert(!e, "%s", e ? e->message : "");
 }
 
@@ -253,7 +254,7 @@ Test(pg_apply, attempts_of_jobs)
     expect_reason(apply(&w), REASON_DATABASE_BUSY, "started twice");
     cr_expect_eq(w.result.outcome, OUTCOME_FENCED);
     w.request.attempt = 3;
-    expect_reason(apply(&w), REASON_ASSIGNMENT_STALE, "overtaken");
+    expect_reason(apply(&w), REASON_ASSIGNMENT_STALE, "superseded");
     cr_expect_eq(w.result.outcome, OUTCOME_MOVED);
     w.request.attempt = 5;
     w.request.ownership = OWNERSHIP_KEEP;

@@ -76,10 +76,19 @@ is "with nothing done twice" "$(versions)" '1 2'
 
 fresh not_copied
 printf -- '-- sluice: verify=copy (select true) to stdout\ncreate table t (id int);\n' >sql/V1__t.sql
-run_expect "a verify= that is a COPY does not hang" 9 'a COPY is no query' timeout 20 "$SLUICE" migrate --url "$url" --dir sql
+run_expect "a verify= that is a COPY fails the file, and does not hang" 3 'sql/V1__t.sql: verify=: a COPY is no query: write a SELECT \(MigrationFailed\)' timeout 20 "$SLUICE" migrate --url "$url" --dir sql
 is "nothing of the file stays" "$(ask "select to_regclass('t') is null")" t
 printf -- '-- sluice: transaction=none\n-- sluice: verify=copy t from stdin\ncreate table t (id int);\n' >sql/V1__t.sql
-run_expect "nor outside a transaction" 9 'a COPY is no query' timeout 20 "$SLUICE" migrate --url "$url" --dir sql
+run_expect "outside a transaction it does, too" 3 'sql/V1__t.sql: verify=: a COPY is no query: write a SELECT \(MigrationFailed\)' timeout 20 "$SLUICE" migrate --url "$url" --dir sql
+fresh outside
+printf "do \$\$ begin execute 'vac' || 'uum'; end \$\$;\n" >sql/V1__vacuum.sql
+run_expect "what no program may run is said with what leads out of it" 3 \
+    'V1__vacuum.sql:1:1: statement 1: 25001 .*never may: write it as a statement of its own' migrate
+sed -i '1i -- sluice: transaction=none' sql/V1__vacuum.sql
+run_expect "outside a transaction, too" 3 '25001 .*never may: write it as a statement of its own' migrate
+echo 'vacuum;' >sql/V1__vacuum.sql
+ok "as a statement it may" migrate
+
 fresh verified
 printf -- "-- sluice: verify=select count(*) = 2 from t\ncreate table t (id int); insert into t values (1), (2);" >sql/V1__two.sql
 printf -- "-- sluice: verify=select count(*) = 2 from t\ninsert into t values (3);" >sql/V2__three.sql

@@ -203,7 +203,7 @@ select dblink_disconnect('c');"
     is "what it wrote is there once" "$(q 'select count(*) from log')" 1
     wait $holder
     locked "a table is locked for longer" 8 "$first"
-    run_expect "and then nothing is tried again by itself" 3 'line 2 writes outside of the transaction.*look what .*V2__file.sql left there before you run it again' migrate --lock-retry-for 2s
+    run_expect "and then nothing is tried again by itself" 3 'line 2 writes outside of the transaction.*find out what .*V2__file.sql left there before you run it again' migrate --lock-retry-for 2s
     is "what it wrote is there once, still" "$(q 'select count(*) from log')" 1
     wait $holder
     locked "once more" 3 "$last"

@@ -39,8 +39,10 @@ plan_begin plans
 plan_secret orders-db "$admin"
 plan_write shop shop
 controller_start
-denied() { [[ $(plan_condition shop Ready) == 'False RoleTooPowerful' ]]; }
-wait_for "a superuser in a plan's Secret: the plan says so" 60 denied
+run_expect "a superuser in a plan's Secret: nothing mends it, and a wait ends" 3 'RoleTooPowerful.*allowSuperuser' \
+    "$SLUICE" wait plan/shop --standalone "$PLANS" --commit "$sha" --timeout 60s --if-missing wait
+is "a superuser in a plan's Secret: the plan is Stalled" "$(plan_condition shop Stalled) $(plan_condition shop Reconciling)" 'True RoleTooPowerful '
+is "a superuser in a plan's Secret: not even a Job was made" "$(ls "$PLANS/.sluice/jobs")" ''
 is "a superuser in a plan's Secret: nothing was made" \
     "$(db_sql pg orders "select count(*) from pg_class where relname in ('one', 'sluice_lease', 'flyway_schema_history')")" 0
 sed -i 's/^  interval: 5s/  execution: {allowSuperuser: true}\n  interval: 5s/' "$PLANS/shop.yaml"

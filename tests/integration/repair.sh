@@ -80,7 +80,8 @@ for engine in mariadb pg; do
     rm sql/V2__two.sql sql/R__view.sql
     printf -- '-- a word\ncreate table log (v int);\n' >sql/V1__new_name.sql
     rm sql/V1__log.sql
-    run_expect "$engine: edited, renamed, gone" 6 'V1__new_name.sql was changed.*and 2 more' validate
+    run_expect "$engine: edited, renamed, gone" 6 'V1__new_name.sql was changed.*ChecksumMismatch' validate
+    is "$engine: each of them is listed" "$(grep -c '^problem: ' <<<"$run_stdout")" 3
     run_expect "$engine: without files only failed rows count" 0 '' repair
     like "$engine: and that is said" "$run_stdout" 'nothing to repair among failed rows'
     run_expect "$engine: as JSON" 0 '' repair --dir sql --dry-run -o json
@@ -141,7 +142,7 @@ for engine in mariadb pg; do
     is "$engine: the rest is as it was" "$(rows | head -n 2)" "$(head -n 2 <<<"$before")"
 done
 
-run_expect "an unknown output" 1 'output format "yaml"' "$SLUICE" repair --url "$url" -o yaml
+run_expect "an unknown output" 1 '--output: "yaml" is not json' "$SLUICE" repair --url "$url" -o yaml
 run_expect "a folder that is not there" 6 'nowhere.*\(InvalidMigration\)' "$SLUICE" repair --url "$url" --dir nowhere
-run_expect "no database" 1 'which database' "$SLUICE" repair
+run_expect "no database" 1 'no database is given' "$SLUICE" repair
 done_testing

@@ -91,11 +91,12 @@ walk() {
 
 scene_failed() { file V2__x.sql 'insert into nowhere values (1);\n'; }
 walk pg,mariadb failed 3 MigrationFailed 'correct the file, .* then run it again => file V2__x.sql "select 1;\n"' \
-    'take away the cause => q "create table nowhere (v int)"; [ $engine = mariadb ] || q "grant all on nowhere to app"' \
+    'remove the cause => q "create table nowhere (v int)"; [ $engine = mariadb ] || q "grant all on nowhere to app"' \
     'correct the file => rm sql/V2__x.sql; file V3__y.sql "select 1;\n"'
 
 scene_half() { steps V2__x.sql 'create table a (v int);\ncreate table broken (v nonsense);\n'; }
-walk pg,mariadb half 3 MigrationFailed 'correct the file, .* what has taken effect is not repeated => sed -i s/nonsense/int/ sql/V2__x.sql'
+walk pg,mariadb half 3 MigrationFailed 'correct the file, .* what has taken effect is not repeated => sed -i s/nonsense/int/ sql/V2__x.sql' \
+    'sluice resolve .*--verdict restart => q "drop table a"; sed -i s/nonsense/int/ sql/V2__x.sql'
 
 scene_left_behind() {
     steps V2__x.sql 'create table a (v int);\ninsert into log values (1);\ncreate table broken (v nonsense);\n'
@@ -143,13 +144,14 @@ scene_lost_value() { # what a statement needs went with the session of the attem
 }
 walk pg lost_value 3 MigrationFailed 'move the rest into a new file => steps V2__x.sql "create temp table t as select 7 as v;\n"; steps V3__y.sql "create table broken (v int);\ninsert into log values (7);\n"' \
     'sluice resolve .*--verdict restart => true'
-walk mariadb lost_value 3 MigrationFailed 'put the value in => sed -i "s/(@a)/(7)/" sql/V2__x.sql' \
+walk mariadb lost_value 3 MigrationFailed 'write the value in its place => sed -i "s/(@a)/(7)/" sql/V2__x.sql' \
     'move the rest into a new file => steps V2__x.sql "set @a = (select 7);\ncreate table broken (v int);\n"; steps V3__y.sql "insert into log values (7);\n"' \
     'sluice resolve .*--verdict restart => true'
 
 scene_verify() { { printf -- '-- sluice: verify=select count(*) = 1 from log\n'; none; printf 'create table a (v int);\n'; } >sql/V2__x.sql; }
 walk pg,mariadb verify 3 MigrationFailed 'verify= .*is not true after the file.*correct the file => sed -i "s/= 1/= 0/" sql/V2__x.sql' \
-    'take away the cause => q "insert into log values (1)"'
+    'remove the cause => q "insert into log values (1)"' \
+    'sluice resolve .*--verdict restart => q "drop table a"; sed -i "s/= 1/= 0/" sql/V2__x.sql'
 
 scene_quote() { file V2__x.sql "insert into log values ('1);\n"; }
 walk pg,mariadb quote 6 InvalidMigration 'V2__x.sql:1:[0-9]+: .*correct what the message names => file V2__x.sql "insert into log values (1);\n"'
@@ -186,7 +188,8 @@ scene_commits() { file V2__x.sql "create procedure p() language plpgsql as 'begi
 walk pg commits 3 MigrationFailed 'begin the file with the line -- sluice: transaction=none => sed -i "1i -- sluice: transaction=none" sql/V2__x.sql'
 
 scene_own_history() { file V2__x.sql 'drop table sluice_journal;\nselect 1;\n'; }
-walk mariadb own_history 3 MigrationFailed 'takes away the table .* remove it => sed -i /drop/d sql/V2__x.sql'
+walk pg own_history 3 MigrationFailed 'takes away or changes a table .*take that out of it => sed -i /drop/d sql/V2__x.sql'
+walk mariadb own_history 3 MigrationFailed 'takes away or changes the table .* remove it => sed -i /drop/d sql/V2__x.sql'
 
 scene_invalid_index() {
     q 'create table i (v int); insert into i values (1), (1); alter table i owner to app'
@@ -242,7 +245,7 @@ scene_baseline_gone() {
 walk mariadb baseline_gone 6 MigrationMissing 'put it back => sed s/nonsense/int/ saved >sql/B2__base.sql' 'sluice resolve .*--verdict restart => q "drop table log"; steps B2__base.sql "create table log (v int);\n"'
 
 scene_objects() { q 'create table log (v int)'; file V2__x.sql 'select 2;\n'; }
-walk pg,mariadb objects 6 BaselineRequired 'sluice baseline .*--baseline-version .1. => true' 'say what is there already => run_options+=(--baseline-on-migrate)'
+walk pg,mariadb objects 6 BaselineRequired 'sluice baseline .*--baseline-version .1. => true' 'record which version the schema already has => run_options+=(--baseline-on-migrate)'
 
 scene_repair_refused() { # not migrate, which goes on; but another verb that a person may try
     steps V2__x.sql 'create table a (v int);\ncreate table broken (v nonsense);\n'
@@ -384,7 +387,7 @@ scene_right() {
     run_options+=(--baseline-on-migrate --baseline-version 0)
     file V2__x.sql 'insert into secret values (1);\n'
 }
-walk pg right 3 MigrationFailed '42501.*take away the cause => q "grant all on secret to app"'
+walk pg right 3 MigrationFailed '42501.*remove the cause => q "grant all on secret to app"'
 
 # ---- how the command was given: the printed one must go to the same place ----------------------------------------------------------
 

@@ -34,7 +34,7 @@ uncovered='
     }
     /^branch/ { total++ }
     /^branch.*(never executed|taken 0)/ && !excused { print file ":" number ": branch not taken:" text }
-    END { print total > "/dev/stderr" }'
+    END { print total + 0 > "/dev/stderr" }'
 
 for folder in plan rollout step; do
     : >"$report"

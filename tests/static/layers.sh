@@ -5,38 +5,27 @@ set -euo pipefail
 . "$SLUICE_SOURCE/tests/support/tap.sh"
 . "$SLUICE_SOURCE/tests/support/sources.sh"
 
-# A folder, and the folders whose headers it may include besides its own. The longest prefix wins.
-arrows='
-reconcile/base
-reconcile/model      reconcile/base
-reconcile/migration  reconcile/base reconcile/model
-reconcile/plan       reconcile/base reconcile/model reconcile/migration
-reconcile/rollout    reconcile/base reconcile/model reconcile/plan
-reconcile/step       reconcile/base reconcile/model reconcile/plan reconcile/rollout
-database             reconcile/base reconcile/model reconcile/migration
-git                  reconcile/base reconcile/model
-k8s                  reconcile/base reconcile/model
-local                reconcile/base reconcile/model
-controller           reconcile database git k8s local
-'
+# A folder, and the folders whose headers it may include besides its own: the table of ARCHITECTURE.md.
+arrows=$(sed -n '/^## Folders/,/^Beside them/p' ARCHITECTURE.md |
+    sed -n 's/^| `\([a-z0-9/]*\)`[^|]*|[^|]*|\([^|]*\)|$/\1 \2/p' | sed 's/[`–]//g')
 
 # Foreign headers (a prefix), and the .c files (a pattern) that may include them. What is not here
 # and not of the C library is refused, and in our own .h files all of them are.
 foreign='
-cjson/cJSON.h   reconcile/base/json*.c
-yaml.h          reconcile/base/yaml*.c
-openssl/        reconcile/base/hash.c reconcile/base/secret.c
-zlib.h          reconcile/base/hash.c reconcile/base/gzip.c
-libpq-fe.h      database/pg*.c
-mysql.h         database/my*.c
-openssl/        database/mydb_peer.c
-mysql/          database/my*.c
+cjson/cJSON.h   base/json*.c
+yaml.h          base/yaml*.c
+openssl/        base/hash.c base/secret.c
+zlib.h          base/hash.c base/gzip.c
+libpq-fe.h      database/postgresql/*.c
+mysql.h         database/mysql/*.c
+openssl/        database/mysql/peer.c
+mysql/          database/mysql/*.c
 git2.h          git/*.c
 git2/           git/*.c
 curl/           git/*.c
 openssl/        git/*.c
-curl/           k8s/*.c
-openssl/        k8s/*.c
+curl/           k8s/client/*.c
+openssl/        k8s/client/*.c
 microhttpd.h    controller/*.c
 '
 
@@ -46,7 +35,7 @@ libc='^(assert|ctype|dirent|dlfcn|errno|fcntl|float|fnmatch|getopt|grp|inttypes|
 # What a pure folder may take of it: no files, no clock, no processes, no threads.
 pure_folders=' reconcile/migration reconcile/plan reconcile/rollout reconcile/step '
 pure_libc='^(assert|ctype|errno|float|inttypes|limits|math|stdalign|stdarg|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|strings)\.h$'
-pure_base='^reconcile/base/(auto|buf|clock|err|hash|json|limits|mem|str)\.h$' # clock.h: only its text
+pure_base='^base/(auto|buf|clock|err|hash|json|limits|mem|str)\.h$' # clock.h: only its text
 
 declare -A may=()
 while read -r folder others; do
@@ -62,8 +51,9 @@ box_of() { # the longest folder of the table that holds FILE
 }
 
 allowed_own() { # BOX HEADER
-    local folder
-    for folder in ${may[$1]}; do case $2 in "$folder"/*) return 0 ;; esac; done
+    local folder box
+    box=$(box_of "$2") || return 1
+    for folder in ${may[$1]}; do [ "$folder" != "$box" ] || return 0; done
     return 1
 }
 
@@ -87,12 +77,12 @@ check_include() { # FILE HEADER: prints what is wrong, if anything
     box=$(box_of "$file") || { echo "is in a folder that the table does not know"; return; }
     case $pure_folders in *" $box "*) pure=1 ;; esac
     case $header in
-    reconcile/* | database/* | git/* | k8s/* | local/* | controller/*)
+    base/* | model/* | manifest/* | reconcile/* | database/* | git/* | k8s/* | local/* | runner/* | controller/* | cli/*)
         if [ ! -e "$header" ]; then
             echo "the header is not there"
         elif ! allowed_own "$box" "$header"; then
             echo "$box must not know ${header%/*}"
-        elif [ -n "$pure" ] && [[ $header == reconcile/base/* ]] && ! [[ $header =~ $pure_base ]]; then
+        elif [ -n "$pure" ] && [[ $header == base/* ]] && ! [[ $header =~ $pure_base ]]; then
             echo "$box is pure: not this part of base"
         fi
         ;;
@@ -112,14 +102,20 @@ check_include() { # FILE HEADER: prints what is wrong, if anything
 refuses() {
     if [ -n "$(check_include "$1" "$2")" ]; then pass "$1 may not include $2"; else flunk "$1 may not include $2"; fi
 }
-refuses reconcile/base/str.c reconcile/model/reason.h
+refuses base/str.c model/reason.h
+refuses model/mplan.c manifest/fields.h
 refuses reconcile/plan/plan.c database/database.h
 refuses reconcile/plan/plan.c unistd.h
-refuses reconcile/step/step.c reconcile/base/file.h
+refuses reconcile/step/decide.c base/file.h
 refuses database/apply.c reconcile/plan/plan.h
+refuses database/apply.c database/postgresql/pgdb.h
+refuses database/mysql/apply.c database/postgresql/pgdb.h
+refuses k8s/client/kube.c k8s/platform/names.h
 refuses git/repo.h git2.h
 refuses local/local.c database/database.h
-refuses controller/main.c libpq-fe.h
+refuses runner/runner.c controller/internal.h
+refuses controller/drive.c cli/cli.h
+refuses controller/http.c libpq-fe.h
 refuses git/repo.c str.h
 
 count=0 problems=''
@@ -137,4 +133,25 @@ if [ -z "$problems" ] && [ $count -gt 0 ]; then
 else
     flunk "all $count includes follow the arrows" "$problems"
 fi
+
+# Libraries: what a folder links is what it may include, and each folder has one.
+problems=''
+for folder in "${!may[@]}"; do
+    lists=$folder/CMakeLists.txt
+    if [ ! -e "$lists" ]; then problems+="$folder has no CMakeLists.txt"$'\n'; continue; fi
+    name=$(sed -n 's/^sluice_folder(\([a-z0-9_]*\)$/\1/p' "$lists")
+    case $folder:$name in
+    cli:terminal | k8s/client:k8s_client | k8s/platform:k8s_platform) ;;
+    *:"${folder##*/}") ;;
+    *) problems+="$lists: the library is called \"$name\""$'\n' ;;
+    esac
+    for linked in $(sed -n '/LINK/,/FOREIGN\|)/p' "$lists" | grep -oE 'sluice_[a-z0-9_]+' | sed 's/^sluice_//'); do
+        found=''
+        for other in ${may[$folder]}; do
+            case $linked in "$other" | "${other##*/}" | "${other/\//_}") found=1 ;; esac
+        done
+        [ -n "$found" ] || problems+="$lists links $linked, which ARCHITECTURE.md does not allow"$'\n'
+    done
+done
+is "the libraries agree with the table" "$problems" ''
 done_testing

@@ -5,9 +5,9 @@ set -euo pipefail
 . "$SLUICE_SOURCE/tests/support/tap.sh"
 . "$SLUICE_SOURCE/tests/support/sources.sh"
 
-header=reconcile/model/reason.h
+header=model/reason.h
 readarray -t reasons < <(sed -n 's/^#define \(REASON_[A-Z_]*\) "\([A-Za-z]*\)".*/\1 \2/p' "$header")
-readarray -t product < <(product_sources | grep -v "^reconcile/model/reason\.[ch]$")
+readarray -t product < <(product_sources | grep -v "^model/reason\.[ch]$")
 # These list the table itself, which is no expectation of any behaviour.
 readarray -t tests < <(sources 'tests/unit/*_test.c' 'tests/integration/*.sh' 'tests/cluster/*.sh' | grep -Ev '/(model_text|docs)_test\.c$')
 

@@ -47,9 +47,12 @@ problems=$(printf '%s\n' "${own[@]}" | check pages .)
 is "every page that is named is there" "$problems" ''
 
 problems=$(for page in "${pages[@]}"; do
-    case $page in docs/*) grep -q "$page" README.md || printf '%s\n' "$page" ;; esac
+    case $page in
+    docs/README.md) grep -q "$page" README.md || printf '%s\n' "$page" ;;
+    docs/*) grep -q "](${page#docs/})" docs/README.md || printf '%s\n' "$page" ;;
+    esac
 done)
-is "README.md leads to every page of docs/" "$problems" ''
+is "README.md leads to docs/README.md, which leads to every page of docs/" "$problems" ''
 
 # Letter classes instead of letters: the patterns do not find themselves.
 outside='(^|[^[:alnum:]_.$}-])/[w]ork/|[s]hared/[a-z]|[i]ssue #|[i]ssues? [0-9]|/[h]ome/[a-z]|/[U]sers/[a-z]'

@@ -7,6 +7,7 @@
 #   flyway NAME DATABASE DIR [-OPTION=…]… COMMAND…
 #                                    run it as the role app on a server that was started with tcp or
 #                                    plain; DIR holds the migrations. 2 to 4 s a call
+#   $judge_java, $judge_limit       more options of its Java; seconds that it may take (default 300)
 #   flyway_fetch                     for tests/run.sh: sets SLUICE_TEST_FLYWAY, needs the network once
 
 flyway_version=11.8.2
@@ -26,7 +27,7 @@ flyway() {
     *) options='?useSSL=false&allowPublicKeyRetrieval=true' ;;
     esac
     # Short runs: the first compiler is enough, and the class archive is used.
-    env -u JAVA_HOME JAVA_ARGS='-XX:TieredStopAtLevel=1 -Xshare:auto -XX:+UseSerialGC' \
+    timeout -k 5 "${judge_limit:-300}" env -u JAVA_HOME "JAVA_ARGS=-XX:TieredStopAtLevel=1 -Xshare:auto -XX:+UseSerialGC ${judge_java:-}" \
         REDGATE_DISABLE_TELEMETRY=true "$SLUICE_TEST_FLYWAY" -skipCheckForUpdate \
         "-url=jdbc:$scheme://127.0.0.1:$port/$database$options" \
         -user=app "-password=$SLUICE_TEST_PASSWORD" "-locations=filesystem:$dir" "$@"

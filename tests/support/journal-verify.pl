@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 # SPDX-License-Identifier: Apache-2.0
-# Recomputes the hash chain of a sluice_journal from docs/formats.md 1.2, sharing no code with Sluice.
+# Recomputes the hash chain of a sluice_journal from docs/reference/formats.md 1.2, sharing no code with Sluice.
 #
 #   journal-verify.pl FILE
 #

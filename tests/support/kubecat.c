@@ -7,6 +7,7 @@
  *     where                       prints the server and the namespace
  *     watch PATH SECONDS [COUNT]  prints "+ KEY RV" and "- KEY RV" as they come; ends after COUNT lines
  *                                 or SECONDS; SLUICE_WATCH_SECONDS and SLUICE_GUARD_MS as in the spec
+ *     secret NAMESPACE NAME       prints what a plan would read of it, "KEY=VALUE" each
  *     events NAMESPACE NAME TIMES  says TIMES times that something happened to ConfigMap NAME
  *     lead NAMESPACE NAME IDENTITY SECONDS   prints "leading", "lost WHY", "term N"; the lease lasts
  *                                 2 s, is renewed within 1.5 s, tried every 0.3 s
@@ -16,14 +17,15 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include "k8s/client.h"
-#include "k8s/events.h"
-#include "k8s/informer.h"
-#include "k8s/leader.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/str.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/str.h"
+#include "k8s/client/client.h"
+#include "k8s/client/events.h"
+#include "k8s/client/informer.h"
+#include "k8s/client/leader.h"
+#include "k8s/platform/parts.h"
 
 static int complain(struct err *error)
 {
@@ -158,6 +160,20 @@ static int say_events(struct kube *kube, char **args)
     return 0;
 }
 
+static int show_secret(struct kube *kube, char **args)
+{
+    AUTO(kvlist_done) struct kvlist found = { 0 };
+    struct k8s k = { .kube = kube };
+    struct err *error = k8s_secret_read(&k, args[0], args[1], &found);
+    if (error) {
+        return complain(error);
+    }
+    for (size_t i = 0; i < found.count; i++) {
+        (void)printf("%s=%s\n", found.items[i].key, found.items[i].value);
+    }
+    return 0;
+}
+
 struct leading {
     struct leader *leader;
     atomic_bool lost;
@@ -221,6 +237,9 @@ static int command(struct kube *kube, char **args)
     }
     if (args[0] && args[1] && strcmp(args[0], "events") == 0) {
         return say_events(kube, args + 1);
+    }
+    if (args[0] && args[1] && args[2] && strcmp(args[0], "secret") == 0) {
+        return show_secret(kube, args + 1);
     }
     if (args[0] && args[1] && strcmp(args[0], "lead") == 0) {
         return lead(kube, args + 1);

@@ -3,10 +3,10 @@
 #include "tests/support/mplan_corpus.h"
 #include <stdlib.h>
 #include <string.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/file.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
+#include "base/auto.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/str.h"
 
 static struct err *bad(const struct corpus_case *c, const char *problem)
 {

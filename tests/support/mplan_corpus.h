@@ -2,9 +2,9 @@
 /* tests/corpus/mplan/: MigrationPlans and what is thought of them, for the decoder and the API server. */
 #pragma once
 #include <stddef.h>
-#include "reconcile/base/err.h"
-#include "reconcile/base/json.h"
-#include "reconcile/base/yaml.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/yaml.h"
 
 /* One document of the corpus:
  *

@@ -13,13 +13,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/file.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
-#include "reconcile/base/yaml.h"
-#include "reconcile/model/mplan.h"
-#include "reconcile/model/status.h"
+#include "base/auto.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/yaml.h"
+#include "manifest/manifest.h"
+#include "model/mplan.h"
+#include "model/status.h"
 #include "tests/support/mplan_corpus.h"
 
 #define ANSWER_MAX ((size_t)16 * 1024 * 1024)

@@ -4,12 +4,13 @@
 #
 #   references.pl citations|links|pages ROOT <list-of-files
 #
-# citations: "docs/formats.md 1.2", "[engine.md](engine.md) 4 and 6", "docs/flyway.md 4.1-4.4": the page has
+# citations: "docs/reference/formats.md 1.2", "[engine.md](engine.md) 4 and 6", "docs/reference/flyway.md 4.1-4.4": the page has
 #            a heading of each number, once
 # links:     [text](path#anchor) of pages: the file is there, and has that heading
 # pages:     every word that ends in .md is a page that is there
 #
-# Prints one line for each that is not so. A page is named from the root, from docs/, or from beside.
+# Prints one line for each that is not so. A page is named from the root, from docs/ or one of its
+# folders, or from beside.
 use strict;
 use warnings;
 
@@ -44,7 +45,7 @@ sub page {
 sub resolve {
     my ($file, $name) = @_;
     (my $folder = $file) =~ s{[^/]*$}{};
-    for my $path ("$folder$name", $name, "docs/$name") {
+    for my $path ("$folder$name", $name, map { "docs/$_$name" } "", "reference/", "how-to/", "explanation/") {
         (my $clean = $path) =~ s{[^/]+/\.\./}{}g;
         return $clean if -e "$root/$clean";
     }

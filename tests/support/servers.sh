@@ -86,7 +86,7 @@ servers_kept_environment() {
     local name
     for name in $(compgen -e); do
         case $name in
-        SLUICE | SLUICE_* | SERVERS_KEEP | CI | TMPDIR | ASAN_OPTIONS | UBSAN_OPTIONS | LSAN_OPTIONS | TERM)
+        SLUICE | SLUICE_* | SERVERS_KEEP | CI | TMPDIR | ASAN_OPTIONS | UBSAN_OPTIONS | LSAN_OPTIONS | TSAN_OPTIONS | TERM)
             case ${!name} in *[[:space:]]*) ;; *) printf '%s=%s ' "$name" "${!name}" ;; esac ;;
         esac
     done

@@ -10,6 +10,6 @@ sources() {
 
 # The C of the product itself.
 product_sources() {
-    sources 'reconcile/*.[ch]' 'database/*.[ch]' 'git/*.[ch]' 'k8s/*.[ch]' 'local/*.[ch]' \
-        'controller/*.[ch]'
+    sources 'base/*.[ch]' 'model/*.[ch]' 'manifest/*.[ch]' 'reconcile/*.[ch]' 'database/*.[ch]' 'git/*.[ch]' \
+        'k8s/*.[ch]' 'local/*.[ch]' 'runner/*.[ch]' 'controller/*.[ch]' 'cli/*.[ch]'
 }

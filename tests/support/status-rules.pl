@@ -1,7 +1,7 @@
 #!/usr/bin/env perl
 # SPDX-License-Identifier: Apache-2.0
 # Saved MigrationPlans against the rules that those who wait for conditions rely on
-# (docs/migrationplan.md 4): what is wrong with a status, a line each.
+# (docs/reference/migrationplan.md 2): what is wrong with a status, a line each.
 #
 #   status-rules.pl [--list] FILE…
 #

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which addresses nobody dials, in all the ways to write them. */
+/* Which addresses nobody dials, in all the ways to write them, and that nobody does. */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <netinet/in.h>
-#include "reconcile/base/address.h"
+#include "base/address.h"
+#include <pthread.h>
+#include <unistd.h>
+#include "base/dial.h"
 
 static bool refused(const char *text)
 {
@@ -72,4 +76,46 @@ Test(address, these_are_dialled)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         cr_expect(!refused(rows[i]), "%s", rows[i]);
     }
+}
+
+/* ---- connections --------------------------------------------------------------------------------- */
+
+static int dial(int type, const char *address)
+{
+    const int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(9) };
+    inet_pton(AF_INET, address, &to.sin_addr);
+    errno = 0;
+    (void)connect(fd, (const struct sockaddr *)&to, sizeof to);
+    const int error = errno;
+    close(fd);
+    return error;
+}
+
+static void *dial_unguarded(void *error)
+{
+    *(int *)error = dial(SOCK_STREAM, "0.0.0.0");
+    return NULL;
+}
+
+Test(address, a_guarded_thread_makes_no_refused_connection)
+{
+    pthread_t other;
+    int there = 0;
+
+    cr_expect_eq(dial(SOCK_STREAM, "0.0.0.0"), ECONNREFUSED, "which is this machine");
+    dial_guard();
+    cr_expect(!dial_refused());
+    cr_expect_eq(dial(SOCK_STREAM, "127.0.0.1"), ECONNREFUSED);
+    cr_expect_eq(dial(SOCK_DGRAM, "0.0.0.0"), 0, "what resolvers do");
+    cr_expect(!dial_refused());
+    pthread_create(&other, NULL, dial_unguarded, &there);
+    pthread_join(other, NULL);
+    cr_expect_eq(there, ECONNREFUSED, "another thread");
+    cr_expect_eq(dial(SOCK_STREAM, "0.0.0.0"), EACCES);
+    cr_expect(dial_refused());
+    cr_expect(dial_unguard());
+    cr_expect_eq(dial(SOCK_STREAM, "0.0.0.0"), ECONNREFUSED);
+    dial_guard();
+    cr_expect(!dial_unguard(), "what was refused before is forgotten");
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Times and durations and their text. */
-#include "reconcile/base/clock.h"
+#include "base/clock.h"
 #include "tests/unit/rows.h"
 
 TestSuite(clock, .timeout = 60);

@@ -2,8 +2,8 @@
 /* Numbers, UTF-8, lists. */
 #include <stdint.h>
 #include <stdlib.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/str.h"
+#include "base/auto.h"
+#include "base/str.h"
 #include "tests/unit/rows.h"
 
 TestSuite(str, .timeout = 60);
@@ -86,22 +86,49 @@ Test(str, foreign_text_is_made_printable)
         const char *name, *text, *want;
     } rows[] = {
         { "plain text stays", "d\xc3\xa9j\xc3\xa0 vu", "d\xc3\xa9j\xc3\xa0 vu" },
-        { "line breaks and tabs go", "a\nb\tc\rd", "a?b?c?d" },
-        { "escape sequences go", "\x1b[31mred\x7f", "?[31mred?" },
-        { "C1 controls go",
+        { "line breaks and tabs are named", "a\nb\tc\rd", "a\\nb\\tc\\rd" },
+        { "escape sequences are spelled out", "\x1b[31mred\x7f\x07", "\\x1b[31mred\\x7f\\x07" },
+        { "OSC with its end", "\x1b]0;title\x1b\\", "\\x1b]0;title\\x1b\\" },
+        { "C1 controls",
           "\xc2\x9b"
           "31m",
-          "?31m" },
-        { "bidirectional marks go", "x\xe2\x80\xaey", "x?y" },
+          "<U+009B>31m" },
+        { "a C1 byte that is no UTF-8", "\x9b[2J", "\\x9b[2J" },
+        { "marks that turn the direction", "x\xe2\x80\xaey\xe2\x81\xa6z\xd8\x9c",
+          "x<U+202E>y<U+2066>z<U+061C>" },
+        { "what has no width", "pass\xe2\x80\x8bword\xef\xbb\xbf\xc2\xad\xe2\x80\x8d",
+          "pass<U+200B>word<U+FEFF><U+00AD><U+200D>" },
+        { "tags beyond the first plane", "a\xf3\xa0\x81\x81", "a<U+E0041>" },
+        { "letters that are composed of several stay",
+          "e\xcc\x81 \xe0\xa4\x95\xe0\xa5\x8d \xe2\x9d\xa4\xef\xb8\x8f",
+          "e\xcc\x81 \xe0\xa4\x95\xe0\xa5\x8d \xe2\x9d\xa4\xef\xb8\x8f" },
+        { "wide ones and emoji stay", "\xe6\xbc\xa2\xe5\xad\x97\xf0\x9f\x9a\x80",
+          "\xe6\xbc\xa2\xe5\xad\x97\xf0\x9f\x9a\x80" },
+        { "line separators",
+          "a\xe2\x80\xa8"
+          "b\xe2\x80\xa9",
+          "a<U+2028>b<U+2029>" },
         { "bad bytes go one by one",
           "a\xff\xfe"
-          "b",
-          "a??b" },
+          "b\xe2\x80",
+          "a\\xff\\xfeb\\xe2\\x80" },
+        { "nothing", "", "" },
     };
     for (size_t i = 0; i < ROWS(rows); i++) {
         AUTO(free_auto) char *got = str_printable(rows[i].text, strlen(rows[i].text));
         check_text(rows[i].name, got, rows[i].want);
+        AUTO(free_auto) char *again = str_printable(got, strlen(got));
+        check_text("what is printable stays", again, got);
     }
+    AUTO(free_auto) char *nul = str_printable("a\0b", 3);
+    check_text("a NUL does not end the text", nul, "a\\x00b");
+}
+
+Test(str, a_text_of_several_lines_keeps_them)
+{
+    static const char text[] = "select 1,\r\n\t'\x1b[2J' \r -- \xe2\x80\xae\n\r\v";
+    AUTO(free_auto) char *got = str_printable_lines(text, strlen(text));
+    check_text("lines", got, "select 1,\r\n\t'\\x1b[2J' \\r -- <U+202E>\n\\r\\x0b");
 }
 
 Test(str, comparison_knows_null_and_case)

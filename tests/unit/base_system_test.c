@@ -8,14 +8,14 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/file.h"
-#include "reconcile/base/json.h"
-#include "reconcile/base/log.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/proc.h"
-#include "reconcile/base/str.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/proc.h"
+#include "base/str.h"
 #include "tests/unit/rows.h"
 
 TestSuite(files, .timeout = 60);

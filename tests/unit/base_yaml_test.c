@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* YAML as kubectl users write it; what two readers could read differently is refused. */
 #include <stdlib.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/yaml.h"
+#include "base/auto.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/yaml.h"
 #include "tests/unit/rows.h"
 
 TestSuite(yaml, .timeout = 60);
@@ -90,6 +90,8 @@ Test(yaml, the_doubtful_is_refused_at_its_place)
         { "infinity", N("a: .inf"), "not a number that JSON has" },
         { "no number", N("a: .NaN"), "not a number that JSON has" },
         { "too large an integer", N("a: 9007199254740993"), "too large: quote it" },
+        { "a power beyond 2^53", N("a: 1e16"), "too large: quote it" },
+        { "more than 2^53 with a point", N("a: 9007199254740994.0"), "too large: quote it" },
         { "too large a float", N("a: 1e400"), "too large: quote it" },
         { "an anchor", N("a: &x 1\nb: 2"), "f:1:4: anchors and aliases" },
         { "an anchor on a mapping", N("a: &x\n  b: 2"), "anchors and aliases" },
@@ -165,4 +167,24 @@ Test(yaml, a_large_mapping_does_not_take_quadratic_time)
     check_error("100,000 keys", yaml_parse(text.data, text.len, "f", &docs), NULL);
     cr_assert(docs.count == 1);
     cr_expect(json_count(docs.docs[0]) == 100000);
+}
+
+/* 4 MiB of them took 12 s: the list grew by one at a time. */
+Test(yaml, ten_thousand_documents_are_the_most)
+{
+    static const char *const tiny[] = { "a\n---\n", "---\n", "--- {}\n" };
+    for (size_t i = 0; i < ROWS(tiny); i++) {
+        AUTO(buf_done) struct buf text = BUF(LIMIT_YAML_TEXT);
+        struct yaml_docs docs = { 0 };
+        for (int n = 0; n < LIMIT_YAML_DOCUMENTS - 1; n++) {
+            buf_adds(&text, tiny[i]);
+        }
+        check_error(tiny[i], yaml_parse(buf_text(&text), text.len, "f", &docs), NULL);
+        yaml_docs_done(&docs);
+        while (text.len + 16 < LIMIT_YAML_TEXT) {
+            buf_adds(&text, tiny[i]);
+        }
+        check_error(tiny[i], yaml_parse(buf_text(&text), text.len, "f", &docs),
+                    "more than 10000 documents in one file");
+    }
 }

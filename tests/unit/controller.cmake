@@ -4,4 +4,7 @@ sluice_test(controller_webhook_test SOURCES unit/controller_webhook_test.c LINK 
 sluice_test(controller_metrics_test SOURCES unit/controller_metrics_test.c LINK sluice_controller)
 sluice_test(controller_http_test SOURCES unit/controller_http_test.c LINK sluice_controller)
 sluice_test(controller_owners_test SOURCES unit/controller_owners_test.c LINK sluice_controller)
+sluice_test(controller_secret_cache_test SOURCES unit/controller_secret_cache_test.c LINK sluice_controller)
 sluice_test(controller_writes_test SOURCES unit/controller_writes_test.c LINK sluice_controller)
+sluice_test(controller_held_test SOURCES unit/controller_held_test.c LINK sluice_controller)
+sluice_test(controller_terminal_test SOURCES unit/controller_terminal_test.c LINK sluice_terminal)

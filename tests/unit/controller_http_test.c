@@ -2,18 +2,32 @@
 /* The HTTP servers' limits against a client that does not keep to them, and the token buckets. */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
 #include "controller/bucket.h"
 #include "controller/http.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
+
+/* The servers' own: a kernel without IPv6 has no such sockets. */
+static bool without_ipv6;
+
+int socket(int domain, int type, int protocol)
+{
+    if (without_ipv6 && domain == AF_INET6) {
+        errno = EAFNOSUPPORT;
+        return -1;
+    }
+    return (int)syscall(SYS_socket, domain, type, protocol);
+}
 
 TestSuite(http, .timeout = 60);
 TestSuite(bucket, .timeout = 10);
@@ -46,11 +60,12 @@ static void done(void *payload, const char *server, int status)
     ((struct seen_request *)payload)->done_status = status;
 }
 
-static struct http_server *serve(struct seen_request *seen, size_t max_body, int64_t total_ms)
+static struct http_server *serve_at(const char *host, struct seen_request *seen, size_t max_body,
+                                    int64_t total_ms)
 {
     const struct http_options options = { .name = "hook",
                                           .address = ":0",
-                                          .host = "127.0.0.1",
+                                          .host = host,
                                           .max_body = max_body,
                                           .total_ms = total_ms,
                                           .handler = handler,
@@ -60,6 +75,28 @@ static struct http_server *serve(struct seen_request *seen, size_t max_body, int
     struct err *failed = http_start(&options, &server);
     cr_assert_null(failed, "%s", failed ? failed->message : "");
     return server;
+}
+
+static struct http_server *serve(struct seen_request *seen, size_t max_body, int64_t total_ms)
+{
+    return serve_at("127.0.0.1", seen, max_body, total_ms);
+}
+
+/* -1: this machine has no such address. */
+static int client6(const struct http_server *server)
+{
+    int64_t port = 0;
+    cr_assert(str_to_int64(strrchr(http_address(server), ':') + 1, 1, 65535, &port));
+    struct sockaddr_in6 address = { .sin6_family = AF_INET6,
+                                    .sin6_port = htons((uint16_t)port),
+                                    .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address)) {
+        cr_assert_eq(errno, EADDRNOTAVAIL, "%s", strerror(errno));
+        close(fd);
+        fd = -1;
+    }
+    return fd;
 }
 
 static int client(const struct http_server *server)
@@ -115,6 +152,72 @@ Test(http, a_request_reaches_the_handler_with_its_body_and_headers)
     cr_expect_str_eq(seen.header, "yes");
     cr_expect_str_eq(seen.peer, "127.0.0.1");
     cr_expect_eq(seen.done_status, 202);
+}
+
+#define SHORT_REQUEST "GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+Test(http, every_address_is_of_both_families)
+{
+    struct seen_request seen = { 0 };
+    struct http_server *server = serve_at("::", &seen, 100, 0);
+    AUTO(free_auto) char *four = ask(server, SHORT_REQUEST);
+    cr_expect(str_starts(four, "HTTP/1.1 202 "), "%s", four);
+    cr_expect_str_eq(seen.peer, "127.0.0.1", "limits count IPv4 addresses as such: %s", seen.peer);
+    if (str_starts(http_address(server), "[::]:")) { /* else this kernel has IPv4 alone */
+        int fd = client6(server);
+        if (fd >= 0) {
+            (void)send(fd, SHORT_REQUEST, strlen(SHORT_REQUEST), MSG_NOSIGNAL);
+            AUTO(free_auto) char *six = answer(fd);
+            cr_expect(str_starts(six, "HTTP/1.1 202 "), "%s", six);
+            cr_expect_str_eq(seen.peer, "::1");
+        }
+    }
+    http_stop(server);
+}
+
+Test(http, where_the_kernel_has_no_ipv6_every_address_is_of_ipv4)
+{
+    struct seen_request seen = { 0 };
+    without_ipv6 = true;
+    struct http_server *server = serve_at("::", &seen, 100, 0);
+    AUTO(free_auto) char *four = ask(server, SHORT_REQUEST);
+    cr_expect(str_starts(http_address(server), "0.0.0.0:"), "%s", http_address(server));
+    cr_expect(str_starts(four, "HTTP/1.1 202 "), "%s", four);
+    http_stop(server);
+}
+
+/* A second server in the way could see another end of the body, and behind it another request. */
+static const struct {
+    const char *name, *header;
+} ambiguous[] = {
+    { "two lengths", "Content-Length: 0\r\nContent-Length: 40\r\n" },
+    { "two lengths that are equal", "Content-Length: 5\r\nContent-Length: 5\r\n" },
+    { "in another spelling", "content-length: 0\r\nCONTENT-LENGTH: 40\r\n" },
+    { "a length, and chunked", "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n" },
+    { "chunked, and a length", "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n" },
+    { "chunked twice", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n" },
+    { "another encoding", "Transfer-Encoding: xchunked\r\n" },
+    { "a list of encodings", "Transfer-Encoding: gzip, chunked\r\n" },
+    { "a list of lengths", "Content-Length: 5, 5\r\n" },
+    { "a sign", "Content-Length: +5\r\n" },
+    { "a hexadecimal length", "Content-Length: 0x5\r\n" },
+};
+
+Test(http, a_body_whose_end_is_said_twice_is_refused_and_nothing_behind_it_is_handled)
+{
+    for (size_t i = 0; i < sizeof ambiguous / sizeof *ambiguous; i++) {
+        struct seen_request seen = { 0 };
+        struct http_server *server = serve(&seen, 100, 0);
+        AUTO(free_auto) char *request =
+            mem_printf("POST /a HTTP/1.1\r\nHost: x\r\n%s\r\n5\r\nhello\r\n0\r\n\r\n"
+                       "POST /hidden HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n"
+                       "Connection: close\r\n\r\n",
+                       ambiguous[i].header);
+        AUTO(free_auto) char *text = ask(server, request);
+        http_stop(server);
+        cr_expect(str_starts(text, "HTTP/1.1 400 "), "%s: %s", ambiguous[i].name, text);
+        cr_expect_eq(seen.calls, 0, "%s: %s was handled", ambiguous[i].name, seen.path);
+    }
 }
 
 static const struct {
@@ -216,31 +319,63 @@ Test(http, an_address_in_use_names_its_flag)
 
 /* ---- buckets ------------------------------------------------------------------------------------- */
 
+static const struct bucket_rate rate = {
+    .burst = 60, .per_second = 20, .all_burst = 600, .all_per_second = 200
+};
+static const struct bucket_rate each = { .burst = 60, .per_second = 20 };
+
 Test(bucket, one_address_is_limited_and_others_are_not)
 {
     struct buckets *b = mem_alloc(sizeof *b);
     int passed = 0;
     for (int i = 0; i < 1000; i++) {
-        passed += buckets_take(b, "10.0.0.1", 1000) ? 1 : 0;
+        passed += buckets_take(b, &rate, "10.0.0.1", 1000) ? 1 : 0;
     }
     cr_expect_eq(passed, 60);
-    cr_expect(buckets_take(b, "10.0.0.2", 1000));
+    cr_expect(buckets_take(b, &rate, "10.0.0.2", 1000));
     for (int i = 0; i < 1000; i++) {
-        passed += buckets_take(b, "10.0.0.1", 2000) ? 1 : 0;
+        passed += buckets_take(b, &rate, "10.0.0.1", 2000) ? 1 : 0;
     }
     cr_expect_eq(passed, 80, "20 a second come back");
     free(b);
 }
 
-Test(bucket, many_addresses_are_limited_in_all_and_forgotten_ones_start_anew)
+static int many(struct buckets *b, const struct bucket_rate *how)
 {
-    struct buckets *b = mem_alloc(sizeof *b);
     int passed = 0;
     for (int i = 0; i < 5000; i++) {
         char peer[32];
         snprintf(peer, sizeof peer, "10.0.%d.%d", i / 250, i % 250);
-        passed += buckets_take(b, peer, 1000) ? 1 : 0;
+        passed += buckets_take(b, how, peer, 1000) ? 1 : 0;
     }
-    cr_expect_eq(passed, 600);
+    free(b);
+    return passed;
+}
+
+Test(bucket, many_addresses_are_limited_in_all_and_forgotten_ones_start_anew)
+{
+    cr_expect_eq(many(mem_alloc(sizeof(struct buckets)), &rate), 600);
+}
+
+Test(bucket, where_nothing_is_said_of_all_none_uses_up_another_ones)
+{
+    cr_expect_eq(many(mem_alloc(sizeof(struct buckets)), &each), 5000);
+}
+
+/* Two names of the greatest length that differ at their end. */
+Test(bucket, a_long_name_is_one_name)
+{
+    struct buckets *b = mem_alloc(sizeof *b);
+    char name[2][318] = { "", "" };
+    int passed = 0;
+    for (int i = 0; i < 2; i++) {
+        memset(name[i], 'n', 317);
+        name[i][316] = (char)('a' + i);
+    }
+    for (int i = 0; i < 200; i++) {
+        passed += buckets_take(b, &each, name[0], 1000) ? 1 : 0;
+    }
+    cr_expect_eq(passed, 60);
+    cr_expect(buckets_take(b, &each, name[1], 1000));
     free(b);
 }

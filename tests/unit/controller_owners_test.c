@@ -4,11 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/mem.h"
 #include "controller/owners.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
 
 enum answer {
     THERE,
@@ -103,9 +103,11 @@ Test(owners, a_memory_has_an_end)
     cr_expect(owners_recall(&owners, &key, now_ms, &gone));
     cr_expect_not(owners_recall(&owners, &key, asked_ms + OWNER_EXISTS_MS + 1, &gone),
                   "who exists may go");
+    cr_expect(owners_newest(&owners, &key, &gone) && !gone, "what was said stands until then");
     fake.answer = ABSENT;
     owners_forget(&owners, "shop", "old");
     cr_expect_not(owners_recall(&owners, &key, now_ms, &gone), "it went: nobody knows");
+    cr_expect_not(owners_newest(&owners, &key, &gone));
     cr_expect(owners_gone(&owners, &platform, &key, now_ms));
     asked_ms = clock_mono_ms();
     cr_expect(owners_recall(&owners, &key, now_ms + OWNER_EXISTS_MS + 1, &gone) && gone);

@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 
 #include "controller/writes.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
 #include "tests/unit/rows.h"
 
 #define NOW 100000

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The journal's hash chain (docs/formats.md 1.2) against vectors that another program computed. */
+/* The journal's hash chain (docs/reference/formats.md 1.2) against vectors that another program computed. */
 #include <criterion/criterion.h>
+#include "base/auto.h"
+#include "base/mem.h"
 #include "database/engine.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
 
 #define A16 "aaaaaaaaaaaaaaaa"
 #define A64 A16 A16 A16 A16

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who may take the lease, with which epoch, and who becomes the owner. */
 #include <criterion/criterion.h>
+#include "base/auto.h"
 #include "database/engine.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
 
 #define FREE 0 /* a lease row without owner */
 #define MINE 1
@@ -87,6 +87,35 @@ Test(lease, ownership_follows_the_table)
             cr_expect_str_eq(e->reason, k->reason, "%s", k->rule);
         }
         cr_expect_eq(writes, k->writes, "%s", k->rule);
+    }
+}
+
+static struct err *ask(void *payload, const struct lease *lease)
+{
+    int *asked = payload;
+    (void)lease;
+    ++*asked;
+    return err_new(ERR_TERMINAL, REASON_TARGET_ID_CONFLICT, "asked");
+}
+
+Test(lease, a_command_asks_where_somebody_owns)
+{
+    static const int rows[] = { ABSENT, FREE, MINE, OTHER };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct lease lease = lease_of(rows[i]);
+        int asked = 0;
+        struct apply_request request = request_of(true, OWNERSHIP_KEEP);
+        request.owned = ask;
+        request.owned_payload = &asked;
+        bool writes = false;
+        AUTO(err_free_auto) struct err *e = lease_check(&lease, &request, &writes);
+        const bool owned = rows[i] == MINE || rows[i] == OTHER;
+        cr_expect(asked == owned && !e == !owned && !writes, "row %d", rows[i]);
+        request = request_of(false, OWNERSHIP_TAKE_OVER);
+        request.owned = ask; /* a plan's own Job knows whose it is */
+        request.owned_payload = &asked;
+        err_free(lease_check(&lease, &request, &writes));
+        cr_expect(asked == owned, "row %d", rows[i]);
     }
 }
 

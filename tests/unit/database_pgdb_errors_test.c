@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* PostgreSQL's errors as reasons: SQLSTATEs, texts of failed connects, a file's own statements. */
 #include <criterion/criterion.h>
-#include "database/pgdb.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "database/postgresql/pgdb.h"
+#include "model/reason.h"
 
 static char *c(const char *text)
 {
@@ -11,7 +11,7 @@ static char *c(const char *text)
 }
 
 static const struct {
-    const char *sqlstate, *own, *in_file; /* own NULL: no rule, InternalError */
+    const char *sqlstate, *own, *in_file; /* own NULL: no rule, UnsupportedServer */
 } states[] = {
     { "08006", REASON_DATABASE_UNAVAILABLE, REASON_MIGRATION_FAILED },
     { "08P01", REASON_DATABASE_UNAVAILABLE, REASON_MIGRATION_FAILED }, /* select $1 in a file */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What surrounds a run: the lock's key, cancel, deadline, outcome and result. */
 #include <criterion/criterion.h>
+#include "base/auto.h"
+#include "base/clock.h"
 #include "database/run.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
 
 #define FLYWAY INT64_C(0x466C79776179)
 

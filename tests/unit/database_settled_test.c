@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How much of a journal is over, so that nobody reads it again (docs/formats.md 1.4). */
+/* How much of a journal is over, so that nobody reads it again (docs/reference/formats.md 1.4). */
 #include <criterion/criterion.h>
+#include "base/auto.h"
+#include "base/mem.h"
 #include "database/engine.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
 
 /* Version 2 is V2, Ra a repeatable. Ranks are the versions' numbers; a repeatable's is 9. */
 struct row {

@@ -5,11 +5,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/auto.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/mem.h"
 #include "git/repo.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/file.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
 
 TestSuite(repo_read_dir, .timeout = 60);
 
@@ -44,7 +45,7 @@ static void put(const char *path, const char *text)
 
 static struct err *read_one(const char *path, struct tree *tree)
 {
-    struct err *error = repo_read_dir(path, tree);
+    struct err *error = repo_read_dir(path, NULL, tree);
     return error ? error : tree_finish(tree);
 }
 
@@ -96,8 +97,8 @@ Test(repo_read_dir, reads_several_folders)
     put("a/V1__a.sql", "1");
     put("b/V2__b.sql", "2");
     AUTO(tree_done) struct tree tree = { 0 };
-    cr_assert_null(repo_read_dir("a", &tree));
-    cr_assert_null(repo_read_dir("b", &tree));
+    cr_assert_null(repo_read_dir("a", NULL, &tree));
+    cr_assert_null(repo_read_dir("b", NULL, &tree));
     cr_assert_null(tree_finish(&tree));
     AUTO(free_auto) char *names = scripts(&tree);
     cr_expect_str_eq(names, "V1__a.sql,V2__b.sql,");
@@ -158,9 +159,6 @@ Test(repo_read_dir, refuses_names)
 Test(repo_read_dir, keeps_the_limits)
 {
     enter();
-    put("big/V1__x.sql", "1");
-    cr_assert_eq(truncate("big/V1__x.sql", 8 * 1024 * 1024 + 1), 0);
-    refused("big", REASON_SOURCE_TOO_LARGE, "big/V1__x.sql: larger than 8388608 bytes");
     put("dump/V1__x.sql", "1");
     put("dump/dump.bin", "1");
     cr_assert_eq(truncate("dump/dump.bin", 1LL << 40), 0);
@@ -174,6 +172,89 @@ Test(repo_read_dir, keeps_the_limits)
     buf_adds(&path, "/V1__x.sql");
     put(buf_text(&path), "1");
     refused("deep", REASON_SOURCE_TOO_LARGE, "more than 32 folders deep");
+    leave();
+}
+
+/* `size` bytes of comment lines. */
+static void put_large(const char *path, size_t size)
+{
+    AUTO(free_auto) char *text = mem_alloc(size + 1);
+    memset(text, '-', size);
+    for (size_t i = 99; i < size; i += 100) {
+        text[i] = '\n';
+    }
+    put(path, text);
+}
+
+static const struct tree_file *read_large(struct tree *tree)
+{
+    AUTO(err_free_auto) struct err *error = read_one("large", tree);
+    cr_assert_null(error, "%s", error ? error->message : "");
+    cr_assert_eq(tree->count, 1);
+    cr_assert(tree->files[0].large && !tree->files[0].bytes);
+    return &tree->files[0];
+}
+
+Test(repo_read_dir, opens_large_files_when_they_are_wanted)
+{
+    static const size_t sizes[] = { 2 * 1024 * 1024 + 1, 3 * 1024 * 1024, 9 * 1024 * 1024 + 7 };
+    enter();
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        AUTO(tree_done) struct tree tree = { 0 };
+        put_large("large/V1__x.sql", sizes[i]);
+        const struct tree_file *file = read_large(&tree);
+        cr_expect_eq(file->size, sizes[i]);
+        cr_assert_null(large_open(file->large));
+        cr_assert_null(large_open(file->large), "twice");
+        uint8_t digest[SHA256_LEN];
+        sha256(file->large->bytes, sizes[i], digest);
+        cr_expect_eq(memcmp(digest, file->large->sha256, SHA256_LEN), 0);
+        cr_expect_eq(file->large->bytes[sizes[i]], '\0', "a NUL stands behind it");
+        large_close(file->large);
+        cr_expect_not_null(file->large->bytes, "once is left");
+        large_close(file->large);
+        cr_expect_null(file->large->bytes);
+    }
+    leave();
+}
+
+Test(repo_read_dir, runs_no_other_large_file_than_it_has_read)
+{
+    static const char *const says = "large/V1__x.sql: the file was changed while it was read";
+    AUTO(tree_done) struct tree tree = { 0 };
+    enter();
+    put_large("large/V1__x.sql", 3 * 1024 * 1024);
+    const struct tree_file *file = read_large(&tree);
+    int fd = open("large/V1__x.sql", O_WRONLY | O_CLOEXEC);
+    cr_assert_eq(pwrite(fd, "x", 1, 3 * 1024 * 1024 - 1), 1); /* its last byte, its size stays */
+    (void)close(fd);
+    AUTO(err_free_auto) struct err *changed = large_open(file->large);
+    cr_assert_not_null(changed);
+    cr_expect_not_null(strstr(changed->message, says), "%s", changed->message);
+    cr_expect(!file->large->bytes && file->large->users == 0);
+    put_large("large/V1__x.sql", 3 * 1024 * 1024 + 1);
+    AUTO(err_free_auto) struct err *longer = large_open(file->large);
+    cr_assert_not_null(longer);
+    cr_expect_not_null(strstr(longer->message, says), "%s", longer->message);
+    cr_assert_eq(unlink("large/V1__x.sql"), 0);
+    cr_assert_eq(mkfifo("large/V1__x.sql", 0600), 0);
+    AUTO(err_free_auto) struct err *fifo = large_open(file->large);
+    cr_assert_not_null(fifo, "and does not wait for a FIFO");
+    leave();
+}
+
+Test(repo_read_dir, a_file_that_runs_has_a_limit)
+{
+    AUTO(tree_done) struct tree tree = { 0 };
+    enter();
+    put("large/V1__x.sql", "--");
+    cr_assert_eq(truncate("large/V1__x.sql", LIMIT_STREAM_FILE + 1), 0);
+    const struct tree_file *file = read_large(&tree);
+    AUTO(err_free_auto) struct err *e = large_open(file->large);
+    cr_assert_not_null(e);
+    cr_expect_str_eq(e->reason, REASON_SOURCE_TOO_LARGE);
+    cr_expect_not_null(strstr(e->message, "a file that must run has up to 268435456: split it"),
+                       "%s", e->message);
     leave();
 }
 

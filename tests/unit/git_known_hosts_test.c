@@ -2,10 +2,10 @@
 /* known_hosts: which lines vouch for a key, and which do not. */
 #include <criterion/criterion.h>
 #include <string.h>
+#include "base/auto.h"
+#include "base/buf.h"
+#include "base/hash.h"
 #include "git/known_hosts.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/buf.h"
-#include "reconcile/base/hash.h"
 
 TestSuite(known_hosts, .timeout = 30);
 

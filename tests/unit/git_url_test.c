@@ -2,11 +2,11 @@
 /* Source urls and the data of source Secrets: what is taken, and what the refusal says. */
 #include <criterion/criterion.h>
 #include <string.h>
+#include "base/auto.h"
+#include "base/mem.h"
 #include "git/repo.h"
 #include "git/url.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
 
 TestSuite(repo_url, .timeout = 30);
 TestSuite(repo_credentials, .timeout = 30);
@@ -136,6 +136,27 @@ static const struct secret_row {
     { "a CA in Flux's older spelling", "https://h/x", { "caFile", "c" }, NULL },
     { "a client certificate", "https://h/x", { "tls.crt", "c", "tls.key", "k" }, NULL },
     { "keys of no meaning here", "https://h/x", { "other", "x" }, NULL },
+    { "the login of a database, by its uri",
+      "https://h/x",
+      { "uri", "postgresql://u:p@db/d", "username", "u", "password", "p" },
+      "key uri belongs to a database's Secret" },
+    { "the login of a database, by its host",
+      "https://h/x",
+      { "host", "db", "username", "u", "password", "p" },
+      "key host names another host than the url" },
+    { "by its other name",
+      "ssh://h/x",
+      { "endpoint", "db", "username", "u", "password", "p", "known_hosts", "k" },
+      "key endpoint names another host" },
+    { "a host that is the server's", "https://H/x", { "host", "h", "bearerToken", "t" }, NULL },
+    { "an annotation that fits",
+      "https://git.example.com/x",
+      { "sluice.dev/host", "*.example.com", "bearerToken", "t" },
+      NULL },
+    { "an annotation with the port of the scheme",
+      "ssh://git.example.com/x",
+      { "sluice.dev/host", "git.example.com:22", "identity", "k", "known_hosts", "h" },
+      NULL },
     { "both ways",
       "https://h/x",
       { "username", "u", "password", "p", "bearerToken", "t" },
@@ -198,6 +219,24 @@ Test(repo_credentials, name_the_keys_that_clash_or_are_missing)
         cr_assert_not_null(error, "%s was taken", row->name);
         cr_expect_str_eq(error->reason, REASON_SECRET_INVALID);
         cr_expect_not_null(strstr(error->message, row->says), "%s: %s", row->name, error->message);
+    }
+}
+
+Test(repo_credentials, go_only_where_the_secrets_annotation_says)
+{
+    static const char *const urls[] = { "https://evil.example/x", "http://git.example.com.evil/x",
+                                        "ssh://git@git.example.com:2222/x" };
+    for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+        AUTO(kvlist_done) struct kvlist data = { 0 };
+        AUTO(repo_credentials_done) struct repo_credentials got = { 0 };
+        kvlist_set(&data, "sluice.dev/host", "git.example.com:443, git.example.com:22");
+        kvlist_set(&data, "username", "u");
+        kvlist_set(&data, "password", "p");
+        AUTO(err_free_auto) struct err *error = repo_credentials_parse(&data, urls[i], &got);
+        cr_assert_not_null(error, "%s", urls[i]);
+        cr_expect_str_eq(error->reason, REASON_INVALID_SPEC);
+        cr_expect(strstr(error->message, "source.url names "), "%s", error->message);
+        cr_expect(strstr(error->message, "annotation sluice.dev/host"), "%s", error->message);
     }
 }
 

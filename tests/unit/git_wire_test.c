@@ -4,11 +4,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include "base/auto.h"
+#include "base/hash.h"
+#include "base/mem.h"
 #include "git/wire.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
 
 TestSuite(wire, .timeout = 120);
 
@@ -107,12 +107,48 @@ Test(wire, carries_a_result)
     cr_expect_str_eq(got.trees[1].error->reason, REASON_INVALID_MIGRATION);
     cr_expect_str_eq(got.trees[2].tree.locations.items[0], "other");
     cr_expect_str_eq(got.trees[2].tree.oids.items[0], OID2);
+    cr_expect_eq(got.trees[2].tree.files[0].bytes, got.trees[0].tree.files[0].bytes,
+                 "equal files are one copy");
     size_t copies = 0;
     for (const char *at = answer.data;
          (at = memmem(at, answer.len - (size_t)(at - answer.data), "select 1;", 9)); at += 9) {
         copies++;
     }
     cr_expect_eq(copies, 1, "equal files travel once");
+}
+
+static void add_large(struct tree *tree, const char *text)
+{
+    struct large_scan *scan = large_scan_new();
+    large_scan_add(scan, text, strlen(text));
+    cr_assert_null(tree_add_large(tree, "other/V3__c.sql", "V3__c.sql", large_scan_end(scan)));
+}
+
+Test(wire, carries_what_is_known_of_a_large_file)
+{
+    static const char text[] = "-- sluice: idempotent=true\nselect '${a}';\ncaf\xE9";
+    AUTO(sample_done) struct sample sample;
+    sample_make(&sample);
+    add_large(&sample.result.trees[2].tree, text);
+    const struct large *told = sample.result.trees[2].tree.files[1].large;
+    AUTO(buf_done) struct buf answer = BUF(1 << 20);
+    answer_make(&sample, &answer);
+    AUTO(repo_result_done) struct repo_result got = { 0 };
+    AUTO(err_free_auto) struct err *error =
+        wire_parse_result(answer.data, answer.len, &sample.request, &got);
+    cr_assert_null(error, "%s", error ? error->message : "");
+    cr_assert_eq(got.trees[2].tree.count, 2);
+    const struct tree_file *file = &got.trees[2].tree.files[1];
+    cr_assert(file->large && !file->bytes && !file->large->ops);
+    cr_expect_str_eq(file->large->path, "other/V3__c.sql");
+    cr_expect_eq(file->size, strlen(text));
+    cr_expect_eq(memcmp(file->large->sha256, told->sha256, SHA256_LEN), 0);
+    cr_expect_eq(file->large->checksum, told->checksum);
+    cr_expect_eq(file->large->fault, LARGE_NOT_UTF8);
+    cr_expect_eq(file->large->fault_line, 3);
+    cr_expect_eq(file->large->fault_byte, 0xE9);
+    cr_expect(file->large->has_placeholder);
+    cr_expect_str_eq((const char *)file->large->head, text);
 }
 
 Test(wire, carries_tips_and_errors)
@@ -215,6 +251,12 @@ static const struct lie {
     { "a negative index", "{" HEAD "," BLOBS "," TREE("[\"sql/V1.sql\",\"V1.sql\",-1]") "}", "a" },
     { "bytes of nobody", "{" HEAD ",\"blobs\":[]," TREE("") "}", "a" },
     { "a name '..'", "{" HEAD "," BLOBS "," TREE("[\"sql/..\",\"..\",0]") "}", "a" },
+    { "a folder '..'", "{" HEAD "," BLOBS "," TREE("[\"sql/../V1.sql\",\"../V1.sql\",0]") "}",
+      "a" },
+    { "a folder without a name",
+      "{" HEAD "," BLOBS "," TREE("[\"sql/a//V1.sql\",\"a//V1.sql\",0]") "}", "a" },
+    { "a hidden folder", "{" HEAD "," BLOBS "," TREE("[\"sql/.a/V1.sql\",\".a/V1.sql\",0]") "}",
+      "a" },
     { "a control character", "{" HEAD "," BLOBS "," TREE("[\"sql/V1\\n.sql\",\"V1\\n.sql\",0]") "}",
       "a" },
     { "a script that is not the path's end",

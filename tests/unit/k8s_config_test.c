@@ -3,14 +3,14 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
-#include "k8s/config.h"
-#include "k8s/credentials.h"
-#include "k8s/exec_plugin.h"
-#include "k8s/kube.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/file.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "k8s/client/config.h"
+#include "k8s/client/credentials.h"
+#include "k8s/client/exec_plugin.h"
+#include "k8s/client/kube.h"
+#include "model/reason.h"
 
 /* Texts of YAML's flow style, with ' for ". */
 static struct err *parse(const char *a, const char *b, const char *context, struct kube_config *out)

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "k8s/job_build.h"
-#include "k8s/names.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/mem.h"
+#include "k8s/platform/job_build.h"
+#include "k8s/platform/names.h"
 #include "tests/unit/rows.h"
 
 #define UID "0c7e2c1a-7a4b-4a0e-9d57-3c0a0f1b2c3d"

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "k8s/job_index.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "k8s/platform/job_index.h"
 #include "tests/unit/rows.h"
 
 #define PLAN "0c7e2c1a-7a4b-4a0e-9d57-3c0a0f1b2c3d"
@@ -278,7 +278,7 @@ Test(job_index, why_a_job_does_not_start)
     cr_expect_null(list.items[2].waiting);
 }
 
-/* The figure that docs/kubernetes.md promises. */
+/* The figure that docs/how-to/kubernetes.md promises. */
 Test(job_index, an_ended_job_costs_little)
 {
     enum {

@@ -2,11 +2,11 @@
 /* Leader election with a clock of our own, and events that repeat. */
 #include <criterion/criterion.h>
 #include <string.h>
-#include "k8s/leader_rules.h"
-#include "k8s/series.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
+#include "base/auto.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "k8s/client/leader_rules.h"
+#include "k8s/client/series.h"
 
 static const struct leader_rules rules = { .lease_ms = 15000, .renew_ms = 10000, .retry_ms = 2000 };
 

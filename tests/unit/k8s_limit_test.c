@@ -2,7 +2,7 @@
 /* How often the API server may be asked: what options say, and a token bucket that keeps to it. */
 #include <criterion/criterion.h>
 
-#include "k8s/client.h"
+#include "k8s/client/client.h"
 #include "tests/unit/rows.h"
 
 struct row {

@@ -2,11 +2,11 @@
 /* The pure parts of an informer: lines of a stream, the reflector, the store. */
 #include <criterion/criterion.h>
 #include <string.h>
-#include "k8s/frame.h"
-#include "k8s/reflector.h"
-#include "k8s/store.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/mem.h"
+#include "k8s/client/frame.h"
+#include "k8s/client/reflector.h"
+#include "k8s/client/store.h"
 
 Test(k8s, events_may_be_split_anywhere)
 {

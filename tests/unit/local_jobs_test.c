@@ -4,13 +4,14 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "base/clock.h"
+#include "base/hash.h"
 #include "local/job_folder.h"
 #include "local/jobs.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/hash.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
 #include "tests/unit/local_support.h"
 
 TestSuite(jobs, .timeout = 60);
@@ -267,11 +268,36 @@ Test(jobs, evidence_that_was_removed_by_hand_is_gone_and_old_evidence_is_swept)
     expect_no_error(file_remove_tree(removed));
     struct job left = only_job(&jobs);
     cr_expect_str_eq(left.name, "j1");
-    jobs_sweep(&jobs, left.created_ms + 999, 1000);
+    cr_assert_eq(jobs.count, 1);
+    jobs.items[0].job.created_ms -= 1000000; /* one that ran for long is as young as its end */
+    int64_t ended_ms = jobs.items[0].ended_ms;
+    jobs_sweep(&jobs, ended_ms + 999, 1000);
     cr_expect(there(&jobs, "j1"));
-    jobs_sweep(&jobs, left.created_ms + 1000, 1000);
+    jobs_sweep(&jobs, ended_ms + 1000, 1000);
     cr_expect_not(there(&jobs, "j1"));
     job_done(&left);
+}
+
+Test(jobs, after_a_restart_evidence_is_as_old_as_the_result)
+{
+    AUTO(folder_done) struct folder f = folder_new();
+    AUTO(jobs_done) struct jobs jobs = jobs_new(&f, "/bin/true");
+    AUTO(free_auto) char *folder = mem_printf("%s/j", jobs.dir);
+    AUTO(free_auto) char *manifest = mem_printf("%s/manifest.json", folder);
+    AUTO(free_auto) char *result = mem_printf("%s/result.json", folder);
+    const struct timespec made[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
+    const struct timespec ended[2] = { { .tv_sec = 5000 }, { .tv_sec = 5000 } };
+    expect_no_error(file_mkdirs(folder, 0700));
+    put(&f, "jobs/j/manifest.json", MANIFEST);
+    put(&f, "jobs/j/alive", "");
+    put(&f, "jobs/j/result.json", "{}");
+    cr_assert_eq(utimensat(AT_FDCWD, manifest, made, 0), 0);
+    cr_assert_eq(utimensat(AT_FDCWD, result, ended, 0), 0);
+    expect_no_error(jobs_open(&jobs));
+    jobs_sweep(&jobs, 5000 * 1000 + 999, 1000);
+    cr_expect(there(&jobs, "j"));
+    jobs_sweep(&jobs, 5000 * 1000 + 1000, 1000);
+    cr_expect_not(there(&jobs, "j"));
 }
 
 Test(jobs, a_program_that_cannot_start_leaves_nothing)

@@ -2,9 +2,9 @@
 /* The standalone platform without Jobs: uid and generation, overlays, deletion, the lock, readers. */
 #include <pthread.h>
 
+#include "base/clock.h"
 #include "local/local.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
 #include "tests/unit/local_support.h"
 
 TestSuite(local, .timeout = 60);
@@ -195,7 +195,7 @@ Test(local, a_second_controller_is_refused_by_the_first_ones_pid)
     AUTO(folder_done) struct folder f = folder_new();
     AUTO(close_platform) struct platform p = open_owner(&f);
     cr_assert_not_null(p.self);
-    AUTO(free_auto) char *pid = mem_printf("(pid %ld)", (long)getpid());
+    AUTO(free_auto) char *pid = mem_printf("(pid %ld,", (long)getpid());
     const struct local_options options = { .dir = f.path,
                                            .program = "/bin/true",
                                            .envp = no_environment };

@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "reconcile/base/auto.h"
-#include "reconcile/base/file.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/file.h"
+#include "base/mem.h"
 
 struct folder {
     char path[64];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* MySQL and MariaDB statements: class, direction and the objects that decide after a crash. */
 #include "migration_classify_support.h"
-#include "reconcile/model/history.h"
+#include "model/history.h"
 
 #define S_ STEP_SESSION
 #define T_ STEP_TRANSACTIONAL

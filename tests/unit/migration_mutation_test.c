@@ -260,7 +260,7 @@ Test(mutation, file_names)
         struct tree tree = { 0 };
         struct migration_set set = { 0 };
         support_tree_add(&tree, name, "x", 1);
-        struct err *e = migration_set_parse(&tree, &set);
+        struct err *e = migration_set_parse(&tree, NULL, &set);
         cr_expect(e != NULL || set.count == 1, "%s", name);
         err_free(e);
         migration_set_done(&set);

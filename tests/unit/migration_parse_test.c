@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files to migrations: names, duplicates, order, directives, and what is refused. */
+/* Files to migrations: duplicates, order, directives, and what is refused. */
+#include "base/auto.h"
 #include "migration_support.h"
 
 static struct err *parse_files(const char *const *names, size_t count, struct tree *tree,
@@ -8,171 +9,7 @@ static struct err *parse_files(const char *const *names, size_t count, struct tr
     for (size_t i = 0; i < count; i++) {
         support_tree_add(tree, names[i], names[i], strlen(names[i]));
     }
-    return migration_set_parse(tree, set);
-}
-
-struct good_name {
-    const char *rule;
-    const char *file;
-    enum migration_kind kind;
-    const char *version;
-    const char *description;
-};
-
-static const struct good_name good_names[] = {
-    { "a version and a description", "V1__init.sql", MIGRATION_VERSIONED, "1", "init" },
-    { "single underscores become blanks", "V2__add_all_users.sql", MIGRATION_VERSIONED, "2",
-      "add all users" },
-    { "the first separator splits", "V3__in_sub__dir_x.sql", MIGRATION_VERSIONED, "3",
-      "in sub  dir x" },
-    { "underscores separate version parts", "V1_2_3__x.sql", MIGRATION_VERSIONED, "1.2.3", "x" },
-    { "dots separate version parts", "V1.2.3__x.sql", MIGRATION_VERSIONED, "1.2.3", "x" },
-    { "zeros are kept", "V0012_01__x.sql", MIGRATION_VERSIONED, "0012.01", "x" },
-    { "a long version", "V20261122033000123456789012345__x.sql", MIGRATION_VERSIONED,
-      "20261122033000123456789012345", "x" },
-    { "no description", "V5.sql", MIGRATION_VERSIONED, "5", "" },
-    { "an empty description", "V4__.sql", MIGRATION_VERSIONED, "4", "" },
-    { "the suffix ignores case", "V6__up.SQL", MIGRATION_VERSIONED, "6", "up" },
-    { "folders do not matter", "sub/dir/V7__x.sql", MIGRATION_VERSIONED, "7", "x" },
-    { "blanks and dashes in a description", "V8__a b-c.sql", MIGRATION_VERSIONED, "8", "a b-c" },
-    { "letters of any alphabet", "V9__\xc5\xbelu\xc5\xa5.sql", MIGRATION_VERSIONED, "9",
-      "\xc5\xbelu\xc5\xa5" },
-    { "a dot in a description", "V10__a.b.sql", MIGRATION_VERSIONED, "10", "a.b" },
-    { "a repeatable", "R__views.sql", MIGRATION_REPEATABLE, "", "views" },
-    { "a repeatable with an empty description", "R__.sql", MIGRATION_REPEATABLE, "", "" },
-    { "a baseline", "B7__base.sql", MIGRATION_BASELINE, "7", "base" },
-};
-
-Test(parse, names)
-{
-    for (size_t i = 0; i < sizeof good_names / sizeof *good_names; i++) {
-        const struct good_name *n = &good_names[i];
-        struct tree tree = { 0 };
-        struct migration_set set = { 0 };
-        support_expect_ok(parse_files(&n->file, 1, &tree, &set), n->rule);
-        cr_assert_eq(set.count, 1, "%s", n->rule);
-        cr_expect_eq(set.items[0].kind, n->kind, "%s", n->rule);
-        cr_expect_str_eq(set.items[0].version.text, n->version, "%s", n->rule);
-        cr_expect_str_eq(set.items[0].description, n->description, "%s", n->rule);
-        cr_expect_str_eq(set.items[0].script, n->file, "%s", n->rule);
-        migration_set_done(&set);
-        tree_done(&tree);
-    }
-}
-
-static const char *const ignored[] = {
-    "README.md",
-    "README",
-    "Readme.sql",
-    "notes.sql",
-    "V.sql",
-    "R.sql",
-    "Report.sql",
-    "V_customer.sql",
-    "Views.sql",
-    "Users.sql",
-    "Update.sql",
-    "Vacuum.sql",
-    "R2D2.sql",
-    "v.sql",
-    "r.sql",
-    "views.sql",
-    ".V8__x.sql",
-    "V1__x.sql.bak",
-    "V1__x.txt",
-    "V1__x.java",
-    "flyway.conf",
-    "flyway.toml",
-    "notes.sql.conf",
-    "Vagrantfile",
-    "Build",
-    "beforeMigrates.sql",
-    "beforeMigrate.txt",
-    "aftermigrate.sql",
-    ".gitkeep",
-    "Makefile",
-    "R1.sql",
-    "V1__x.",
-    "setup.sh",
-    "Release.sh",
-};
-
-Test(parse, other_files_are_ignored_as_flyway_does)
-{
-    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++) {
-        const char *files[] = { "V999__x.sql", ignored[i] };
-        struct tree tree = { 0 };
-        struct migration_set set = { 0 };
-        support_expect_ok(parse_files(files, 2, &tree, &set), ignored[i]);
-        cr_expect_eq(set.count, 1, "%s", ignored[i]);
-        migration_set_done(&set);
-        tree_done(&tree);
-    }
-}
-
-struct bad_name {
-    const char *file;
-    const char *message;
-};
-
-static const struct bad_name bad_names[] = {
-    { "V1_x.sql", "sql/V1_x.sql: not a migration name, and so it would never run: rename it, for "
-                  "example to V1__x.sql" },
-    { "V10_desc.sql", "to V10__desc.sql" },
-    { "V1-x.sql", "to V1__x.sql" },
-    { "V1 x.sql", "to V1__x.sql" },
-    { "V1x__y.sql", "to V1__x__y.sql" },
-    { "V__x.sql", "to V1__x.sql" },
-    { "V_1__x.sql", "to V1__x.sql" },
-    { "V1___x.sql", NULL },
-    { "V1.__x.sql", "to V1__x.sql" },
-    { "V1..2__x.sql", "rename it" },
-    { "V-13__x.sql", "to V13__x.sql" },
-    { "B1_x.sql", "to B1__x.sql" },
-    { "R1__x.sql", "to R__" },
-    { "R_x.sql", "to R__x.sql" },
-    { "v1__x.sql",
-      "prefixes are upper case, and so this file would never run: rename it to V1__x.sql" },
-    { "r__x.sql", "rename it to R__x.sql" },
-    { "V123456789012345678901234567890123456789012345678901__x.sql", "longer than 50 characters" },
-    { "U2__x.sql", "undo files are not supported yet" },
-    { "U2_x.sql", "undo files are not supported yet" },
-    { "V2__x.sql.conf", "configuration files are not supported yet" },
-    { "R__x.sql.conf", "configuration files are not supported yet" },
-    { "beforeMigrate.sql.conf", "configuration files are not supported yet" },
-    { "beforeMigrate.sql", "callbacks are not supported yet" },
-    { "afterMigrate__vacuum.sql", "callbacks are not supported yet" },
-    { "afterEachMigrateStatementError.SQL", "callbacks are not supported yet" },
-    { "beforeConnect.sh", "callbacks are not supported yet" },
-    { "afterMigrate", "callbacks are not supported yet" },
-    { "V2__x.sh", "sql/V2__x.sh: Flyway would run this file as a program" },
-    { "V2__x.bash", "as a program" },
-    { "V2__x.py", "as a program" },
-    { "V2__x.ps1", "as a program" },
-    { "V2__x.cmd", "as a program" },
-    { "V2__x.BAT", "as a program" },
-    { "V3__noext", "as a program" },
-    { "V3", "as a program" },
-    { "V1.2__noext", "as a program" },
-    { "R__noext", "as a program" },
-};
-
-Test(parse, names_that_look_meant_are_refused)
-{
-    for (size_t i = 0; i < sizeof bad_names / sizeof *bad_names; i++) {
-        const char *files[] = { "V999__x.sql", bad_names[i].file };
-        struct tree tree = { 0 };
-        struct migration_set set = { 0 };
-        struct err *e = parse_files(files, 2, &tree, &set);
-        if (bad_names[i].message) {
-            support_expect_error(e, bad_names[i].file, REASON_INVALID_MIGRATION,
-                                 bad_names[i].message);
-        } else {
-            support_expect_ok(e, bad_names[i].file);
-            migration_set_done(&set);
-        }
-        tree_done(&tree);
-    }
+    return migration_set_parse(tree, NULL, set);
 }
 
 Test(parse, order_is_versions_then_baselines_then_descriptions)
@@ -251,12 +88,49 @@ Test(parse, duplicates)
         struct migration_set set = { 0 };
         support_tree_add(&tree, d->first, d->first_text, strlen(d->first_text));
         support_tree_add(&tree, d->second, d->second_text, strlen(d->second_text));
-        struct err *e = migration_set_parse(&tree, &set);
+        struct err *e = migration_set_parse(&tree, NULL, &set);
         if (d->message) {
             support_expect_error(e, d->rule, REASON_DUPLICATE_VERSION, d->message);
         } else {
             support_expect_ok(e, d->rule);
             cr_expect_eq(set.count, d->count, "%s", d->rule);
+            migration_set_done(&set);
+        }
+        tree_done(&tree);
+    }
+}
+
+/* Descriptions of 197 times x and these ends. */
+static const struct ends {
+    const char *rule;
+    const char *ends[3];
+    bool same; /* the first and the last would be one in the history */
+} ends[] = {
+    { "two that are cut to the same", { "aaaa", "bbbb", NULL }, true },
+    { "another one stands between them", { "aaaa", "b", "cccc" }, true },
+    { "one is what the other is cut to", { "...", "aaaa", NULL }, true },
+    { "two that just fit", { "aaa", "bbb", NULL }, false },
+    { "one that is cut and one that fits", { "aaa", "bbbb", NULL }, false },
+};
+
+Test(parse, repeatables_that_the_history_cannot_tell_apart)
+{
+    for (size_t i = 0; i < COUNT_OF(ends); i++) {
+        struct tree tree = { 0 };
+        struct migration_set set = { 0 };
+        for (size_t k = 0; k < 3 && ends[i].ends[k]; k++) {
+            char same[198];
+            memset(same, 'x', 197);
+            same[197] = '\0';
+            AUTO(free_auto) char *name = mem_printf("R__%s%s.sql", same, ends[i].ends[k]);
+            support_tree_add(&tree, name, ends[i].ends[k], strlen(ends[i].ends[k]));
+        }
+        struct err *e = migration_set_parse(&tree, NULL, &set);
+        if (ends[i].same) {
+            support_expect_error(e, ends[i].rule, REASON_DUPLICATE_VERSION,
+                                 "keeps 200 characters of a description");
+        } else {
+            support_expect_ok(e, ends[i].rule);
             migration_set_done(&set);
         }
         tree_done(&tree);
@@ -309,6 +183,18 @@ static const struct bad_content bad_contents[] = {
             "names database b twice"),
     CONTENT("contract files are not built yet", "-- sluice: phase=contract\n",
             "phase=contract is not supported yet"),
+    CONTENT("a directive without its colon", "-- sluice transaction=none\n",
+            "sql/V1__x.sql:1:1: a directive is written -- sluice: key=value"),
+    CONTENT("with another mark", "--Sluice; verify = select 1\n", "a directive is written"),
+    CONTENT("with a blank before the colon", "\n-- sluice : idempotent=true\n",
+            "sql/V1__x.sql:2:1: a directive is written"),
+    CONTENT("with three dashes", "--- sluice: idempotent=true\n", "a directive is written"),
+    CONTENT("in a comment of MySQL's own", "# sluice: transaction=none\n",
+            "sql/V1__x.sql:1:1: a directive is written"),
+    CONTENT("in a block comment", "/* sluice: transaction=none */\n",
+            "sql/V1__x.sql:1:1: a directive is written"),
+    CONTENT("in a line of a block comment", "/*\n * sluice: after=a/1\n */\n",
+            "a directive is written"),
     CONTENT("a directive behind a block comment", "/* x\n */ -- sluice: nope=1\n",
             "sql/V1__x.sql:2:16: unknown directive nope="),
 };
@@ -320,8 +206,8 @@ Test(parse, contents_that_are_refused)
         struct tree tree = { 0 };
         struct migration_set set = { 0 };
         support_tree_add(&tree, "V1__x.sql", b->bytes, b->size);
-        support_expect_error(migration_set_parse(&tree, &set), b->rule, REASON_INVALID_MIGRATION,
-                             b->message);
+        support_expect_error(migration_set_parse(&tree, NULL, &set), b->rule,
+                             REASON_INVALID_MIGRATION, b->message);
         tree_done(&tree);
     }
 }
@@ -337,7 +223,7 @@ Test(parse, directives)
     struct migration_set set = { 0 };
 
     support_tree_add(&tree, "V1__x.sql", text, strlen(text));
-    support_expect_ok(migration_set_parse(&tree, &set), "directives");
+    support_expect_ok(migration_set_parse(&tree, NULL, &set), "directives");
     const struct directives *d = &set.items[0].directives;
     cr_expect(d->transaction_none);
     cr_expect(d->idempotent);
@@ -354,12 +240,14 @@ Test(parse, directives)
 
 Test(parse, without_directives_nothing_is_set)
 {
-    const char *text = "-- sluice is a gate; not a directive\nselect '-- sluice: nope=1';\n";
+    const char *text =
+        "-- sluice is a gate; not a directive\n-- sluiceway: after=b/1\n-- sluice, where = x\n/* "
+        "sluices\n transaction=none */\n# not sluice: after=b/1\nselect '-- sluice: nope=1';\n";
     struct tree tree = { 0 };
     struct migration_set set = { 0 };
 
     support_tree_add(&tree, "V1__x.sql", text, strlen(text));
-    support_expect_ok(migration_set_parse(&tree, &set), "no directives");
+    support_expect_ok(migration_set_parse(&tree, NULL, &set), "no directives");
     const struct directives *d = &set.items[0].directives;
     cr_expect(!d->transaction_none && !d->idempotent && !d->out_of_order_allow);
     cr_expect_eq(d->lock_timeout_ms, -1);
@@ -403,7 +291,7 @@ Test(parse, bytes_are_borrowed_and_digested)
     struct migration_set set = { 0 };
 
     support_tree_add(&tree, "V1__x.sql", "SELECT 1;\n", 10);
-    support_expect_ok(migration_set_parse(&tree, &set), "digest");
+    support_expect_ok(migration_set_parse(&tree, NULL, &set), "digest");
     char hex[SHA256_HEX_LEN + 1];
     hex_format(set.items[0].sha256, SHA256_LEN, hex);
     cr_expect_eq(set.items[0].bytes, tree.files[0].bytes);

@@ -153,6 +153,8 @@ static const struct split_error errors[] = {
     { "COPY TO STDOUT", "copy t to stdout;", "V1__x.sql:1:11: COPY ... TO STDOUT has no reader" },
     { "a directive behind the head", "select 1;\n  -- sluice: transaction=none\n",
       "V1__x.sql:2:3: a directive must stand before the first statement" },
+    { "what would be one with a colon", "select 1;\n  -- sluice transaction=none\n",
+      "V1__x.sql:2:3: a directive must stand before the first statement" },
     { "a directive inside a statement", "select 1 -- sluice: idempotent=true\n;",
       "V1__x.sql:1:10: a directive must stand" },
     { "columns count characters", "select '\xc5\xbe\xc5\xbe'; select 'x",

@@ -2,13 +2,13 @@
 /* Migrations and placeholders made from string literals, for the tests of migration/. */
 #pragma once
 #include <criterion/criterion.h>
-#include "reconcile/base/buf.h"
-#include "reconcile/base/err.h"
-#include "reconcile/base/mem.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "model/reason.h"
 #include "reconcile/migration/parse.h"
 #include "reconcile/migration/placeholder.h"
 #include "reconcile/migration/script.h"
-#include "reconcile/model/reason.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
@@ -28,11 +28,13 @@ static inline struct migration support_migration(const char *path, const char *t
 static inline void support_tree_add(struct tree *tree, const char *script, const char *text,
                                     size_t length)
 {
+    struct content *content = content_take((uint8_t *)mem_strndup(text, length), length);
     tree->files = mem_grow(tree->files, &tree->cap, tree->count + 1, sizeof *tree->files);
     tree->files[tree->count++] = (struct tree_file){
         .path = mem_printf("sql/%s", script),
         .script = mem_strdup(script),
-        .bytes = (uint8_t *)mem_strndup(text, length),
+        .content = content,
+        .bytes = content->bytes,
         .size = length,
     };
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Assignments: the documented manifest, and nothing but what it says. */
 #include <stdlib.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/file.h"
-#include "reconcile/base/json.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/assignment.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "model/assignment.h"
+#include "runner/read.h"
 #include "tests/unit/rows.h"
 
 TestSuite(assignment, .timeout = 60);
@@ -117,10 +118,12 @@ Test(assignment, what_is_written_reads_back_equal)
     memcpy(a.expect.target, "1f0c2a9b-0000-4000-8000-000000000000", 37);
     memset(a.expect.journal_hash, 'a', SHA256_HEX_LEN);
     a.execution.old_sessions = OLD_SESSIONS_TERMINATE;
+    a.stop_at_ms = 1795345200000;
     AUTO(free_auto) char *text = assignment_format(&a);
     check_error("parse", assignment_parse(text, strlen(text), &b), NULL);
     AUTO(free_auto) char *again = assignment_format(&b);
     check_text("round trip", again, text);
+    cr_expect_eq(b.stop_at_ms, a.stop_at_ms);
     check_text("schema reaches the options", b.migrations.schema, "app");
     cr_expect(b.files[0].has_checksum && b.files[0].checksum == -17 && !b.files[1].has_checksum);
 }
@@ -192,6 +195,8 @@ Test(assignment, values_out_of_bounds_are_refused)
           "connection.type" },
         { "an unknown TLS mode", "\"verify-ca\"", "\"prefer\"", "tlsMode" },
         { "a time that is none", "2026-11-22T10:00:00Z", "tomorrow", "startBefore" },
+        { "an end that is none",
+          "\"startBefore\":", "\"stopAt\":\"soon\",\"startBefore\":", "stopAt" },
         { "a negative attempt", "\"attempt\":4", "\"attempt\":-4", "attempt" },
         { "a fraction", "\"attempt\":4", "\"attempt\":4.5", "attempt" },
         { "a bundle that leads elsewhere", "sluice-sql-", "../../etc-", "bundles.name" },

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Printed commands: whole, for a shell, and short enough to come back from a Job. */
 #include <string.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
-#include "reconcile/model/command.h"
+#include "base/auto.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "model/command.h"
 #include "tests/unit/rows.h"
 
 TestSuite(command, .timeout = 60);
@@ -52,10 +52,11 @@ Test(command, names_the_place)
         { "by --url", &shop, "`sluice resolve --url 'u'", "`sluice repair --url 'u' --dir 'sql'`",
           "`sluice baseline --url 'u' --baseline-version '1'`" },
         { "a plan, and its database", &plan, "`sluice resolve plan/shop -n ns --database one",
-          "`sluice repair --url 'u'`", "`sluice baseline --url 'u' --baseline-version '1'`" },
+          "`sluice repair --url 'u' --force`",
+          "`sluice baseline --url 'u' --force --baseline-version '1'`" },
         { "a plan in a folder", &folder,
           "`sluice resolve plan/shop -n default --standalone '/the plans' --database one",
-          "`sluice repair`", "`sluice baseline --baseline-version '1'`" },
+          "`sluice repair --force`", "`sluice baseline --force --baseline-version '1'`" },
     };
     for (size_t i = 0; i < ROWS(rows); i++) {
         AUTO(free_auto) char *want = mem_printf("%s%s", rows[i].resolve, version);
@@ -69,6 +70,12 @@ Test(command, names_the_place)
         check_text(rows[i].name, baseline, rows[i].baseline);
         cr_expect_null(strstr(failed, "--dir"), "failed rows need no files");
     }
+    AUTO(free_auto) char *prune = command_prune(&plan);
+    check_text("a plan's database is asked for with --force", prune,
+               "`sluice prune --url 'u' --force`");
+    AUTO(free_auto) char *retry = command_of_plan("retry", &folder);
+    check_text("a plan's verb", retry,
+               "`sluice retry plan/shop -n default --standalone '/the plans'`");
     AUTO(free_auto) char *restart = command_resolve(&shop, NULL, "a", 3, VERDICT_RESTART);
     check_text(
         "a restart is about all steps", restart,

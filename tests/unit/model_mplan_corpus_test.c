@@ -2,13 +2,14 @@
 /* The decoder's verdict on every MigrationPlan of tests/corpus/mplan/; tests/cluster/crd_corpus.sh asks the
  * API server for its own. */
 #include <glob.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/file.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
-#include "reconcile/base/yaml.h"
-#include "reconcile/model/mplan.h"
-#include "reconcile/model/status.h"
+#include "base/auto.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/yaml.h"
+#include "manifest/manifest.h"
+#include "model/mplan.h"
+#include "model/status.h"
 #include "tests/support/mplan_corpus.h"
 #include "tests/unit/rows.h"
 

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* crds/migrationplans.yaml is the decode table, and the status that is written, both ways: every key, type,
  * bound, default and word. */
-#include "reconcile/base/auto.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/file.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
-#include "reconcile/base/yaml.h"
-#include "reconcile/model/mplan_fields.h"
-#include "reconcile/model/options.h"
-#include "reconcile/model/status.h"
-#include "reconcile/model/version.h"
+#include "base/auto.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/yaml.h"
+#include "manifest/fields.h"
+#include "model/options.h"
+#include "model/status.h"
+#include "model/version.h"
 #include "tests/unit/rows.h"
 
 TestSuite(mplan_crd, .timeout = 60);
@@ -196,6 +196,10 @@ static const struct grammar_row {
     { GRAMMAR_FULL_REF, NULL, { "self.startsWith('refs/')", "[.]lock$" }, 0 },
     { GRAMMAR_COMMIT, "^([0-9a-f]{40}|[0-9a-f]{64})$", { NULL }, 0 },
     { GRAMMAR_HOST, "^(/|[-A-Za-z0-9_.:%]+$)", { NULL }, 0 },
+    { GRAMMAR_FILE_NAME, NULL, { "[/\\\\x00-", "bytes(self).size() <= 64" }, NAMING_TEXT_MAX },
+    { GRAMMAR_SCHEDULE, NULL, { "(?i)^[ ", "|sun|mon|tue|wed|thu|fri|sat)" }, 0 },
+    { GRAMMAR_TIME_ZONE, "^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$", { NULL }, 0 },
+    { GRAMMAR_TIME, NULL, { NULL }, 0 },
     { GRAMMAR_PLACEHOLDERS, NULL, { "size(k) <= 128", "!k.startsWith('flyway:')" }, LIMIT_QUERY },
 };
 
@@ -222,14 +226,16 @@ static void check_grammar(const char *where, enum mplan_grammar grammar, const s
 
 static void check_string(const char *where, const struct mplan_field *f, const struct json *node)
 {
-    only_keys(where, node, " minLength maxLength pattern ");
+    bool time = f->grammar == GRAMMAR_TIME;
+    only_keys(where, node, " minLength maxLength pattern format ");
     is_text(where, node, "type", "string");
+    is_text(where, node, "format", time ? "date-time" : NULL);
     is_number(where, node, "minLength", f->min);
     is_number(where, node, "maxLength", f->max);
     check_grammar(where, f->grammar, node, node);
     /* Only what may hold other than ASCII needs to be counted in bytes, too. */
     AUTO(free_auto) char *bytes = mem_printf("bytes(self).size() <= %lld", (long long)f->max);
-    bool counted = grammar_of(f->grammar)->pattern == NULL;
+    bool counted = grammar_of(f->grammar)->pattern == NULL && !time;
     cr_expect(rule_with(node, bytes) == counted, "%s: %s", where, bytes);
 }
 
@@ -579,7 +585,7 @@ static bool knows(const struct json *node, const char *key)
 Test(mplan_crd, every_key_that_the_source_writes_is_in_the_schema_of_status)
 {
     AUTO(buf_done) struct buf text = BUF((size_t)1024 * 1024);
-    AUTO(err_free_auto) struct err *e = file_read("reconcile/model/status_json.c", &text);
+    AUTO(err_free_auto) struct err *e = file_read("model/status_json.c", &text);
     const struct json *status = schema_of("status");
     static const char before[] = "(object, \"";
     int seen = 0;

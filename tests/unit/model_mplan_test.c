@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* MigrationPlan, Secret and ConfigMap: every field, every bound, every default, with its path. */
 #include <stdlib.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/file.h"
-#include "reconcile/base/json.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/secret.h"
-#include "reconcile/base/str.h"
-#include "reconcile/base/yaml.h"
-#include "reconcile/model/mplan.h"
-#include "reconcile/model/mplan_fields.h"
+#include "base/auto.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include "base/str.h"
+#include "base/yaml.h"
+#include "manifest/fields.h"
+#include "manifest/manifest.h"
+#include "model/mplan.h"
 #include "tests/unit/rows.h"
 
 TestSuite(mplan, .timeout = 60);
@@ -67,7 +68,9 @@ static const char full[] =
     "baselineOnMigrate: false,"
     "   baselineVersion: '2', baselineDescription: all, ignoreMigrationPatterns: ['*:missing', "
     "'versioned:future'],"
-    "   placeholders: {region: eu}, placeholderReplacement: false},"
+    "   placeholders: {region: eu}, placeholderReplacement: false, sqlMigrationPrefix: '',"
+    "   repeatableSqlMigrationPrefix: rep, sqlMigrationSeparator: '-', sqlMigrationSuffixes: "
+    "[.ddl, .sql], validateMigrationNaming: true},"
     " strategy: {type: Canary, maxParallel: 2, maxFailures: 1, waves: ["
     "   {name: first, select: {names: [orders]}, soak: 10m, gates: [{name: ok, sql: {query: select "
     "1,"
@@ -76,7 +79,8 @@ static const char full[] =
     "   {name: fourth, select: {percent: 50}}]},"
     " execution: {lockTimeout: 2s, lockRetryFor: 1m, statementTimeout: 3s, deadline: 2h, "
     "startTimeout: 4m,"
-    "   oldSessions: Terminate, allowSuperuser: true, job: {resources: {limits: {memory: 256Mi}},"
+    "   oldSessions: Terminate, allowSuperuser: true, showValues: true, job: {resources: {limits: "
+    "{memory: 256Mi}},"
     "     nodeSelector: {disk: ssd}, tolerations: [{key: migrations, operator: Exists}],"
     "     affinity: {nodeAffinity: {x: [1]}}, priorityClassName: high, imagePullSecrets: [{name: "
     "reg}],"
@@ -136,6 +140,12 @@ Test(mplan, every_field_reaches_its_place)
     cr_expect(m->ignore_count == 2 && m->ignore[0].state == IGNORE_MISSING &&
               m->ignore[1].type == IGNORE_VERSIONED);
 
+    cr_expect(str_eq(naming_prefix(&m->naming), "") &&
+                  str_eq(naming_repeatable_prefix(&m->naming), "rep") &&
+                  str_eq(naming_separator(&m->naming), "-") &&
+                  naming_suffix_count(&m->naming) == 2 && m->naming.validate,
+              "so are the names of files");
+
     m = &p.databases[1].migrations;
     cr_expect(m->target == TARGET_VERSION && m->target_optional &&
               str_eq(m->target_version.text, "14"));
@@ -162,7 +172,7 @@ Test(mplan, every_field_reaches_its_place)
     const struct execution_options *x = &p.execution;
     cr_expect(x->lock_timeout_ms == 2000 && x->lock_retry_for_ms == 60000 &&
               x->statement_timeout_ms == 3000 && x->deadline_ms == 7200000 &&
-              x->old_sessions == OLD_SESSIONS_TERMINATE && x->allow_superuser);
+              x->old_sessions == OLD_SESSIONS_TERMINATE && x->allow_superuser && x->show_values);
     cr_expect(p.job.grace_seconds == 86400 && p.job.ttl_seconds == 60 &&
               str_eq(p.job.priority_class, "high") && str_eq(p.service_account, "migrator"));
     check_json("resources", p.job.resources, "{\"limits\":{\"memory\":\"256Mi\"}}");
@@ -194,7 +204,8 @@ Test(mplan, the_least_plan_gets_every_default)
         "full\"}}],"
         "\"deletionPolicy\":\"Wait\",\"execution\":{\"allowSuperuser\":false,\"deadline\":\"24h\","
         "\"job\":{\"terminationGracePeriodSeconds\":300,\"ttlSecondsAfterFinished\":172800},"
-        "\"lockRetryFor\":\"10m\",\"lockTimeout\":\"1s\",\"oldSessions\":\"Wait\",\"startTimeout\":"
+        "\"lockRetryFor\":\"10m\",\"lockTimeout\":\"1s\",\"oldSessions\":\"Wait\","
+        "\"showValues\":false,\"startTimeout\":"
         "\"10m\","
         "\"statementTimeout\":\"0s\"},\"interval\":\"5m\",\"migrations\":{\"baselineDescription\":"
         "\"<< Flyway Baseline "
@@ -595,10 +606,10 @@ static void check_page(const struct mplan_table *table, const char *page)
         bool named = strstr(page, quoted) || strstr(page, dotted);
         /* Containers are named with their parts; format has one value: nothing to explain. */
         bool fixed = f->table || str_eq(f->key, "format");
-        cr_expect(f->type == MPLAN_LATER || fixed || named, "docs/migrationplan.md lacks %s",
-                  f->key);
+        cr_expect(f->type == MPLAN_LATER || fixed || named,
+                  "docs/reference/migrationplan.md lacks %s", f->key);
         cr_expect(f->type != MPLAN_LATER || !strstr(page, quoted),
-                  "docs/migrationplan.md promises %s", f->key);
+                  "docs/reference/migrationplan.md promises %s", f->key);
         if (f->table) {
             check_page(f->table, page);
         }
@@ -608,7 +619,7 @@ static void check_page(const struct mplan_table *table, const char *page)
 Test(mplan, the_documentation_names_every_field)
 {
     AUTO(buf_done) struct buf page = BUF(1000000);
-    check_error("page", file_read("docs/migrationplan.md", &page), NULL);
+    check_error("page", file_read("docs/reference/migrationplan.md", &page), NULL);
     check_page(mplan_fields(), buf_text(&page));
 }
 
@@ -820,4 +831,38 @@ Test(secrets, a_config_map_is_plain_text)
     struct kvlist none = { 0 };
     check_error("stringData is a Secret's", configmap_decode(bad, &none),
                 "stringData: unknown field");
+}
+
+/* Each value within its bound, all of them together beyond what a plan may need. */
+Test(mplan, a_spec_of_more_than_one_mebibyte_is_refused_by_itself)
+{
+    AUTO(free_auto) char *value = mem_alloc(4096);
+    memset(value, 'x', 4095);
+    for (int databases = 1; databases <= 3; databases++) {
+        AUTO(json_free_auto) struct json *object =
+            plan_object("{source: {url: 'https://g/x'}, databases: []}");
+        struct json *list = json_get_mut(json_get_mut(object, "spec"), "databases");
+        for (int d = 0; d < databases; d++) {
+            AUTO(free_auto) char *head =
+                mem_printf("{name: d%d, secretRef: {name: s}, migrations: {placeholders: {}}}", d);
+            struct json *entry = yaml_object(head);
+            struct json *map = json_get_mut(json_get_mut(entry, "migrations"), "placeholders");
+            for (int p = 0; p < LIMIT_PLACEHOLDERS; p++) {
+                char key[16];
+                (void)snprintf(key, sizeof key, "p%d", p);
+                json_set_string(map, key, value);
+            }
+            json_push(list, entry);
+        }
+        struct mplan plan;
+        AUTO(err_free_auto) struct err *e = mplan_decode(object, &plan);
+        mplan_done(&plan);
+        if (databases < 2) {
+            cr_expect_null(e, "%s", e ? e->message : "");
+        } else if (databases > 2) {
+            cr_assert_not_null(e);
+            cr_expect_str_eq(e->reason, "InvalidSpec");
+            cr_expect_str_eq(e->message, "spec is larger than 1048576 bytes");
+        }
+    }
 }

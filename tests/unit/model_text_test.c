@@ -2,19 +2,19 @@
 /* Text tables of the enums, the table of reasons, options, results. */
 #include <ctype.h>
 #include <stdlib.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/json.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
-#include "reconcile/model/assignment.h"
-#include "reconcile/model/engine.h"
-#include "reconcile/model/history.h"
-#include "reconcile/model/migration.h"
-#include "reconcile/model/options.h"
-#include "reconcile/model/reason.h"
-#include "reconcile/model/result.h"
-#include "reconcile/model/target.h"
+#include "base/auto.h"
+#include "base/json.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "model/assignment.h"
+#include "model/engine.h"
+#include "model/history.h"
+#include "model/migration.h"
+#include "model/options.h"
+#include "model/reason.h"
+#include "model/result.h"
+#include "model/target.h"
 #include "tests/unit/rows.h"
 
 TestSuite(texts, .timeout = 60);
@@ -153,14 +153,71 @@ Test(reasons, every_name_of_the_header_is_in_the_table)
     R(REASON_RECOVERED_FROM_HISTORY);
     R(REASON_OUTCOME_RESOLVED);
     R(REASON_TAG_MOVED);
+    R(REASON_FILES_PASSED_OVER);
+    R(REASON_AWAITING_WINDOW);
+    R(REASON_WINDOW_MISSED);
+    R(REASON_PAUSED);
     R(REASON_USAGE);
     R(REASON_INTERNAL);
     R(REASON_NOT_FOUND);
     R(REASON_TIMED_OUT);
     R(REASON_API_UNAVAILABLE);
     R(REASON_FORBIDDEN);
+    R(REASON_CONTROLLER_RUNNING);
+    R(REASON_ADDRESS_IN_USE);
+    R(REASON_PENDING);
     R(REASON_INTERRUPTED);
     cr_expect(names == reason_count, "%zu names, %zu rows", names, reason_count);
+}
+
+/* Who runs a command on one database has no plan: no field, Secret, Job or push helps, and nobody tries it again. A plan has
+ * no options. */
+Test(reasons, each_has_a_remedy_for_a_command_and_one_for_a_plan)
+{
+    static const char *const of_plans[] = { "spec.",      "Secret",       "execution.", "by itself",
+                                            "annotation", "caRef",        "Job",        "and push",
+                                            "source.",    "`sluice retry" };
+    static const char *const of_commands[] = { "--", "$SLUICE", "?ssl" };
+    /* What only a controller, or a command about a plan, ends with. */
+    static const char *const never_here[] = {
+        REASON_NO_DATABASES,
+        REASON_TARGET_CHANGED,
+        REASON_GATE_FAILED,
+        REASON_CANARY_FAILED,
+        REASON_ANALYSIS_UNAVAILABLE,
+        REASON_SOAKING,
+        REASON_JOB_REJECTED,
+        REASON_RUNNER_NOT_STARTED,
+        REASON_ATTEMPT_INTERRUPTED,
+        REASON_NAME_CONFLICT,
+        REASON_DEADLINE_EXCEEDED,
+        REASON_SUSPENDED,
+        REASON_PROGRESSING,
+        REASON_FAILED,
+        REASON_PROGRESSING_WITH_RETRY,
+        REASON_TARGET_ID_CONFLICT,
+        REASON_HISTORY_REWRITTEN,
+        REASON_HISTORY_REGRESSED,
+        REASON_ROLE_TOO_POWERFUL, /* a command warns */
+    };
+    for (size_t i = 0; i < reason_count; i++) {
+        const struct reason *r = &reasons[i];
+        const char *here = reason_here(r->name) ? reason_here(r->name) : r->remedy;
+        bool plans_own = false;
+        cr_expect(r->remedy && *r->remedy && *here, "%s has no remedy", r->name);
+        for (size_t n = 0; n < ROWS(never_here); n++) {
+            plans_own |= strcmp(r->name, never_here[n]) == 0;
+        }
+        for (size_t w = 0; !plans_own && w < ROWS(of_plans); w++) {
+            cr_expect_null(strstr(here, of_plans[w]), "%s: \"%s\" is of no use to a command: %s",
+                           r->name, of_plans[w], here);
+        }
+        for (size_t w = 0; r->class != REASON_CLASS_COMMAND && w < ROWS(of_commands); w++) {
+            cr_expect_null(strstr(r->remedy, of_commands[w]),
+                           "%s: \"%s\" is of no use to a plan: %s", r->name, of_commands[w],
+                           r->remedy);
+        }
+    }
 }
 
 Test(reasons, exit_codes_and_classes_are_those_of_the_design)
@@ -222,7 +279,7 @@ Test(options, defaults_are_flyways)
     execution_options_init(&x);
     cr_expect(x.lock_timeout_ms == 1000 && x.lock_retry_for_ms == 600000 &&
               x.statement_timeout_ms == 0 && x.deadline_ms == 86400000 &&
-              x.old_sessions == OLD_SESSIONS_WAIT && !x.allow_superuser);
+              x.old_sessions == OLD_SESSIONS_WAIT && !x.allow_superuser && !x.show_values);
 }
 
 Test(options, a_copy_shares_nothing)

@@ -2,12 +2,12 @@
 /* What may stand under a plan's paths. */
 #include <stdint.h>
 #include <stdlib.h>
-#include "reconcile/base/auto.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
-#include "reconcile/model/casefold.h"
-#include "reconcile/model/tree.h"
+#include "base/auto.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "model/casefold.h"
+#include "model/tree.h"
 #include "tests/unit/rows.h"
 
 TestSuite(tree, .timeout = 60);
@@ -38,7 +38,7 @@ Test(tree, entries_are_judged_by_name_and_kind)
           "InvalidMigration" },
         { "a device", N("sql/x"), TREE_OTHER, 1, false, "not a regular file", "InvalidMigration" },
         { "bad UTF-8", N("sql/V1__\xff.sql"), TREE_FILE, 1, false,
-          "V1__?.sql: the name is not valid UTF-8", "InvalidMigration" },
+          "V1__\\xff.sql: the name is not valid UTF-8", "InvalidMigration" },
         { "a control character", N("sql/V1__a\n.sql"), TREE_FILE, 1, false, "control character",
           "InvalidMigration" },
         { "an escape of C1", N("sql/V1__\xc2\x9b.sql"), TREE_FILE, 1, false, "control character",
@@ -149,26 +149,66 @@ Test(tree, one_empty_location_among_several_is_named)
     check_error("finish", tree_finish(&tree), "sql/orders: no file");
 }
 
-Test(tree, a_file_of_eight_mebibytes_is_the_largest)
+Test(tree, the_largest_are_not_kept_when_all_pass_the_limit)
 {
     AUTO(tree_done) struct tree tree = { 0 };
-    AUTO(free_auto) uint8_t *big = mem_alloc(LIMIT_MIGRATION_FILE + 2);
-    struct err *e = tree_add(&tree, "sql/big.sql", "big.sql", big, LIMIT_MIGRATION_FILE + 1);
-    cr_expect(e && str_eq(e->reason, "SourceTooLarge"));
-    check_error("one byte too many", e, "sql/big.sql: larger than 8388608 bytes");
-    cr_expect(tree.count == 0 && tree.total_bytes == 0, "nothing was added");
+    char path[64];
+    for (int i = 0; i < 9; i++) { /* 8 MiB of others each, and the fourth a little more */
+        const size_t size = LIMIT_MIGRATION_FILE - (i == 3 ? 0 : 1);
+        uint8_t *big = mem_alloc(size + 1);
+        memset(big, 'a' + i, size);
+        (void)snprintf(path, sizeof path, "sql/V%d__x.sql", i);
+        cr_assert_null(tree_add(&tree, path, path + 4, big, size));
+    }
+    cr_expect_leq(tree.total_bytes, LIMIT_TREE_BYTES);
+    for (size_t i = 0; i < tree.count; i++) {
+        const struct tree_file *file = &tree.files[i];
+        cr_expect(i == 3 ? !file->bytes && !file->content && file->large
+                         : file->bytes && file->content && !file->large,
+                  "%s", file->path);
+    }
+    uint8_t digest[SHA256_LEN];
+    AUTO(free_auto) uint8_t *same = mem_alloc(LIMIT_MIGRATION_FILE + 1);
+    memset(same, 'd', LIMIT_MIGRATION_FILE);
+    sha256(same, LIMIT_MIGRATION_FILE, digest);
+    cr_expect_eq(memcmp(tree.files[3].large->sha256, digest, SHA256_LEN), 0);
+    cr_expect_eq(tree.files[3].size, LIMIT_MIGRATION_FILE);
+    cr_expect_str_eq(tree.files[3].large->path, "sql/V3__x.sql");
+    check_error("finish", tree_finish(&tree), NULL);
 }
 
-Test(tree, eight_full_files_fit_and_a_ninth_does_not)
+Test(tree, files_of_one_content_share_one_copy_of_it)
+{
+    struct tree trees[2] = { 0 };
+    size_t before = content_held();
+    uint8_t *given = mem_alloc(LIMIT_MIGRATION_FILE + 1);
+    given[0] = 'x';
+    check_error("first", tree_add(&trees[0], "a.sql", "a.sql", given, LIMIT_MIGRATION_FILE), NULL);
+    for (int i = 0; i < 6; i++) {
+        uint8_t *big = mem_alloc(LIMIT_MIGRATION_FILE + 1);
+        big[0] = 'x';
+        check_error("equal", tree_add(&trees[1], "b.sql", "b.sql", big, LIMIT_MIGRATION_FILE),
+                    NULL);
+        cr_expect_eq(trees[1].files[i].bytes, trees[0].files[0].bytes, "one copy");
+    }
+    cr_expect_eq(content_held() - before, LIMIT_MIGRATION_FILE, "counted once");
+    cr_expect_eq(trees[1].total_bytes, 6 * (size_t)LIMIT_MIGRATION_FILE, "the limit counts names");
+    tree_done(&trees[0]);
+    cr_expect_eq(trees[1].files[0].bytes[0], 'x', "who holds it still has it");
+    cr_expect_eq(content_held() - before, LIMIT_MIGRATION_FILE);
+    tree_done(&trees[1]);
+    cr_expect_eq(content_held(), before, "nobody holds it");
+}
+
+Test(tree, contents_that_differ_in_one_byte_are_two)
 {
     AUTO(tree_done) struct tree tree = { 0 };
-    uint8_t *big = mem_alloc(LIMIT_MIGRATION_FILE + 1);
-    for (int i = 0; i < 8; i++) {
-        check_error("fits", tree_add(&tree, "sql/x.sql", "x.sql", big, LIMIT_MIGRATION_FILE), NULL);
-        tree.files[tree.count - 1].bytes = NULL; /* shared here */
-    }
-    check_error("one byte more", tree_add(&tree, "sql/y.sql", "y.sql", big, 1), "together");
-    free(big);
+    size_t before = content_held();
+    check_error("a", add(&tree, "a.sql", "select 1"), NULL);
+    check_error("b", add(&tree, "b.sql", "select 2"), NULL);
+    check_error("c", add(&tree, "c.sql", "select 1\n"), NULL);
+    cr_expect_eq(content_held() - before, 8 + 8 + 9);
+    cr_expect_str_eq((const char *)tree.files[1].bytes, "select 2");
 }
 
 Test(tree, ten_thousand_files_fit_and_one_more_does_not)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Versions: what is one, and which is the greater. */
-#include "reconcile/model/version.h"
+#include "model/version.h"
 #include "tests/unit/rows.h"
 
 TestSuite(version, .timeout = 60);

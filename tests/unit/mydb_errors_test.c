@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Error numbers of MariaDB and MySQL: kind and reason, and where in the text the error is.
 #include <criterion/criterion.h>
-#include "database/mydb_rules.h"
-#include "reconcile/model/reason.h"
+#include "database/mysql/rules.h"
+#include "model/reason.h"
 
 TestSuite(mydb_errors, .timeout = 30);
 
@@ -46,7 +46,7 @@ static const struct {
       ERR_TERMINAL, REASON_MIGRATION_FAILED },
     { "a table that is there already", 1050, "", false, ERR_TERMINAL, REASON_MIGRATION_FAILED },
     { "syntax", 1064, "", false, ERR_TERMINAL, REASON_MIGRATION_FAILED },
-    { "an unknown number in our own statement is tried again", 4999, "", true, ERR_TRANSIENT,
+    { "an unknown number at the login is tried again", 4999, "", true, ERR_TRANSIENT,
       REASON_DATABASE_UNAVAILABLE },
 };
 
@@ -59,6 +59,36 @@ Test(mydb_errors, numbers_become_reasons)
         cr_expect_eq(class.kind, cases[i].kind, "%s: kind %d", cases[i].name, class.kind);
         cr_expect_str_eq(class.reason, cases[i].reason, "%s: %s", cases[i].name, class.reason);
         cr_expect_not_null(reason_find(class.reason), "%s", cases[i].name);
+    }
+}
+
+Test(mydb_errors, what_is_not_listed_is_not_tried_again)
+{
+    static const struct {
+        unsigned code;
+        bool set;
+        enum err_kind kind;
+        const char *reason;
+    } rows[] = {
+        { 4999, false, ERR_TERMINAL, REASON_UNSUPPORTED_SERVER },
+        { 4999, true, ERR_TERMINAL, REASON_MIGRATION_FAILED },
+        { 1146, false, ERR_TERMINAL, REASON_UNSUPPORTED_SERVER },
+        { 1205, true, ERR_TRANSIENT, REASON_LOCK_TIMEOUT },
+        { 1142, true, ERR_TERMINAL, REASON_MIGRATION_FAILED },
+        { 1142, false, ERR_TERMINAL, REASON_ACCESS_DENIED },
+        { 1969, true, ERR_TERMINAL, REASON_MIGRATION_FAILED },
+        { 1969, false, ERR_TRANSIENT, REASON_DATABASE_UNAVAILABLE },
+        { 1317, true, ERR_TRANSIENT, REASON_DATABASE_UNAVAILABLE },
+        { 1317, false, ERR_TRANSIENT, REASON_DATABASE_UNAVAILABLE },
+        { 2013, true, ERR_TRANSIENT, REASON_DATABASE_UNAVAILABLE },
+        { 2099, false, ERR_TRANSIENT, REASON_DATABASE_UNAVAILABLE },
+        { 9001, true, ERR_TRANSIENT, REASON_DATABASE_UNAVAILABLE },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct mydb_error_class class =
+            mydb_error_of_statement(rows[i].code, "", rows[i].set);
+        cr_expect_eq(class.kind, rows[i].kind, "%u", rows[i].code);
+        cr_expect_str_eq(class.reason, rows[i].reason, "%u: %s", rows[i].code, class.reason);
     }
 }
 
@@ -95,7 +125,9 @@ Test(mydb_errors, the_place_is_found_in_the_text)
 {
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         int position = 0;
-        const bool found = mydb_error_position(places[i].message, places[i].text, &position);
+        bool exact = false;
+        const bool found =
+            mydb_error_position(1064, places[i].message, places[i].text, &position, &exact);
         cr_expect_eq(found, places[i].found, "%s", places[i].name);
         if (found) {
             cr_expect_eq(position, places[i].position, "%s: %d", places[i].name, position);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Steps of a file as rows of an earlier version have counted them: a DROP of several tables was one step for each.
-#include "database/mydb_file.h"
+#include "base/auto.h"
+#include "database/mysql/file.h"
 #include "migration_support.h"
-#include "reconcile/base/auto.h"
 
 TestSuite(mydb_progress, .timeout = 30);
 

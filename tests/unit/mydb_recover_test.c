@@ -2,7 +2,7 @@
 // What an interrupted statement did, by its verb and the states before and now.
 #include <criterion/criterion.h>
 #include <stdio.h>
-#include "database/mydb_rules.h"
+#include "database/mysql/rules.h"
 
 TestSuite(mydb_recover, .timeout = 30);
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Grants, normal forms of definitions, what a session carries from statement to statement.
 #include <criterion/criterion.h>
-#include "database/mydb_rules.h"
+#include "base/auto.h"
+#include "base/buf.h"
+#include "base/mem.h"
+#include "database/mysql/rules.h"
 #include "migration_support.h"
-#include "reconcile/base/auto.h"
-#include "reconcile/base/buf.h"
-#include "reconcile/base/mem.h"
 #include "reconcile/migration/script.h"
 
 TestSuite(mydb_rules, .timeout = 30);
@@ -264,6 +264,30 @@ Test(mydb_rules, names_are_words)
     cr_expect(mydb_mentions(&s, "logs"));
     cr_expect_not(mydb_mentions(&s, "log"), "part of a word");
     cr_expect_not(mydb_mentions(&s, "notes"), "in a string and a comment");
+}
+
+Test(mydb_rules, what_a_query_fills)
+{
+    static const struct {
+        const char *text;
+        bool fills;
+    } rows[] = {
+        { "create table x as select 1", true },
+        { "create table x (a int) (select f() as a)", true },
+        { "create or replace table x select 1", true },
+        { "create temporary table x select 1", false }, // of the session
+        { "create table x (a int comment 'select')", false },
+        { "create table x like y -- select", false },
+        { "create view x as select 1", false },
+        { "insert into x select 1", false },
+        { "create procedure x() select 1", false },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct script read = { 0 };
+        const struct statement s = read_as(rows[i].text, &read);
+        cr_expect_eq(mydb_fills_table(&s), rows[i].fills, "%s", rows[i].text);
+        script_done(&read);
+    }
 }
 
 // The last statement of a file, read as the settings above it say.

@@ -6,7 +6,4 @@ add_executable(order_check unit/order_check.c unit/order_script.c unit/order_eve
   unit/order_git.c unit/order_world.c unit/order_oracle.c unit/order_oracle_answers.c
   unit/order_oracle_list.c unit/order_oracle_waves.c unit/step_checks.c)
 target_link_libraries(order_check PRIVATE sluice_step)
-add_test(NAME order_check COMMAND order_check WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-set_tests_properties(order_check PROPERTIES LABELS unit TIMEOUT 900
-  FAIL_REGULAR_EXPRESSION "ERROR: (Leak|Address|Thread)Sanitizer;runtime error:")
-set_property(GLOBAL APPEND PROPERTY SLUICE_UNITS "order_check 900")
+sluice_unit(order_check 900 program)

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "model/reason.h"
 #include "order_world.h"
-#include "reconcile/model/reason.h"
 
 /* ---- Jobs --------------------------------------------------------------------------------------- */
 
@@ -65,11 +65,25 @@ static void fill_files(const struct plan *plan, struct attempt *j)
     }
 }
 
+/* Does it begin no file in the freeze of the spec? */
+static bool stops_in_time(const struct world *w, const struct attempt *j)
+{
+    const struct spec *s = &w->spec;
+    int64_t begins_ms = s->freeze_from_ms - WORLD_EPOCH_MS - w->utc_shift_ms; /* mono */
+    return s->freeze_to_ms == 0 || begins_ms <= w->mono_ms ||
+           (j->stop_ms > 0 && j->stop_ms <= begins_ms + 1000);
+}
+
 static void judge_job(struct world *w, const struct entry *e, const struct attempt *j)
 {
+    int64_t now_ms = WORLD_EPOCH_MS + w->mono_ms + w->utc_shift_ms;
+    /* Whole seconds, as a status and an assignment have them. */
+    bool frozen = w->spec.freeze_from_ms <= now_ms - now_ms % 1000 && now_ms < w->spec.freeze_to_ms;
     struct oracle_job job = { .database = e->place,
                               .empty = e->view.empty,
                               .suspended = w->spec.suspend,
+                              .frozen = frozen,
+                              .too_long = !stops_in_time(w, j),
                               .tree = tree_files(w, j->commit, e->dirs),
                               .inputs = tree_hash(w, j->commit, e) };
     int newest = newest_commit(w);
@@ -122,6 +136,7 @@ static void create_job(struct world *w, const struct decision *d, size_t at)
     memcpy(j->entry, e->name, sizeof j->entry);
     (void)snprintf(j->name, sizeof j->name, "%s-%d", e->name, (int)new->attempt);
     step_retry_token(&w->plan, &w->status, j->token);
+    j->stop_ms = new->stop_in_ms >= 0 ? w->mono_ms + new->stop_in_ms : 0;
     fill_files(w->judgements[d->databases[at]].error ? NULL : e->view.plan, j);
     if (!late) {
         e->view.create = (struct failure){ 0 };

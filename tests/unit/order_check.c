@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/str.h"
 #include "order_world.h"
-#include "reconcile/base/clock.h"
-#include "reconcile/base/str.h"
 
 #ifdef __SANITIZE_ADDRESS__
 #define SEEDS 2000 /* ten times slower there; tests/integration/order_check.sh runs many more */

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "model/reason.h"
 #include "order_world.h"
-#include "reconcile/model/reason.h"
 
 /* ---- databases ---------------------------------------------------------------------------------- */
 
@@ -281,6 +281,10 @@ static void next_file(struct world *w, struct attempt *j)
         return;
     }
     int file = (uint8_t)j->files[j->at];
+    if (j->stop_ms > 0 && w->mono_ms >= j->stop_ms) {
+        job_end(w, j, 0, OUTCOME_PAUSED, NULL);
+        return;
+    }
     if (has_version(w, p, w->files[file].version)) {
         job_end(w, j, 10, OUTCOME_MOVED, REASON_ASSIGNMENT_STALE); /* somebody ran it by hand */
         return;

@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/err.h"
+#include "model/reason.h"
 #include "order_world.h"
-#include "reconcile/base/err.h"
-#include "reconcile/model/reason.h"
 
 /* ---- a database against a tree ------------------------------------------------------------------ */
 

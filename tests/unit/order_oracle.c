@@ -413,6 +413,12 @@ void oracle_job(struct oracle *o, int32_t id, const struct oracle_job *job)
     if (job->newest_known && (job->files & ~job->newest)) {
         broken(o, "rule 2: a Job with a file that the newest commit has taken back");
     }
+    if (job->frozen && !job->empty && !d->had_empty && !d->when_empty) {
+        broken(o, "rule 2: a Job in a freeze");
+    }
+    if (job->too_long && !job->empty && !d->had_empty && !d->when_empty) {
+        broken(o, "rule 2: a Job that may begin files in a freeze");
+    }
     d->had_empty |= job->empty; /* it stays in its catch-up when a person fills it meanwhile */
     bool exempt = d->had_empty || d->when_empty || was_finished(d, job->inputs);
     if (job->files && !exempt && !o->now.spec.all_at_once) {

@@ -73,6 +73,8 @@ struct oracle_job {
     int database;
     bool empty;      /* no history and no table but ours */
     bool suspended;  /* as the decision read */
+    bool frozen;     /* likewise */
+    bool too_long;   /* it may begin files in a freeze that the decision knew of */
     uint64_t tree;   /* files that it is to have */
     uint64_t inputs; /* as wanted[]: trees and options */
     uint64_t files;  /* those that this Job may run */

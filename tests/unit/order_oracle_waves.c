@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "order_oracle_inside.h"
-#include "reconcile/base/hash.h"
 
 /* SHA-256(UID NUL name), as the documentation says of the order of databases. */
 void oracle_rank(struct oracle_database *d, const char *uid, const char *name)
@@ -116,20 +116,36 @@ static void note_selection(struct oracle *o)
     memcpy(o->selections[o->selection_count++], masks, sizeof masks);
 }
 
+/* Whom Jobs have filled since the last finished roll-out. They prove nothing until its end, as if they were empty. */
+static uint32_t filled(const struct oracle *o)
+{
+    uint32_t by_jobs = 0;
+    for (int d = 0; d < ORACLE_DATABASES; d++) {
+        by_jobs |= o->databases[d].when_empty ? BIT(d) : 0;
+    }
+    return by_jobs & o->now.present;
+}
+
+static void select_without(struct oracle *o, uint32_t silent, uint32_t empty)
+{
+    select_waves(o, o->now.present & ~(silent | empty), empty & ~silent);
+    reach(o);
+    note_selection(o);
+}
+
 /* Membership is frozen while the list of databases changes: the largest selection counts. Whoever does
  * not answer goes last, and whoever is empty and not named: then counts and percents take others. */
 void oracle_reach_out(struct oracle *o)
 {
-    const uint32_t present = o->now.present, empty = o->now.empty & present;
+    const uint32_t empty = o->now.empty & o->now.present, all = empty | filled(o);
     const uint32_t silent[] = { 0, o->now.unreachable, o->now.silent, o->was_silent };
     for (size_t i = 0; i < sizeof silent / sizeof *silent; i++) {
-        select_waves(o, present & ~silent[i], 0);
-        reach(o);
-        note_selection(o);
+        select_without(o, silent[i], 0);
         if (empty) {
-            select_waves(o, present & ~(silent[i] | empty), empty & ~silent[i]);
-            reach(o);
-            note_selection(o);
+            select_without(o, silent[i], empty);
+        }
+        if (all != empty) {
+            select_without(o, silent[i], all);
         }
     }
 }

@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/err.h"
+#include "model/reason.h"
 #include "order_world.h"
-#include "reconcile/base/err.h"
-#include "reconcile/model/reason.h"
 
 const char *const row_texts[ROW_MAX_] = {
     [ROW_INPUTS] = "inputs edited: source, revision, migrations, paths",
@@ -25,6 +25,7 @@ const char *const row_texts[ROW_MAX_] = {
     [ROW_WITHDRAWN] = "a pending file reverted, edited, removed, force-pushed",
     [ROW_RETRY] = "retry",
     [ROW_SUSPEND] = "suspend, resume",
+    [ROW_FREEZE] = "freezes edited",
     [ROW_DELETED] = "plan deleted and created again",
     [ROW_DIES] = "the controller dies",
     [ROW_CLOCK] = "its clock jumps",
@@ -48,6 +49,21 @@ static bool suspend(struct world *w)
     w->generation++;
     w->look_again = true;
     world_say(w, "#### suspend is %s", w->spec.suspend ? "true" : "false");
+    return true;
+}
+
+/* One that has begun, or begins soon; or it is taken away. */
+static bool edit_freeze(struct world *w)
+{
+    int64_t now_ms = WORLD_EPOCH_MS + w->mono_ms + w->utc_shift_ms;
+    bool none = w->spec.freeze_to_ms > now_ms && world_chance(w, 2);
+    w->spec.freeze_from_ms =
+        none ? 0 : now_ms + (world_chance(w, 2) ? -1000 : world_pick(w, 60000));
+    w->spec.freeze_to_ms = none ? 0 : w->spec.freeze_from_ms + 1000 + world_pick(w, 900000);
+    w->generation++;
+    w->look_again = true;
+    world_say(w, "#### frozen from %lld to %lld, now is %lld", (long long)w->spec.freeze_from_ms,
+              (long long)w->spec.freeze_to_ms, (long long)now_ms);
     return true;
 }
 
@@ -150,6 +166,7 @@ static const struct event_row {
     { ROW_WITHDRAWN, 6, false, push_withdrawal },
     { ROW_RETRY, 6, false, retry },
     { ROW_SUSPEND, 5, true, suspend },
+    { ROW_FREEZE, 5, true, edit_freeze },
     { ROW_DELETED, 1, false, delete_plan },
     { ROW_DIES, 5, false, die },
     { ROW_CLOCK, 2, false, jump_clock },
@@ -331,6 +348,11 @@ static void stop_faults(struct world *w)
     }
     if (w->spec.suspend) {
         (void)suspend(w);
+    }
+    if (w->spec.freeze_to_ms > 0 && world_chance(w, 2)) { /* else it ends by itself */
+        w->spec.freeze_from_ms = w->spec.freeze_to_ms = 0;
+        w->generation++;
+        w->look_again = true;
     }
     for (int g = 0; g < GATE_NAMES; g++) {
         w->moods[g] = w->moods[g] == ORACLE_SILENT ? ORACLE_YES : w->moods[g];

@@ -321,6 +321,14 @@ void spec_build(struct world *w)
         .waves = w->waves,
         .wave_count = (size_t)s->wave_count,
     };
+    if (s->freeze_to_ms > 0) {
+        w->freeze = (struct mplan_window){ .from = text("from"),
+                                           .to = text("to"),
+                                           .from_ms = s->freeze_from_ms,
+                                           .to_ms = s->freeze_to_ms };
+        w->plan.freezes = &w->freeze;
+        w->plan.freeze_count = 1;
+    }
     w->plan.source.url = text("https://git.example/shop.git");
     w->plan.source.ref_kind = REF_BRANCH;
     w->plan.source.ref = text(s->branch ? "next" : "main");

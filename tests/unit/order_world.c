@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "reconcile/base/json.h"
-#include "reconcile/model/reason.h"
+#include "base/json.h"
+#include "model/reason.h"
 
 /* ---- chance ------------------------------------------------------------------------------------- */
 

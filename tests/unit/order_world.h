@@ -67,7 +67,8 @@ struct attempt {
     int64_t created_ms;                    /* UTC */
     char token[65], name[32], script[16], message[64];
     int8_t files[FILES];
-    int count, at; /* at: next of files[] */
+    int count, at;   /* at: next of files[] */
+    int64_t stop_ms; /* mono: it begins no file from then on; 0: never */
     bool has_result;
     struct result result;
 };
@@ -115,6 +116,8 @@ struct spec {
     int64_t timeout_ms, start_timeout_ms, interval_ms, retry_interval_ms;
     int branch, pinned; /* pinned: commit; -1: none */
     bool allow_rewrite, suspend;
+    int64_t freeze_from_ms,
+        freeze_to_ms; /* spec.freezes, by the controller's clock (UTC); 0: none */
     struct entry entries[ENTRIES];
     int count;
     int serial; /* moves with every edit but suspend */
@@ -169,6 +172,7 @@ enum row { /* of the table of events */
     ROW_WITHDRAWN,
     ROW_RETRY,
     ROW_SUSPEND,
+    ROW_FREEZE,
     ROW_DELETED,
     ROW_DIES,
     ROW_CLOCK,
@@ -227,6 +231,7 @@ struct world {
     int64_t statement_ms; /* the newest one, by a Job */
     /* for one decision */
     struct mplan plan;
+    struct mplan_window freeze;
     struct mplan_database databases[ENTRIES];
     struct kv labels[ENTRIES][2], annotations[2];
     struct mplan_wave waves[WAVES];

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/mem.h"
 #include "reconcile/migration/parse.h"
 
 #define TARGET_ID "7f1c0b52-3f0e-4e0e-9f1c-2b1d5a3c4e5f"
@@ -175,7 +175,7 @@ static void world_make(const struct plan_case *c, struct world *w)
     add_pair(&w->placeholders, c->placeholder);
     AUTO(err_free_auto) struct err *e = tree_finish(&w->tree);
     cr_assert_null(e, "%s: %s", c->rule, e ? e->message : "");
-    e = migration_set_parse(&w->tree, &w->files);
+    e = migration_set_parse(&w->tree, NULL, &w->files);
     cr_assert_null(e, "%s: %s", c->rule, e ? e->message : "");
     if (c->last_kind != MIGRATION_NONE) {
         w->files.items[w->files.count - 1].kind = c->last_kind;

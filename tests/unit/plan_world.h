@@ -3,7 +3,7 @@
 #pragma once
 #include <criterion/criterion.h>
 #include <stdbool.h>
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
 #include "reconcile/plan/plan.h"
 #include "rows.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who goes first: those who have begun, then one for everything that many databases get. */
 #include <stdio.h>
-#include "reconcile/base/mem.h"
-#include "reconcile/base/str.h"
+#include "base/mem.h"
+#include "base/str.h"
 #include "reconcile/rollout/rollout.h"
 #include "rows.h"
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Waves, soak, gates, supersession and digests. */
 #include <stdio.h>
-#include "reconcile/base/hash.h"
-#include "reconcile/base/str.h"
-#include "reconcile/model/reason.h"
+#include "base/hash.h"
+#include "base/str.h"
+#include "model/reason.h"
+#include "base/mem.h"
 #include "reconcile/rollout/rollout.h"
 #include "rows.h"
 
@@ -382,6 +383,22 @@ Test(rollout, inputs_hash_moves_with_trees_and_migrations)
     rollout_inputs_hash(&d, &list, other);
     cr_expect(!str_eq(base, other), "another tree");
     oid[0] = 'a';
+    d.migrations.naming = (struct naming){ .prefix = text("V"), .validate = true };
+    rollout_inputs_hash(&d, &list, other);
+    check_text("Flyway's default, written out, and what changes no file", other, base);
+    d.migrations.naming = (struct naming){ .prefix = text("ver") };
+    rollout_inputs_hash(&d, &list, other);
+    cr_expect(!str_eq(base, other), "another prefix");
+    d.migrations.naming = (struct naming){ .repeatable_prefix = text("rep") };
+    rollout_inputs_hash(&d, &list, other);
+    cr_expect(!str_eq(base, other), "another prefix of repeatables");
+    d.migrations.naming = (struct naming){ .separator = text("-") };
+    rollout_inputs_hash(&d, &list, other);
+    cr_expect(!str_eq(base, other), "another separator");
+    d.migrations.naming = (struct naming){ .suffixes = list };
+    rollout_inputs_hash(&d, &list, other);
+    cr_expect(!str_eq(base, other), "another suffix");
+    d.migrations.naming = (struct naming){ 0 };
     kvlist_set(&d.migrations.placeholders, "region", "eu");
     rollout_inputs_hash(&d, &list, other);
     cr_expect(!str_eq(base, other), "another placeholder");
@@ -464,6 +481,26 @@ Test(rollout, plan_digest_is_pinned)
     sha256_hex(expected, strlen(expected), want + 7);
     rollout_digest(&plan, entries, got);
     check_text("planDigest", got, want);
+    struct mplan_window windows[2] = { { .schedule = text("0 2 * * SAT"),
+                                         .duration_ms = 3600000,
+                                         .time_zone = text("Europe/Prague") },
+                                       { .schedule = text("0 4 * * *"), .duration_ms = 300000 } };
+    struct mplan_window freeze = { .from_ms = 1000, .to_ms = 2000 };
+    plan.windows = windows;
+    plan.window_count = 2;
+    plan.freezes = &freeze;
+    plan.freeze_count = 1;
+    char *strategy = strstr(expected, "\"strategy\":"), *rest = mem_strdup(strategy);
+    (void)snprintf(strategy, sizeof expected - (size_t)(strategy - expected),
+                   "\"order\":{\"freezes\":[{\"fromMs\":1000,\"toMs\":2000}],\"windows\":["
+                   "{\"durationMs\":3600000,\"schedule\":\"0 2 * * SAT\","
+                   "\"timeZone\":\"Europe/Prague\"},{\"durationMs\":300000,"
+                   "\"schedule\":\"0 4 * * *\",\"timeZone\":\"UTC\"}]},%s",
+                   rest);
+    free(rest);
+    sha256_hex(expected, strlen(expected), want + 7);
+    rollout_digest(&plan, entries, got);
+    check_text("planDigest with windows and freezes", got, want);
     migrations_options_done(&databases[0].migrations);
     migrations_options_done(&databases[1].migrations);
 }

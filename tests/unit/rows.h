@@ -4,7 +4,7 @@
 #include <criterion/criterion.h>
 #include <stddef.h>
 #include <string.h>
-#include "reconcile/base/err.h"
+#include "base/err.h"
 
 #define ROWS(table) (sizeof(table) / sizeof *(table))
 

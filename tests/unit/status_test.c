@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* struct status: JSON both ways, comparison, conditions. */
-#include "reconcile/base/auto.h"
-#include "reconcile/base/limits.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/status.h"
+#include "base/auto.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "model/status.h"
 #include "rows.h"
 
 #define COMMIT "4f2c9e4f2c9e4f2c9e4f2c9e4f2c9e4f2c9e4f2c"
@@ -70,13 +70,14 @@ static void fill(struct status *s)
     memcpy(s->plan_digest, "sha256:00", 10);
     s->summary.databases = 5;
     s->summary.up_to_date = 3;
-    s->summary.pending = s->summary.running = s->summary.failed = 1;
+    s->summary.pending = s->summary.running = s->summary.failed = s->summary.refused = 1;
     s->summary.unreachable = 1;
     s->summary.min_version = mem_strdup("13");
     s->databases = mem_array(1, sizeof *s->databases);
     s->database_count = 1;
     fill_database(&s->databases[0], "orders");
     strlist_add(&s->ahead, "14");
+    strlist_add(&s->notices, "sql/x.sql is passed over");
     s->gates = mem_array(1, sizeof *s->gates);
     s->gate_count = 1;
     s->gates[0] = (struct gate_status){ .wave = mem_strdup("canary"),
@@ -136,6 +137,7 @@ Test(status, format_is_pinned)
         "\"catchUp\":true},"
         "\"queuedCommit\":\"" COMMIT "\",\"planDigest\":\"sha256:00\",\"progress\":\"3/5\","
         "\"summary\":{\"databases\":5,\"upToDate\":3,\"pending\":1,\"running\":1,\"failed\":1,"
+        "\"refused\":1,"
         "\"unreachable\":1,\"minVersion\":\"13\"},"
         "\"databases\":[{\"name\":\"orders\",\"state\":\"Failed\",\"version\":\"13\","
         "\"target\":\"1f0c2a9b\",\"head\":14,\"journal\":57,\"tree\":\"0123456789abcdef\","
@@ -143,7 +145,8 @@ Test(status, format_is_pinned)
         "\"member\":1,\"foreign\":3,\"own\":2,\"outage\":61,\"wave\":\"canary\",\"job\":\"shop-"
         "orders-0123456789-"
         "4\","
-        "\"attempt\":4,\"message\":\"V14__x.sql:3: no\"}],\"ahead\":[\"14\"],"
+        "\"attempt\":4,\"message\":\"V14__x.sql:3: "
+        "no\"}],\"ahead\":[\"14\"],\"notices\":[\"sql/x.sql is passed over\"],"
         "\"gates\":[{\"wave\":\"canary\",\"name\":\"rows\",\"state\":\"Passing\",\"successes\":3,"
         "\"failures\":1,\"round\":5,\"atEnd\":true,\"lastValue\":\"0.002\"}],"
         "\"history\":[{\"commit\":\"" COMMIT "\",\"started\":\"2025-12-31T23:56:40Z\","
@@ -173,10 +176,11 @@ Test(status, a_status_that_was_never_written)
     status_init(&s);
     AUTO(json_free_auto) struct json *json = status_format(&s);
     AUTO(free_auto) char *text = json_text(json);
-    check_text("empty", text,
-               "{\"observedGeneration\":-1,\"conditions\":[],\"progress\":\"0/0\",\"summary\":{"
-               "\"databases\":0,\"upToDate\":0,\"pending\":0,\"running\":0,\"failed\":0,"
-               "\"unreachable\":0},\"databases\":[]}");
+    check_text(
+        "empty", text,
+        "{\"observedGeneration\":-1,\"conditions\":[],\"progress\":\"0/0\",\"summary\":{"
+        "\"databases\":0,\"upToDate\":0,\"pending\":0,\"running\":0,\"failed\":0,\"refused\":0,"
+        "\"unreachable\":0},\"databases\":[]}");
     status_parse(NULL, &again);
     cr_expect(status_equal(&s, &again), "no status at all reads the same");
 }
@@ -336,11 +340,13 @@ CHANGE(rollout_elapsed, s->rollout.elapsed_ms += 60000)
 CHANGE(rollout_elapsed_back, s->rollout.elapsed_ms -= 60000)
 CHANGE(outage, s->outage_ms = 0)
 CHANGE(ahead, replace(&s->ahead.items[0], "15"))
+CHANGE(notices, replace(&s->notices.items[0], "x"))
 CHANGE(summary_databases, s->summary.databases++)
 CHANGE(summary_up, s->summary.up_to_date++)
 CHANGE(summary_pending, s->summary.pending++)
 CHANGE(summary_running, s->summary.running++)
 CHANGE(summary_failed, s->summary.failed++)
+CHANGE(summary_refused, s->summary.refused++)
 CHANGE(summary_unreachable, s->summary.unreachable++)
 CHANGE(summary_min, replace(&s->summary.min_version, "12"))
 CHANGE(database_count, free(s->databases[0].name); free(s->databases[0].version);
@@ -425,11 +431,13 @@ static const struct change changes[] = {
     ROW(rollout_elapsed_back, true, false),
     ROW(outage, true, false),
     ROW(ahead, false, false),
+    ROW(notices, false, false),
     ROW(summary_databases, false, false),
     ROW(summary_up, false, false),
     ROW(summary_pending, false, false),
     ROW(summary_running, false, false),
     ROW(summary_failed, false, false),
+    ROW(summary_refused, false, false),
     ROW(summary_unreachable, false, false),
     ROW(summary_min, false, false),
     ROW(database_count, true, false),

@@ -2,14 +2,13 @@
 # 10,000 seeds, 1,000 under the sanitizers; SLUICE_SEED=N replays one, arguments FIRST COUNT run others.
 add_executable(step_simulation unit/step_simulation.c unit/step_world.c unit/step_checks.c)
 target_link_libraries(step_simulation PRIVATE sluice_step)
-add_test(NAME step_simulation COMMAND step_simulation WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-set_tests_properties(step_simulation PROPERTIES LABELS unit TIMEOUT 900
-  FAIL_REGULAR_EXPRESSION "ERROR: (Leak|Address|Thread)Sanitizer;runtime error:")
-set_property(GLOBAL APPEND PROPERTY SLUICE_UNITS "step_simulation 900")
+sluice_unit(step_simulation 900 program)
 sluice_test(step_conditions_test
   SOURCES unit/step_conditions_test.c unit/step_world.c unit/step_checks.c LINK sluice_step TIMEOUT 120)
 sluice_test(step_rollout_test
   SOURCES unit/step_rollout_test.c unit/step_world.c unit/step_checks.c LINK sluice_step TIMEOUT 120)
+sluice_test(step_window_test
+  SOURCES unit/step_window_test.c unit/step_world.c unit/step_checks.c LINK sluice_step TIMEOUT 120)
 sluice_test(step_database_test
   SOURCES unit/step_database_test.c unit/step_world.c unit/step_checks.c LINK sluice_step TIMEOUT 120)
 sluice_test(step_walk_test
@@ -32,3 +31,4 @@ sluice_test(step_order_proof_test
   LINK sluice_step TIMEOUT 120)
 sluice_test(step_order_walk_test
   SOURCES unit/step_order_walk_test.c unit/step_view.c unit/step_checks.c LINK sluice_step TIMEOUT 600)
+sluice_test(step_wishes_test SOURCES unit/step_wishes_test.c LINK sluice_step)

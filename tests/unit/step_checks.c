@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The invariants of a decision, for the walk, the simulation and every rule. */
-#include "reconcile/model/reason.h"
+#include "model/reason.h"
+#include "reconcile/rollout/window.h"
 #include "step_world.h"
 
 static bool is(const struct status *s, enum condition_type type, enum condition_status value)
@@ -107,6 +108,14 @@ static const char *check_job(const struct observed *seen, const struct decision 
     }
     if (!rollout->present || !rollout->digest[0] || strcmp(rollout->commit, d->commit) != 0) {
         return "a Job without a frozen roll-out of its commit";
+    }
+    const struct new_job *job = &d->jobs[at];
+    const bool empty = rollout->catch_up && d->status.databases[d->databases[at]].empty;
+    if (!window_state(seen->plan, seen->now_ms).open && !empty && !job->first_only) {
+        return "a Job while no window is open";
+    }
+    if (job->first_only && (!view->plan || view->plan->action_count == 0)) {
+        return "a Job for an interrupted file that there is not";
     }
     int32_t member = d->status.databases[d->databases[at]].member;
     if (member <= LIMIT_WAVES && member > rollout->wave_index) {

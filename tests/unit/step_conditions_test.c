@@ -2,6 +2,9 @@
 /* How situations map to conditions, and what a person's request does. */
 #include "step_rules.h"
 
+#include "base/auto.h"
+#include "base/mem.h"
+
 static void soaking(struct world *w, const char *rule)
 {
     w->waves[0] = (struct mplan_wave){
@@ -57,6 +60,45 @@ static void missing_source(struct world *w, const char *rule)
     w->git_up = true; /* a Stalled caused by something missing clears when the observation does */
     world_settle(w, 600000);
     want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
+}
+
+/* What no waiting mends is Stalled at once; a plan that was Ready stays so for three polls. */
+static void refused_source(struct world *w, const char *rule)
+{
+    static const char *const reasons_[] = { REASON_INVALID_SPEC, REASON_HOST_KEY_MISMATCH };
+    for (size_t i = 0; i < ROWS(reasons_); i++) {
+        AUTO(free_auto) char *stalled = mem_printf("True %s", reasons_[i]);
+        w->git_up = false;
+        w->poll_reason = reasons_[i];
+        w->newest = -1;
+        new_spec(w);
+        world_push(w, 1, false);
+        w->next_poll_ms = w->mono_ms;
+        world_pass(w, 5000);
+        want(w, rule, CONDITION_STALLED, stalled);
+        want(w, rule, CONDITION_RECONCILING, "");
+        want_message(w, rule, CONDITION_READY, "could not connect");
+        w->git_up = true;
+        w->next_poll_ms = w->mono_ms;
+        world_settle(w, 600000);
+        want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
+        w->git_up = false;
+        w->next_poll_ms = w->mono_ms;
+        world_pass(w, 1000);
+        want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
+        world_pass(w, 125000);
+        want(w, rule, CONDITION_STALLED, stalled);
+        w->git_up = true;
+        world_settle(w, 600000);
+        want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
+        w->newest = -1; /* the controller begins anew, and its first poll fails */
+        w->git_up = false;
+        w->poll.count = 0;
+        w->next_poll_ms = w->mono_ms;
+        world_pass(w, 1000);
+        want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
+        want(w, rule, CONDITION_STALLED, "");
+    }
 }
 
 static void missing_revision(struct world *w, const char *rule)
@@ -332,6 +374,41 @@ static void progress_numbers(struct world *w, const char *rule)
     want_number(rule, "target's length", (long long)strlen(d->target), 8);
 }
 
+/* Nothing ran on them: they have not failed, and the Jobs of the roll-out before say nothing of them. */
+static void refused_words(struct world *w, const char *rule)
+{
+    settle_with(w, 2);
+    world_edit(w, 1, 0);
+    w->next_poll_ms = w->mono_ms;
+    world_settle(w, 60000);
+    want(w, rule, CONDITION_STALLED, "True ChecksumMismatch");
+    want_message(w, rule, CONDITION_STALLED, "(and 2 more refused)");
+    want_number(rule, "refused", w->status.summary.refused, 3);
+    want_number(rule, "failed", w->status.summary.failed, 0);
+    for (size_t i = 0; i < w->count; i++) {
+        const struct database_status *d = &w->status.databases[i];
+        check_text(rule, database_state_text(d->state), "Refused");
+        cr_expect(!d->job && d->attempt == 0, "%s: job %s", rule, d->job ? d->job : "");
+    }
+}
+
+static void failed_and_refused(struct world *w, const char *rule)
+{
+    w->plan.strategy = STRATEGY_ALL_AT_ONCE;
+    w->plan.max_failures = 2;
+    settle_with(w, 1);
+    w->databases[0].fails = w->databases[1].fails = 2;
+    w->databases[2].content[1] = 99; /* changed after it had been applied */
+    w->databases[2].next_look_ms = w->mono_ms;
+    world_push(w, 1, false);
+    w->next_poll_ms = w->mono_ms;
+    world_settle(w, 600000);
+    want_message(w, rule, CONDITION_STALLED, "(and 1 more failed, 1 more refused)");
+    want_number(rule, "failed", w->status.summary.failed, 2);
+    want_number(rule, "refused", w->status.summary.refused, 1);
+    cr_expect(w->status.databases[0].job && !w->status.databases[2].job, "%s: jobs", rule);
+}
+
 static void requested(struct world *w, const char *rule)
 {
     settle_with(w, 1);
@@ -408,6 +485,10 @@ static const struct scene situations[] = {
     { "zero databases: retried until timeout, then Stalled", 0, no_databases },
     { "outage while nothing is pending: Ready changes after 3 failed inspections", 2,
       outage_while_idle },
+    { "a database that was refused has not failed, and shows no Job of a former roll-out", 3,
+      refused_words },
+    { "others are told by what became of them", 3, failed_and_refused },
+    { "a source that no waiting mends: Stalled at once", 1, refused_source },
     { "source outage while nothing is pending: Ready changes after 3 failed polls", 1,
       source_outage_while_idle },
     { "suspended, spec unchanged: conditions kept, message says so, nothing starts", 2,

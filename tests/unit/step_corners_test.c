@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Fleets, gates in numbers, and what is left of the corners. */
-#include "reconcile/base/mem.h"
+#include "base/mem.h"
 #include "step_rules.h"
 
 /* ---- gates ------------------------------------------------------------------------------------- */
@@ -132,7 +132,16 @@ static void retry_waits_for_looks(struct world *w, const char *rule)
     step_decide(&seen, &d);
     check_text(rule, d.status.last_handled_retry ? d.status.last_handled_retry : "none", "none");
     decision_done(&d);
+    seen.retry_age_ms = STEP_RETRY_BOUND_MS + 1; /* a server that never answers */
+    step_decide(&seen, &d);
+    check_text(rule, d.status.last_handled_retry, "one");
+    decision_done(&d);
     seen.retry_early = false;
+    seen.retry_age_ms = -1; /* the inspections that it asks for have not begun */
+    step_decide(&seen, &d);
+    check_text(rule, d.status.last_handled_retry ? d.status.last_handled_retry : "none", "none");
+    decision_done(&d);
+    seen.retry_age_ms = 0;
     step_decide(&seen, &d);
     check_text(rule, d.status.last_handled_retry, "one");
     decision_done(&d);

@@ -2,8 +2,8 @@
 /* Attempts, results, owners, targets, verdicts, deletion. */
 #include "step_rules.h"
 
-#include "reconcile/base/auto.h"
-#include "reconcile/base/mem.h"
+#include "base/auto.h"
+#include "base/mem.h"
 
 /* The Job of database 0 ends as given; what follows is the controller's. */
 static void end_with(struct world *w, int code, enum outcome outcome, const char *reason)
@@ -292,6 +292,21 @@ static void waits_to_start(struct world *w, const char *rule)
     want_message(w, rule, CONDITION_READY, "Job shop-orders-2 has not started: ImagePullBackOff");
 }
 
+/* Somebody has made a Job with a name of ours: the next attempt goes beside it, and people are told. */
+static void job_beside(struct world *w, const char *rule)
+{
+    w->databases[0].view.idle_job = "shop-orders-7";
+    world_push(w, 1, false);
+    for (int i = 0; i < 1000 && w->databases[0].job.phase != JOB_RUNNING; i++) {
+        world_pass(w, 5);
+    }
+    const char *told = w->status.databases[0].message;
+    cr_expect(str_eq(told, "Job shop-orders-7 has not begun and is not waited for: delete it"),
+              "%s: %s", rule, told ? told : "nothing");
+    world_settle(w, 600000);
+    want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
+}
+
 static void many_wait_to_start(struct world *w, const char *rule)
 {
     w->plan.strategy = STRATEGY_ALL_AT_ONCE;
@@ -390,6 +405,42 @@ static void read_only(struct world *w, const char *rule)
     w->databases[0].read_only = true; /* nothing to write: equal is equal */
     w->databases[0].next_look_ms = w->mono_ms;
     world_settle(w, 60000);
+    want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
+}
+
+static void refused_login(struct world *w, const char *rule)
+{
+    static char name[] = "x";
+    static const struct {
+        struct identity identity;
+        const char *want;
+    } logins[] = {
+        { { .superuser = true, .user = name }, "RoleTooPowerful" },
+        { { .pooled = true, .database = name }, "PoolerUnsupported" },
+        { { .multi_primary = true, .server_text = name }, "UnsupportedTopology" },
+    };
+    for (size_t i = 0; i < ROWS(logins); i++) {
+        AUTO(free_auto) char *stalled = mem_printf("True %s", logins[i].want);
+        int64_t attempts = w->databases[0].highest_attempt;
+        w->databases[0].identity = &logins[i].identity;
+        world_push(w, (int)i + 1, false);
+        w->next_poll_ms = w->mono_ms;
+        w->databases[0].next_look_ms = w->mono_ms;
+        world_pass(w, 5000);
+        want(w, rule, CONDITION_STALLED, stalled);
+        want(w, rule, CONDITION_RECONCILING, "");
+        want_number(rule, "attempts", w->databases[0].highest_attempt, attempts);
+        w->databases[0].identity = NULL;
+        w->databases[0].next_look_ms = w->mono_ms;
+        world_settle(w, 60000);
+        want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
+    }
+    w->databases[0].identity = &logins[0].identity; /* nothing to write: it may be what it is */
+    w->databases[0].next_look_ms = w->mono_ms;
+    world_settle(w, 60000);
+    want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
+    w->plan.execution.allow_superuser = true;
+    settle_with(w, 1);
     want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
 }
 
@@ -814,6 +865,7 @@ static const struct scene scenes[] = {
       job_says_failed_database_says_done },
     { "a Job that has not started within startTimeout is deleted and reported", 1, not_started },
     { "a Job that has not started is Pending with its reason within seconds", 1, waits_to_start },
+    { "a Job that can do nothing any more is told, and another does its work", 1, job_beside },
     { "of many that have not started the first is told", 2, many_wait_to_start },
     { "accept-target waits for every entry that it names", 2, accept_waits_for_looks },
     { "at most one create per back-off", 1, create_fails },
@@ -821,6 +873,8 @@ static const struct scene scenes[] = {
     { "a Job that waits gives way to one of the present spec", 1, made_from_another_spec },
     { "what the API server does not take is tried again", 1, create_is_rejected },
     { "a read-only target is retried, and does not matter when nothing is pending", 1, read_only },
+    { "what its Job would refuse of the login is refused before one is made, and looked at again",
+      1, refused_login },
     { "an unexpected target id: TargetChanged, nothing runs before a person says so", 1,
       target_changed },
     { "an empty database behind the Secret: TargetChanged until accepted as none", 1,

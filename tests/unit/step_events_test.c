@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is told as an event, because no condition changes for it. */
-#include "reconcile/base/auto.h"
+#include "base/auto.h"
 #include "step_rules.h"
 
 /* The one event of that reason that this observation leads to; its message into `message`. */
@@ -35,6 +35,45 @@ static void tag(struct world *w, const char *rule)
     cr_expect(strstr(message, "now names cccccccccccc"), "%s: %s", rule, message);
     seen.source.newest.tag_moved = false;
     cr_expect(!is_told(&seen, REASON_TAG_MOVED, message), "%s: told of a branch", rule);
+}
+
+static void passed_over(struct world *w, const char *rule)
+{
+    static char first[] = "sql/a.sql is passed over", second[] = "sql/b.sql is passed over";
+    static char *both[] = { first, second }, *other[] = { second };
+    static const struct strlist none = { 0 }, one = { .items = both, .count = 1 },
+                                two = { .items = both, .count = 2 },
+                                another = { .items = other, .count = 1 };
+    char message[256];
+    struct observed seen;
+    struct decision d;
+    settle_with(w, 1);
+    world_observe(w, &seen);
+    cr_expect(!is_told(&seen, REASON_FILES_PASSED_OVER, message), "%s: not known", rule);
+    seen.notices = &none;
+    cr_expect(!is_told(&seen, REASON_FILES_PASSED_OVER, message), "%s: there are none", rule);
+    seen.notices = &one;
+    cr_expect(is_told(&seen, REASON_FILES_PASSED_OVER, message), "%s", rule);
+    check_text(rule, message, first);
+    seen.notices = &two;
+    cr_expect(is_told(&seen, REASON_FILES_PASSED_OVER, message), "%s: of two", rule);
+    check_text(rule, message, "sql/a.sql is passed over (and 1 more, see status.notices)");
+    step_decide(&seen, &d);
+    want_number(rule, "status.notices", (long long)d.status.notices.count, 2);
+    seen.status = &d.status;
+    cr_expect(!is_told(&seen, REASON_FILES_PASSED_OVER, message), "%s: told once", rule);
+    seen.notices = &one;
+    cr_expect(is_told(&seen, REASON_FILES_PASSED_OVER, message), "%s: fewer", rule);
+    decision_done(&d);
+    seen.status = &w->status;
+    seen.notices = &one;
+    step_decide(&seen, &d);
+    seen.status = &d.status;
+    seen.notices = &another;
+    cr_expect(is_told(&seen, REASON_FILES_PASSED_OVER, message), "%s: another", rule);
+    seen.notices = &none;
+    cr_expect(!is_told(&seen, REASON_FILES_PASSED_OVER, message), "%s: renamed", rule);
+    decision_done(&d);
 }
 
 static void verdicts(struct world *w, const char *rule)
@@ -99,6 +138,8 @@ static void dead_job(struct world *w, const char *rule)
 
 static const struct scene scenes[] = {
     { "a tag that names another commit is an event", 1, tag },
+    { "files that are passed over are an event, when they are found and when others are", 1,
+      passed_over },
     { "verdicts that were recorded are an event, once all are", 1, verdicts },
     { "a plan without a status, up to date by what its databases say, is an event", 1,
       lost_status },

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From an inspection to facts; tokens, hashes and verdicts from annotations. */
-#include "reconcile/base/auto.h"
-#include "reconcile/base/str.h"
-#include "reconcile/model/reason.h"
+#include "base/auto.h"
+#include "base/str.h"
+#include "model/reason.h"
 #include "reconcile/step/step.h"
 #include "rows.h"
 
@@ -65,6 +65,41 @@ Test(step_observe, who_the_lease_names, .init = setup)
         cr_expect(view.epoch == (r->present ? 7 : 0), "%s: epoch", r->rule);
         cr_expect((view.target[0] != '\0') == r->present, "%s: target", r->rule);
         cr_expect(view.known, "%s", r->rule);
+    }
+}
+
+struct idle_row {
+    const char *rule;
+    bool looked, present;
+    int64_t attempt; /* that the lease names */
+    int64_t look_age_ms, job_age_ms;
+    bool want;
+};
+static const struct idle_row idlers[] = {
+    /* of attempt 4, with startTimeout 10m and deadline 1h */
+    { "it may begin yet", true, true, 3, 0, 11 * 60000 - 1, false },
+    { "it cannot begin any more", true, true, 3, 0, 11 * 60000, true },
+    { "nor where nothing ever began", true, false, 0, 0, 11 * 60000, true },
+    { "nor once a command has taken over", true, true, 0, 0, 11 * 60000, true },
+    { "the look is from before that", true, true, 3, 1, 11 * 60000, false },
+    { "a later look is newer", true, true, 3, 60000, 12 * 60000, true },
+    { "it has begun", true, true, 4, 0, 11 * 60000, false },
+    { "it has begun, and has its time", true, true, 4, 0, 90 * 60000 - 1, false },
+    { "it has begun, and its time is over", true, true, 4, 0, 90 * 60000, true },
+    { "nobody has looked", false, false, 0, 0, 90 * 60000 - 1, false },
+    { "nobody has looked, and its time is over", false, false, 0, 0, 90 * 60000, true },
+};
+
+Test(step_observe, which_job_can_do_nothing_any_more, .init = setup)
+{
+    plan.start_timeout_ms = 10 * 60000;
+    plan.execution.deadline_ms = 60 * 60000;
+    for (size_t i = 0; i < ROWS(idlers); i++) {
+        const struct idle_row *r = &idlers[i];
+        const struct lease lease = { .present = r->present, .attempt = r->attempt, .epoch = 9 };
+        cr_expect_eq(
+            step_is_idle(&plan, r->looked ? &lease : NULL, r->look_age_ms, 4, r->job_age_ms),
+            r->want, "%s", r->rule);
     }
 }
 

@@ -398,6 +398,63 @@ static void later_wave_by_hand(struct world *w, const char *rule)
     want_applied(w, rule, "orders:3 billing:3 stock:3");
 }
 
+/* Two come that no first wave proves, but its gate has said no: only a person undoes that. */
+static void silent_and_a_failed_gate(struct world *w, const char *rule)
+{
+    two_with_trees_of_theirs(w);
+    set_up(w, false);
+    world_pass(w, 10000);
+    w->gate_value = false;
+    world_push(w, 1, false);
+    world_settle(w, 60000);
+    want(w, rule, CONDITION_STALLED, "True GateFailed");
+    w->gate_value = true;
+    set_up(w, true);
+    world_settle(w, 60000);
+    world_pass(w, HOUR_MS);
+    want(w, rule, CONDITION_STALLED, "True GateFailed");
+    want_applied(w, rule, "orders:2 billing:1 stock:1 returns:1");
+    world_annotate(w, ANNOTATION_RETRY, "go");
+    world_pass(w, 100000);
+    want_message(
+        w, rule, CONDITION_WAITING,
+        "database stock has come with files that no first wave has: wave first soaks again");
+    world_pass(w, 5 * HOUR_MS);
+    want_applied(w, rule, "orders:2 billing:2 stock:2 returns:2");
+}
+
+/* Billing has begun and goes first, but the soak of its own wave is still to be served. */
+static void silent_in_its_own_wave(struct world *w, const char *rule)
+{
+    static char second[] = "second", billing[] = "billing";
+    static char *names[] = { billing };
+    careful(w);
+    w->waves[0].soak_ms = 0;
+    w->waves[1] = (struct mplan_wave){ .name = second, .soak_ms = HOUR_MS };
+    select_name(&w->waves[1], names);
+    w->plan.wave_count = 2;
+    settle_with(w, 1);
+    world_pass(w, 2 * HOUR_MS);
+    world_push(w, 1, false);
+    world_settle(w, 60000);
+    want_applied(w, rule, "orders:2 billing:2 stock:1");
+    want_message(w, rule, CONDITION_WAITING, "wave second soaks until ");
+    w->waves[1].soak_ms = 2 * HOUR_MS;
+    edit(w);
+    world_settle(w, 120000);
+    want_message(w, rule, CONDITION_WAITING, "wave second soaks");
+    want_number(rule, "billing's own wave", w->status.databases[1].own,
+                w->status.rollout.wave_index);
+    w->databases[1].up = false;
+    look_at(w, 1);
+    world_pass(w, 4 * HOUR_MS);
+    want_applied(w, rule, "orders:2 billing:2 stock:1");
+    w->databases[1].up = true;
+    look_at(w, 1);
+    world_pass(w, HOUR_MS);
+    want_applied(w, rule, "orders:2 billing:2 stock:2");
+}
+
 /* The last answer comes while those looks are under way that a retry waits for. */
 static void retry_before_it_passes(struct world *w, const char *rule)
 {
@@ -421,8 +478,8 @@ static void retry_before_it_passes(struct world *w, const char *rule)
         step_decide(&seen, &d);
         want_number(rule, "the wave", d.status.rollout.wave_index, retried ? 0 : 1);
         const char *said = d.status.conditions[CONDITION_READY].message;
-        cr_expect(!retried || strstr(said, "wave first is repeated once every database has been "
-                                           "looked at"),
+        cr_expect(!retried ||
+                      strstr(said, "wave first is repeated once every database has been inspected"),
                   "%s: it says %s", rule, said);
         decision_done(&d);
     }
@@ -447,6 +504,8 @@ static const struct scene scenes[] = {
     { "status lost, and the newest file is by hand: it soaks", 3, by_hand_and_status_lost },
     { "status lost: who has begun is remembered though nothing can start", 3, said_before_a_crash },
     { "files run by hand on a later wave soak there", 3, later_wave_by_hand },
+    { "a failed gate: nobody who answers again undoes its no", 4, silent_and_a_failed_gate },
+    { "who went first does not answer in its own wave: it waits", 3, silent_in_its_own_wave },
     { "a retry is for the wave in which it was asked for", 3, retry_before_it_passes },
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The order of a roll-out under every edit: rows of the table in docs/migrationplan.md 9, each played
+/* The order of a roll-out under every edit: rows of the table in docs/reference/migrationplan.md 5, each played
  * in the small world, in the soak of the canary where nothing else is said. Edits, commits, people and
  * accidents; step_order_members_test.c has those about databases. */
 #include "step_order_rules.h"

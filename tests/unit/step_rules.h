@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rules of the step function as scenes in the small world. */
 #pragma once
-#include "reconcile/base/str.h"
-#include "reconcile/model/reason.h"
+#include "base/str.h"
+#include "model/reason.h"
 #include "rows.h"
 #include "step_world.h"
 

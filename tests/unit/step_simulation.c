@@ -5,8 +5,8 @@
  *
  *   step_simulation [FIRST [COUNT]]     SLUICE_SEED=N replays one seed and prints every decision */
 #include <stdio.h>
-#include "reconcile/base/clock.h"
-#include "reconcile/base/str.h"
+#include "base/clock.h"
+#include "base/str.h"
 #include "step_world.h"
 
 #ifdef __SANITIZE_ADDRESS__

@@ -2,8 +2,8 @@
 /* One observation with all that it points to, for walks over everything that can be observed, and the
  * invariants that hold for each. */
 #pragma once
-#include "reconcile/base/str.h"
-#include "reconcile/model/reason.h"
+#include "base/str.h"
+#include "model/reason.h"
 #include "rows.h"
 #include "step_world.h"
 

@@ -2,9 +2,9 @@
 /* The world itself: commits, databases, Jobs, the controller's life. */
 #include "step_world.h"
 
-#include "reconcile/base/json.h"
-#include "reconcile/base/mem.h"
-#include "reconcile/model/reason.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "model/reason.h"
 
 #define START_UTC_MS 1767225600000 /* 2026-01-01 */
 #define LOOK_MS 40                 /* an inspection */
@@ -223,7 +223,9 @@ static void list_files(struct world_database *d, const struct world_commit *c)
         const struct migration *file = file_of(v, c->content[v]);
         bool applied = v <= d->seen.applied;
         plan->entries[plan->entry_count++] = (struct plan_entry){
-            .state = applied ? STATE_SUCCESS : STATE_PENDING,
+            .state = applied                                                   ? STATE_SUCCESS
+                     : d->interrupted && v == d->seen.applied + d->interrupted ? STATE_INTERRUPTED
+                                                                               : STATE_PENDING,
             .file = file,
         };
         if (!applied) {
@@ -455,6 +457,7 @@ static void end_look(struct world *w, struct world_database *d)
         memcpy(view->newest_commit, w->commits[d->row_commit - 1].id, sizeof w->commits[0].id);
     }
     view->read_only = d->read_only;
+    view->identity = d->identity;
     view->other_table = d->other_table;
     (void)snprintf(view->owner_label, sizeof view->owner_label, "%s",
                    d->owner_label ? d->owner_label : "");
@@ -475,8 +478,9 @@ static void end_poll(struct world *w)
     w->next_poll_ms = w->mono_ms + 60000;
     w->look_again = true;
     if (!w->git_up) {
-        w->poll = (struct failure){ REASON_SOURCE_UNAVAILABLE, "could not connect", 0,
-                                    w->poll.reason ? w->poll.count + 1 : 1 };
+        w->poll =
+            (struct failure){ w->poll_reason ? w->poll_reason : REASON_SOURCE_UNAVAILABLE,
+                              "could not connect", 0, w->poll.reason ? w->poll.count + 1 : 1 };
         w->poll_failed_ms = w->mono_ms;
         return;
     }
@@ -576,6 +580,22 @@ static void apply_file(struct world *w, struct world_database *d)
         end_job(w, d, 0, OUTCOME_DONE, NULL);
         return;
     }
+    if (d->job.one_file && d->job.began) {
+        end_job(w, d, 0, OUTCOME_DONE, NULL);
+        return;
+    }
+    if (!d->at_work && d->job.stop_ms > 0 && w->mono_ms >= d->job.stop_ms) {
+        end_job(w, d, 0, OUTCOME_PAUSED, NULL);
+        return;
+    }
+    if (d->file_ms > 0 && !d->at_work) { /* a statement that takes its time */
+        d->at_work = true;
+        d->job.next_ms = w->mono_ms + d->file_ms;
+        return;
+    }
+    d->at_work = false;
+    d->job.began = true;
+    d->interrupted = 0;
     if ((c->content[version] < 0 || version == d->fails) &&
         !w->cured) { /* rolled back, remembered */
         d->job.failed_version = version;
@@ -646,8 +666,10 @@ static void create_job(struct world *w, const struct decision *decision, size_t 
         .commit = commit,
         .ownership = job->ownership,
         .expect_journal = d->view.journal,
+        .stop_ms = job->stop_in_ms >= 0 ? w->mono_ms + job->stop_in_ms + 1 : 0,
+        .one_file = job->first_only,
         .created_ms = w->mono_ms,
-        .next_ms = w->mono_ms + 20,
+        .next_ms = w->mono_ms + 20 + d->start_ms,
         .tries = tries,
     };
     memcpy(d->job.token, token, sizeof token);

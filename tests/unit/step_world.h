@@ -29,6 +29,8 @@ struct world_job {
     enum ownership ownership;
     int64_t expect_journal;
     int64_t created_ms, ended_ms, next_ms; /* mono */
+    int64_t stop_ms;                       /* mono: it begins no file from then on; 0: never */
+    bool one_file, began;                  /* it was given one; it has begun one */
     bool has_result;
     struct result result; /* script points to script_text */
     int failed_version;
@@ -39,8 +41,13 @@ struct world_job {
 struct world_database {
     /* what is true */
     bool up, read_only, other_table;
+    const struct identity *identity; /* of its session; NULL: nothing speaks against it */
     const char *owner_label;
     int applied;
+    int interrupted; /* an attempt was interrupted in its next file; 2: in the one after; 0: in none */
+    int64_t file_ms;  /* how long a file takes; 0: not long */
+    int64_t start_ms; /* how long its Jobs wait for a node; 0: not long */
+    bool at_work;
     bool tables;    /* of somebody else, beside what was applied */
     int own_tree;   /* its trees and options differ from those with another number */
     int foreign;    /* rank of the newest row that was written by hand */
@@ -99,6 +106,7 @@ struct world {
     bool dirty;
     int newest; /* commit known by the newest poll; -1: none */
     struct failure poll;
+    const char *poll_reason; /* why it fails; NULL: SourceUnavailable */
     int64_t poll_failed_ms, next_poll_ms;
     enum fetch_state fetched[WORLD_COMMITS];
     int64_t fetch_ends_ms[WORLD_COMMITS], fetch_failed_ms[WORLD_COMMITS];
