@@ -352,6 +352,15 @@ void duration_format_short(int64_t ms, char out[TIME_TEXT_LEN])
     }
 }
 
+int64_t backoff_ms(int64_t first_ms, int64_t most_ms, int32_t nth)
+{
+    int64_t wait_ms = first_ms;
+    for (int32_t i = 1; i < nth && wait_ms < most_ms; i++) {
+        wait_ms *= 2;
+    }
+    return wait_ms < most_ms ? wait_ms : most_ms;
+}
+
 int64_t jitter_ms(int64_t base_ms)
 {
     if (base_ms <= 0) {

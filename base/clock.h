@@ -22,4 +22,7 @@ bool duration_parse(const char *text, int64_t *ms);
 void duration_format(int64_t ms, char out[TIME_TEXT_LEN]);       /* "1h30m0s" as Go prints */
 void duration_format_short(int64_t ms, char out[TIME_TEXT_LEN]); /* kubectl's AGE: "5m", "3d2h" */
 
+/* The pause behind the nth failure in a row: first_ms, doubled by each further one, most_ms at the most.
+ * Of a pause itself, nth 2 is the next one. */
+int64_t backoff_ms(int64_t first_ms, int64_t most_ms, int32_t nth);
 int64_t jitter_ms(int64_t base_ms); /* uniformly 0.5..1.5 of base */

@@ -89,12 +89,7 @@ static void take_object(struct plan_cache *cache, const struct json *object)
 
 static int64_t back_off_ms(const struct last_failure *last)
 {
-    int64_t wait_ms = RETRY_FIRST_MS;
-
-    for (int32_t i = 1; i < last->count && wait_ms < RETRY_MAX_MS; i++) {
-        wait_ms *= 2;
-    }
-    return jitter_ms(wait_ms < RETRY_MAX_MS ? wait_ms : RETRY_MAX_MS);
+    return jitter_ms(backoff_ms(RETRY_FIRST_MS, RETRY_MAX_MS, last->count));
 }
 
 static int64_t read_failed(struct controller *c, struct plan_cache *cache, struct err *e)

@@ -85,7 +85,7 @@ static struct err *lock_wait(struct run *run, struct polling *p)
     }
     const int64_t pause = left > 0 && left < p->pause_ms ? left : p->pause_ms;
     TRY(run_pause(run, jitter_ms(pause)));
-    p->pause_ms = p->pause_ms * 2 < LOCK_POLL_MAX_MS ? p->pause_ms * 2 : LOCK_POLL_MAX_MS;
+    p->pause_ms = backoff_ms(p->pause_ms, LOCK_POLL_MAX_MS, 2);
     return NULL;
 }
 

@@ -150,7 +150,7 @@ struct err *mydb_patience_wait(struct mydb_file *f, size_t index, struct mydb_pa
     }
     err_free(lock);
     TRY(run_pause(f->run, jitter_ms(p->pause_ms)));
-    p->pause_ms = p->pause_ms * 2 < PATIENCE_MAX_MS ? p->pause_ms * 2 : PATIENCE_MAX_MS;
+    p->pause_ms = backoff_ms(p->pause_ms, PATIENCE_MAX_MS, 2);
     return NULL;
 }
 

@@ -211,8 +211,7 @@ static struct err *write_patiently(struct run *run, const struct strlist *sql, i
     struct mydb *m = mydb_of(run->db);
     const int64_t end = clock_mono_ms() + run->request->execution->lock_retry_for_ms;
     int tries_left = INT32_MAX;
-    for (int64_t pause = RETRY_FIRST_MS;;
-         pause = pause * 2 < RETRY_MAX_MS ? pause * 2 : RETRY_MAX_MS) {
+    for (int64_t pause = RETRY_FIRST_MS;; pause = backoff_ms(pause, RETRY_MAX_MS, 2)) {
         struct err *e = write_once(run, sql, flags);
         *committed = (flags & MYDB_COMMIT) && (!e || ((flags & THEN_BEGIN) && m->results > 0));
         if (!e) {

@@ -277,6 +277,6 @@ struct err *pgdb_retry_wait(struct run *run, const struct migration *file, struc
     run_notice(run, "%s; trying %s again in %lld ms", e->message, file ? file->script : "",
                (long long)pause);
     err_free(e);
-    retry->pause_ms = retry->pause_ms * 2 < RETRY_MAX_MS ? retry->pause_ms * 2 : RETRY_MAX_MS;
+    retry->pause_ms = backoff_ms(retry->pause_ms, RETRY_MAX_MS, 2);
     return run_pause(run, pause);
 }

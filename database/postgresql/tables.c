@@ -377,6 +377,6 @@ struct err *pgdb_resolve(struct run *run)
         }
         err_free(e);
         TRY(run_pause(run, jitter_ms(pause)));
-        pause = pause * 2 < 2000 ? pause * 2 : 2000;
+        pause = backoff_ms(pause, 2000, 2);
     }
 }

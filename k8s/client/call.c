@@ -13,7 +13,8 @@
 #define METADATA_ONLY                                                                              \
     "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,"                            \
     "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-#define LOST_MS 200 /* doubled at each try after a lost connection */
+#define LOST_FIRST_MS 200 /* back-off after a lost connection */
+#define LOST_MAX_MS 6400
 
 /* ---- shared with streams --------------------------------------------------------------------- */
 
@@ -206,7 +207,7 @@ static int64_t next_try_ms(struct attempt *a, int tried, bool *refreshed)
     /* The server may have acted. All our calls may be repeated, but a patch that counts on the place of
      * a list's item. */
     if (a->end == TRANSFER_LOST && a->request->verb != KUBE_JSON_PATCH) {
-        return LOST_MS << (tried < 5 ? tried : 5);
+        return backoff_ms(LOST_FIRST_MS, LOST_MAX_MS, tried + 1);
     }
     return -1;
 }

@@ -2,6 +2,7 @@
 /* List, watch, watch again; list again when the version is gone; never in a hurry after a failure. */
 #include "k8s/client/reflector.h"
 #include <stdlib.h>
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -20,8 +21,8 @@ static int64_t back_off(struct reflector *r, int64_t now_ms)
 {
     bool quiet =
         r->backoff_ms > 0 && now_ms - r->failed_at_ms >= REFLECTOR_QUIET_MS + r->backoff_ms;
-    int64_t next = r->backoff_ms == 0 || quiet ? REFLECTOR_FIRST_MS : r->backoff_ms * 2;
-    r->backoff_ms = next < REFLECTOR_LAST_MS ? next : REFLECTOR_LAST_MS;
+    r->backoff_ms = r->backoff_ms == 0 || quiet ? REFLECTOR_FIRST_MS
+                                                : backoff_ms(r->backoff_ms, REFLECTOR_LAST_MS, 2);
     r->failed_at_ms = now_ms;
     return r->backoff_ms;
 }

@@ -2,6 +2,7 @@
 /* What one decision wants done, when it wants to be asked again and what it says: what every part of
  * it stands on. */
 #include "reconcile/step/inside.h"
+#include "base/clock.h"
 
 #define BACKOFF_MAX_MS (5 * 60 * 1000)
 
@@ -76,13 +77,8 @@ bool step_may_delete(const struct job_view *job)
 
 int64_t step_backoff_ms(const struct mplan *plan, int32_t tries)
 {
-    int64_t most =
-        plan->retry_interval_ms > BACKOFF_MAX_MS ? plan->retry_interval_ms : BACKOFF_MAX_MS;
-    int64_t wait = plan->retry_interval_ms;
-    for (int32_t i = 1; i < tries && wait < most; i++) {
-        wait *= 2;
-    }
-    return wait < most ? wait : most;
+    const int64_t first = plan->retry_interval_ms;
+    return backoff_ms(first, first > BACKOFF_MAX_MS ? first : BACKOFF_MAX_MS, tries);
 }
 
 const char *step_annotation(const struct mplan *plan, const char *key)

@@ -137,6 +137,17 @@ Test(clock, ages_read_as_kubectl_prints_them)
     }
 }
 
+Test(clock, a_pause_doubles_with_each_failure_up_to_its_most)
+{
+    static const int64_t want[] = { 200, 200, 400, 800, 1000, 1000 };
+    for (int32_t nth = 0; nth < 6; nth++) {
+        cr_expect(backoff_ms(200, 1000, nth) == want[nth], "failure %d: %lld", nth,
+                  (long long)backoff_ms(200, 1000, nth));
+    }
+    cr_expect(backoff_ms(5000, 1000, 1) == 1000, "the first one is bounded too");
+    cr_expect(backoff_ms(1, INT64_MAX / 2, INT32_MAX) == INT64_MAX / 2, "and none overflows");
+}
+
 Test(clock, jitter_stays_between_half_and_one_and_a_half)
 {
     int64_t low = INT64_MAX;
