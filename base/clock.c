@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include "base/calendar.h"
 #include "base/hash.h"
 
 static int64_t read_ms(clockid_t id)
@@ -23,41 +24,6 @@ int64_t clock_utc_ms(void)
     return read_ms(CLOCK_REALTIME);
 }
 
-struct civil {
-    int64_t year;
-    int month, day;
-};
-
-static int64_t floor_div(int64_t a, int64_t b)
-{
-    return a / b - (a % b < 0);
-}
-
-/* Days since 1970-01-01 in the Gregorian calendar; years start in March so that the leap day is last. */
-static int64_t days_of(struct civil c)
-{
-    int64_t year = c.month <= 2 ? c.year - 1 : c.year;
-    int64_t era = floor_div(year, 400);
-    int64_t of_era = year - era * 400;
-    int64_t month = (c.month + 9) % 12;
-    int64_t of_year = (153 * month + 2) / 5 + c.day - 1;
-    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-}
-
-static struct civil civil_of(int64_t days)
-{
-    int64_t shifted = days + 719468;
-    int64_t era = floor_div(shifted, 146097);
-    int64_t of_era = shifted - era * 146097;
-    int64_t years = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    int64_t of_year = of_era - (365 * years + years / 4 - years / 100);
-    int64_t month = (5 * of_year + 2) / 153;
-    int day = (int)(of_year - (153 * month + 2) / 5 + 1);
-    int calendar = (int)(month < 10 ? month + 3 : month - 9);
-    return (
-        struct civil){ .year = years + era * 400 + (calendar <= 2), .month = calendar, .day = day };
-}
-
 /* 0001-01-01 .. 9999-12-31: what RFC 3339 can write. */
 static int64_t clamp_seconds(int64_t s)
 {
@@ -71,7 +37,7 @@ static int format_seconds(int64_t seconds, char out[TIME_TEXT_LEN])
     int64_t s = clamp_seconds(seconds);
     int64_t days = floor_div(s, 86400);
     int of_day = (int)(s - days * 86400);
-    struct civil c = civil_of(days);
+    struct date c = date_of_day(days);
     return snprintf(out, TIME_TEXT_LEN, "%04d-%02d-%02dT%02d:%02d:%02d", (int)c.year, c.month,
                     c.day, of_day / 3600, of_day / 60 % 60, of_day % 60);
 }
@@ -114,13 +80,6 @@ static bool skip_char(const char **p, const char *any)
     return true;
 }
 
-static int days_in_month(int year, int month)
-{
-    static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    return days[month - 1] + (leap && month == 2);
-}
-
 static bool parse_date(const char **p, int64_t *days)
 {
     int year = fixed_number(p, 4);
@@ -131,7 +90,7 @@ static bool parse_date(const char **p, int64_t *days)
     if (year < 0 || month < 1 || month > 12 || day < 1 || day > days_in_month(year, month)) {
         return false;
     }
-    *days = days_of((struct civil){ .year = year, .month = month, .day = day });
+    *days = day_of_date(year, month, day);
     return true;
 }
 

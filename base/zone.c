@@ -9,6 +9,7 @@
 
 #include "base/auto.h"
 #include "base/buf.h"
+#include "base/calendar.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/mem.h"
@@ -47,43 +48,6 @@ struct zone {
     int32_t standard, summer;
     struct rule_date begin, end; // of summer time
 };
-
-// ---- the calendar (the civil-from-days identity of the Gregorian calendar's 400 years) ------------
-
-int64_t day_of_date(int64_t year, int month, int day)
-{
-    year -= month <= 2;
-    const int64_t era = (year >= 0 ? year : year - 399) / 400;
-    const int64_t of_era = year - era * 400;
-    const int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
-}
-
-struct date date_of_day(int64_t day)
-{
-    const int64_t shifted = day + 719468;
-    const int64_t era = (shifted >= 0 ? shifted : shifted - 146096) / 146097;
-    const int64_t of_era = shifted - era * 146097;
-    const int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    const int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
-    const int64_t month = (5 * of_year + 2) / 153;
-    const int64_t weekday = (day % 7 + 7 + 4) % 7; // 1970-01-01 was a Thursday
-    struct date out = { .month = (int)(month < 10 ? month + 3 : month - 9),
-                        .day = (int)(of_year - (153 * month + 2) / 5 + 1),
-                        .weekday = (int)weekday };
-    out.year = year + era * 400 + (out.month <= 2);
-    return out;
-}
-
-static bool is_leap(int64_t year)
-{
-    return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-}
-
-static int64_t floor_div(int64_t a, int64_t b)
-{
-    return a / b - (a % b < 0);
-}
 
 // ---- the rule ------------------------------------------------------------------------------------
 
@@ -199,14 +163,13 @@ static int64_t rule_day(const struct rule_date *date, int64_t year)
 {
     const int64_t first = day_of_date(year, 1, 1);
     if (date->kind == RULE_JULIAN) {
-        return first + date->day - 1 + (is_leap(year) && date->day >= 60);
+        return first + date->day - 1 + (days_in_month(year, 2) == 29 && date->day >= 60);
     }
     if (date->kind == RULE_DAY) {
         return first + date->day;
     }
     const int64_t month = day_of_date(year, date->month, 1);
-    const int64_t next =
-        date->month == 12 ? day_of_date(year + 1, 1, 1) : day_of_date(year, date->month + 1, 1);
+    const int64_t next = month + days_in_month(year, date->month);
     int64_t day = month + (date->day - date_of_day(month).weekday + 7) % 7 + 7 * (date->week - 1);
     while (day >= next) { // week 5 is the last one
         day -= 7;

@@ -25,12 +25,3 @@ int32_t zone_offset(const struct zone *zone, int64_t utc); /* seconds east of UT
 /* The instant at which the wall clock shows `local`. It is skipped (spring): the first instant after the gap.
  * It comes twice (autumn): the first time. */
 int64_t zone_instant(const struct zone *zone, int64_t local);
-
-/* Days since 1970-01-01 of a date of the proleptic Gregorian calendar; month 1 to 12. */
-int64_t day_of_date(int64_t year, int month, int day);
-struct date {
-    int64_t year;
-    int month, day; /* 1 to 12, 1 to 31 */
-    int weekday;    /* 0 is Sunday */
-};
-struct date date_of_day(int64_t day);

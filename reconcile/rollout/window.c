@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "base/calendar.h"
 #include "base/clock.h"
 #include "base/mem.h"
 
@@ -12,11 +13,6 @@
 #define HORIZON_DAYS (WINDOW_HORIZON_MS / 1000 / DAY_S)
 #define CHANGES_MAX 400 // that one state looks at: a year of daily windows that touch each other
 #define NEVER INT64_MAX
-
-static int64_t floor_div(int64_t a, int64_t b)
-{
-    return a / b - (a % b < 0);
-}
 
 static int64_t local_day(const struct mplan_window *w, int64_t utc_s)
 {

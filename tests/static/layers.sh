@@ -35,7 +35,7 @@ libc='^(assert|ctype|dirent|dlfcn|errno|fcntl|float|fnmatch|getopt|grp|inttypes|
 # What a pure folder may take of it: no files, no clock, no processes, no threads.
 pure_folders=' reconcile/migration reconcile/plan reconcile/rollout reconcile/step '
 pure_libc='^(assert|ctype|errno|float|inttypes|limits|math|stdalign|stdarg|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|strings)\.h$'
-pure_base='^base/(auto|buf|clock|err|hash|json|limits|mem|str)\.h$' # clock.h: only its text
+pure_base='^base/(auto|buf|calendar|clock|err|hash|json|limits|mem|str)\.h$' # clock.h: only its text
 
 declare -A may=()
 while read -r folder others; do

@@ -25,11 +25,11 @@ _GLOBAL_OFFSET_TABLE_                                     the linker
 '
 
 # Of base, whole files whose functions work on their arguments alone …
-pure_base='err mem buf buf_check str mask json json_check json_write gzip yaml yaml_scalar secret limits'
+pure_base='err mem buf buf_check str mask json json_check json_write gzip yaml yaml_scalar secret limits calendar'
 # … and single functions of the others.
 pure_functions='time_format time_format_micro time_parse duration_parse duration_format duration_format_short backoff_ms
     sha256 sha256_hex sha256_new sha256_add sha256_copy sha256_end hmac_sha256 bytes_equal_consttime crc32_add
-    hex_format hex_parse base64_format base64_parse zone_offset zone_instant day_of_date date_of_day'
+    hex_format hex_parse base64_format base64_parse zone_offset zone_instant'
 
 library() { # FOLDER
     local file

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/auto.h"
+#include "base/calendar.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "reconcile/rollout/window.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Windows and freezes in the small world: what is held back, what is not, and how it goes on. */
+#include "base/calendar.h"
 #include "base/clock.h"
 #include "reconcile/rollout/window.h"
 #include "step_rules.h"
