@@ -83,9 +83,9 @@ char *str_lower(const char *text)
     return copy;
 }
 
-/* Bytes of the code point at p, 0 if there is no valid one; *cp its value. */
-static size_t utf8_decode(const unsigned char *p, size_t left, uint32_t *cp)
+size_t str_utf8_decode(const char *text, size_t left, uint32_t *cp)
 {
+    const unsigned char *p = (const unsigned char *)text;
     static const uint32_t smallest[5] = { 0, 0, 0x80, 0x800, 0x10000 };
     if (left == 0) {
         return 0;
@@ -122,7 +122,7 @@ size_t str_utf8_valid(const char *text, size_t length)
             continue;
         }
         uint32_t cp = 0;
-        size_t n = utf8_decode(p + done, length - done, &cp);
+        size_t n = str_utf8_decode(text + done, length - done, &cp);
         if (n == 0) {
             break;
         }
@@ -158,7 +158,7 @@ static const struct {
 
 size_t str_hidden(const char *text, size_t length, uint32_t *cp)
 {
-    size_t n = utf8_decode((const unsigned char *)text, length, cp);
+    size_t n = str_utf8_decode(text, length, cp);
     if (n == 0) {
         *cp = UINT32_MAX;
         return length > 0 ? 1 : 0;
@@ -193,7 +193,7 @@ static char *printable(const char *text, size_t length, bool lines)
         uint32_t cp = 0;
         size_t n = 0;
         while (i < length && (n = str_hidden(text + i, length - i, &cp)) == 0) {
-            i += utf8_decode((const unsigned char *)text + i, length - i, &cp);
+            i += str_utf8_decode(text + i, length - i, &cp);
         }
         buf_add(&out, text + plain, i - plain);
         if (i == length) {

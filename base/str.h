@@ -14,7 +14,10 @@ bool str_ends(const char *text, const char *suffix);
 bool str_ieq(const char *a, const char *b); /* ASCII case-insensitive; NULL equals only NULL */
 char *str_lower(const char *text);          /* ASCII; owned copy */
 
-/* Length of the longest valid UTF-8 prefix (no surrogates, no overlong forms, <= U+10FFFF). */
+/* Bytes of the code point at `text`, *cp its value; 0: there is no valid one (no surrogates, no overlong forms,
+ * <= U+10FFFF). */
+size_t str_utf8_decode(const char *text, size_t left, uint32_t *cp);
+/* Length of the longest valid UTF-8 prefix. */
 size_t str_utf8_valid(const char *text, size_t length);
 /* Largest n <= max such that cutting at n splits no code point. */
 size_t str_utf8_cut(const char *text, size_t length, size_t max);

@@ -6,35 +6,21 @@
 
 #include "base/auto.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "cli/completion.h"
 #include "cli/environment.h"
 #include "model/reason.h"
 
 /* ---- text ----------------------------------------------------------------------------------------- */
 
-/* The code point that `at` begins with, and its bytes in *length. Our own texts are valid UTF-8. */
-static unsigned code_point(const char *at, size_t *length)
-{
-    const unsigned char first = (unsigned char)*at;
-    unsigned value = first;
-
-    *length = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
-    if (*length > 1) {
-        value = first & (0x7fU >> *length);
-    }
-    for (size_t i = 1; i < *length; i++) {
-        value = value << 6 | ((unsigned char)at[i] & 0x3f);
-    }
-    return value;
-}
-
 /* Each character as itself, wherever it stands: a hyphen that can be pasted, no dot that is a request. */
 static void add_text(struct buf *out, const char *text, size_t length)
 {
-    size_t step;
+    uint32_t value = 0;
+    size_t step = 0;
 
-    for (size_t i = 0; i < length; i += step) {
-        const unsigned value = code_point(text + i, &step);
+    // our own texts are valid UTF-8
+    for (size_t i = 0; (step = str_utf8_decode(text + i, length - i, &value)) > 0; i += step) {
         const bool first = out->len == 0 || out->data[out->len - 1] == '\n';
 
         if (first && (value == '.' || value == '\'')) {
