@@ -181,10 +181,7 @@ static bool wave_applied(const struct step *s, int32_t wave)
 static bool failure_may_come(const struct step *s)
 {
     for (size_t i = 0; i < s->plan->database_count; i++) {
-        const struct result *result = s->seen->databases[i].job.result;
-        bool well =
-            result && (result->outcome == OUTCOME_DONE || result->outcome == OUTCOME_PAUSED ||
-                       result->outcome == OUTCOME_NOTHING_TO_DO);
+        bool well = attempt_ended_well(&s->seen->databases[i].job);
         if (s->judged[i].kind == J_UNKNOWN || (s->judged[i].kind == J_STALE && !well)) {
             return true;
         }

@@ -32,6 +32,12 @@ bool window_never_opens(const struct step *s)
     return !s->window.open && s->window.next_ms == 0;
 }
 
+/* Whatever happens, the Job that is made now has ended by then. */
+static bool is_over_before(const struct step *s, int64_t left_ms)
+{
+    return s->plan->start_timeout_ms + s->plan->execution.deadline_ms < left_ms;
+}
+
 void window_limit(const struct step *s, size_t index, struct new_job *job)
 {
     job->stop_in_ms = -1;
@@ -39,8 +45,10 @@ void window_limit(const struct step *s, size_t index, struct new_job *job)
         return;
     }
     job->first_only = !s->window.open;
-    if (s->window.open) {
-        job->stop_in_ms = s->window.sure_until_ms - s->seen->now_ms;
+    int64_t left_ms = s->window.sure_until_ms - s->seen->now_ms;
+    /* Without one PostgreSQL sends files ahead. */
+    if (s->window.open && !is_over_before(s, left_ms)) {
+        job->stop_in_ms = left_ms;
     }
 }
 

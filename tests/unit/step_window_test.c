@@ -22,6 +22,7 @@ static void freeze(struct world *w, size_t index, int64_t after_ms, int64_t leng
                                 .to_ms = now + after_ms + length_ms };
     time_format(f->from_ms, f->from);
     time_format(f->to_ms, f->to);
+    w->plan.execution.deadline_ms = HOUR_MS;
     w->plan.freezes = freezes;
     w->plan.freeze_count = index + 1;
     new_spec(w);
@@ -452,6 +453,24 @@ static void tells_of_a_pause(struct world *w, const char *rule)
     want_applied(w, rule, "orders:2 billing:1");
 }
 
+/* A Job that has surely ended by then may send files ahead, and needs no end. */
+static void far_end(struct world *w, const char *rule)
+{
+    orders_first(w);
+    settle_with(w, 1);
+    freeze(w, 0, 8 * HOUR_MS, HOUR_MS);
+    w->databases[0].start_ms = w->databases[1].start_ms = 5 * MINUTE_MS;
+    world_push(w, 1, false);
+    world_pass(w, MINUTE_MS);
+    want_number(rule, "the first one's end", w->databases[0].job.stop_ms, 0);
+    world_settle(w, 30 * MINUTE_MS);
+    want_applied(w, rule, "orders:2 billing:2");
+    freeze(w, 0, 70 * MINUTE_MS, HOUR_MS); /* startTimeout and deadline are 70 minutes */
+    world_push(w, 1, false);
+    world_pass(w, MINUTE_MS);
+    cr_expect(w->databases[0].job.stop_ms > 0, "%s", rule);
+}
+
 static const struct scene scenes[] = {
     { "outside the windows nothing starts; the end of the wait is the decision's own", 2,
       waits_and_goes_on },
@@ -479,6 +498,7 @@ static const struct scene scenes[] = {
     { "a newer commit takes the place of one that has not, however often", 2, superseded_often },
     { "a window by its schedule", 2, scheduled },
     { "a pause between files", 2, tells_of_a_pause },
+    { "a Job that is over before the window is has no end of its own", 2, far_end },
 };
 
 Test(step_window, what_is_held_back)
