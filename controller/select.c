@@ -114,18 +114,17 @@ struct list_task {
     struct kvlist labels;
 };
 
-/* Cache locked. False: another selector is of interest by now, and its plan knows that. */
-static bool take_list(const struct list_task *task, struct json *secrets, const struct err *failed)
+/* Cache locked. Another selector may be of interest by now; its plan knows that. */
+static void take_list(const struct list_task *task, struct json *secrets, const struct err *failed)
 {
     struct plan_cache *cache = task->cache;
 
     cache->selection.listing = false;
     if (!str_eq(cache->selection.of, task->of)) {
         json_free(secrets);
-        return false;
+        return;
     }
     take(cache, secrets, failed);
-    return true;
 }
 
 static void run_list(void *payload)
@@ -138,7 +137,7 @@ static void run_list(void *payload)
         platform->ops->list_secrets(platform->self, cache->namespace_, &task->labels, &secrets);
 
     pthread_mutex_lock(&cache->lock);
-    (void)take_list(task, secrets, failed);
+    take_list(task, secrets, failed);
     const bool gone = cache->gone;
     pthread_mutex_unlock(&cache->lock);
     if (!gone) {
