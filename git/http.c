@@ -9,6 +9,7 @@
 #include "base/auto.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/https.h"
 #include "base/mem.h"
 #include "git/remote.h"
 #include "model/reason.h"
@@ -199,39 +200,6 @@ static curl_socket_t on_socket(void *payload, curlsocktype purpose, struct curl_
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
-static void set_blob(CURL *easy, CURLoption option, const char *bytes, size_t length)
-{
-    if (bytes) {
-        union { /* libcurl's field is not const; CURL_BLOB_COPY only reads it */
-            const char *in;
-            void *out;
-        } data = { .in = bytes };
-        struct curl_blob blob = { .data = data.out, .len = length, .flags = CURL_BLOB_COPY };
-        (void)curl_easy_setopt(easy, option, &blob);
-    }
-}
-
-static void set_tls(CURL *easy, const struct repo_credentials *c)
-{
-    (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    (void)curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    if (!c) {
-        return;
-    }
-    if (c->ca_crt) { /* replaces the system's store, does not add to it */
-        (void)curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-        (void)curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
-        set_blob(easy, CURLOPT_CAINFO_BLOB, c->ca_crt, strlen(c->ca_crt));
-    }
-    if (c->tls_crt) {
-        (void)curl_easy_setopt(easy, CURLOPT_SSLCERTTYPE, "PEM");
-        (void)curl_easy_setopt(easy, CURLOPT_SSLKEYTYPE, "PEM");
-        set_blob(easy, CURLOPT_SSLCERT_BLOB, c->tls_crt, strlen(c->tls_crt));
-        set_blob(easy, CURLOPT_SSLKEY_BLOB, c->tls_key.bytes, c->tls_key.length);
-    }
-}
-
 static void set_login(struct stream *stream, const struct repo_credentials *c)
 {
     if (c && secret_set(&c->bearer_token)) {
@@ -247,14 +215,15 @@ static void set_login(struct stream *stream, const struct repo_credentials *c)
 
 static void set_network(CURL *easy, struct remote *remote)
 {
-    bool http = remote->url.scheme == REPO_SCHEME_HTTP;
-    (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, http ? "http" : "https");
-    (void)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    (void)curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-    (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    /* Pausing a stream to make the server wait is sound in HTTP/1.1 only. */
-    (void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    (void)curl_easy_setopt(easy, CURLOPT_USERAGENT, "git/2 (sluice)");
+    const struct repo_credentials *c = remote->source->credentials;
+    const struct https setup = {
+        .protocols = remote->url.scheme == REPO_SCHEME_HTTP ? "http" : "https",
+        .agent = "git/2 (sluice)",
+        .ca = c ? c->ca_crt : NULL,
+        .cert = c ? c->tls_crt : NULL,
+        .key = c ? &c->tls_key : NULL,
+    };
+    https_setup(easy, &setup);
     /* An empty proxy also keeps the environment's out. */
     (void)curl_easy_setopt(easy, CURLOPT_PROXY, remote->source->proxy ? remote->source->proxy : "");
     if (remote->source->no_proxy) {
@@ -276,7 +245,6 @@ static int start(struct stream *stream)
     (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_data);
     (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, stream);
     set_network(easy, remote);
-    set_tls(easy, remote->source->credentials);
     set_login(stream, remote->source->credentials);
     stream->headers = curl_slist_append(NULL, "Pragma: no-cache");
     if (!stream->advert) {

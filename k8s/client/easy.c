@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include "base/auto.h"
+#include "base/https.h"
 #include "base/mem.h"
 
 #define CONNECT_MS 10000
@@ -71,36 +72,7 @@ static void set_address(CURL *easy, const struct transport_request *r, struct ea
     }
 }
 
-/* ---- TLS and identity ------------------------------------------------------------------------ */
-
-static void set_blob(CURL *easy, CURLoption option, const char *bytes)
-{
-    union { /* libcurl's field is not const; CURL_BLOB_COPY only reads it */
-        const char *in;
-        void *out;
-    } data = { .in = bytes };
-    struct curl_blob blob = { .data = data.out, .len = strlen(bytes), .flags = CURL_BLOB_COPY };
-    (void)curl_easy_setopt(easy, option, &blob);
-}
-
-static void set_tls(CURL *easy, const struct transport_request *r)
-{
-    bool verify = !r->config->insecure;
-    (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, verify ? 1L : 0L);
-    (void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, verify ? 2L : 0L);
-    (void)curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    if (r->auth->ca) { /* replaces the system's store, does not add to it */
-        (void)curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-        (void)curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
-        set_blob(easy, CURLOPT_CAINFO_BLOB, r->auth->ca);
-    }
-    if (r->auth->cert && secret_set(&r->auth->key)) {
-        (void)curl_easy_setopt(easy, CURLOPT_SSLCERTTYPE, "PEM");
-        (void)curl_easy_setopt(easy, CURLOPT_SSLKEYTYPE, "PEM");
-        set_blob(easy, CURLOPT_SSLCERT_BLOB, r->auth->cert);
-        set_blob(easy, CURLOPT_SSLKEY_BLOB, r->auth->key.bytes);
-    }
-}
+/* ---- identity -------------------------------------------------------------------------------- */
 
 static void add_header(struct easy_lists *lists, const char *name, const char *value)
 {
@@ -140,12 +112,15 @@ static int on_socket(void *payload, curl_socket_t fd, curlsocktype purpose)
 
 static void set_network(CURL *easy, const struct transport_request *r)
 {
-    (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    (void)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    (void)curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-    (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    (void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    (void)curl_easy_setopt(easy, CURLOPT_USERAGENT, r->user_agent);
+    const struct https setup = {
+        .protocols = "http,https",
+        .agent = r->user_agent,
+        .ca = r->auth->ca,
+        .cert = r->auth->cert,
+        .key = &r->auth->key,
+        .insecure = r->config->insecure,
+    };
+    https_setup(easy, &setup);
     (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, (long)SILENCE_S);
     (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, 10L);
@@ -164,7 +139,6 @@ void easy_setup(void *handle, const struct transport_request *r, const char *bod
     add_header(lists, "Accept", r->accept ? r->accept : "application/json");
     set_address(easy, r, lists);
     set_network(easy, r);
-    set_tls(easy, r);
     set_identity(easy, r, lists);
     if (body) {
         add_header(lists, "Content-Type", r->content_type);

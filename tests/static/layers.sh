@@ -16,6 +16,7 @@ cjson/cJSON.h   base/json*.c
 yaml.h          base/yaml*.c
 openssl/        base/hash.c base/secret.c
 zlib.h          base/hash.c base/gzip.c
+curl/           base/https.c
 libpq-fe.h      database/postgresql/*.c
 mysql.h         database/mysql/*.c
 openssl/        database/mysql/peer.c
