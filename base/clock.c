@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Clocks and their text, without the C library's calendar and its time zone. */
+/* Clocks and their text; but for time_format_local() without the C library's calendar and its time zone. */
 #include "base/clock.h"
 #include <stdio.h>
 #include <string.h>
@@ -22,6 +22,14 @@ int64_t clock_mono_ms(void)
 int64_t clock_utc_ms(void)
 {
     return read_ms(CLOCK_REALTIME);
+}
+
+void time_format_local(char out[TIME_TEXT_LEN])
+{
+    const time_t now = (time_t)(clock_utc_ms() / 1000);
+    struct tm local = { 0 };
+    localtime_r(&now, &local);
+    strftime(out, TIME_TEXT_LEN, "%Y-%m-%d %H:%M:%S", &local);
 }
 
 /* 0001-01-01 .. 9999-12-31: what RFC 3339 can write. */

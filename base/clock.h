@@ -14,6 +14,8 @@ int64_t clock_utc_ms(void); /* since 1970-01-01T00:00:00Z */
 void time_format(int64_t utc_ms, char out[TIME_TEXT_LEN]);
 /* The same with microseconds as metav1.MicroTime: 2026-11-22T10:00:00.000000Z. */
 void time_format_micro(int64_t utc_us, char out[TIME_TEXT_LEN]);
+/* Flyway's "yyyy-MM-dd HH:mm:ss" of now, in this machine's time zone. */
+void time_format_local(char out[TIME_TEXT_LEN]);
 /* Any RFC 3339 time with zone and fraction. False: not one. */
 bool time_parse(const char *text, int64_t *utc_ms);
 

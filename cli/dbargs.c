@@ -5,7 +5,6 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/auto.h"
@@ -294,12 +293,9 @@ static struct err *make_files(const struct db_args *args, struct db_context *con
 static void make_people(struct db_context *context)
 {
     char host[256] = "localhost";
-    time_t now = (time_t)(clock_utc_ms() / 1000);
-    struct tm local;
     struct passwd *user = getpwuid(getuid());
 
-    localtime_r(&now, &local);
-    strftime(context->timestamp, sizeof context->timestamp, "%Y-%m-%d %H:%M:%S", &local);
+    time_format_local(context->timestamp);
     gethostname(host, sizeof host - 1);
     context->holder = mem_printf("%s@%s", user ? user->pw_name : "unknown", host);
     context->working_directory = getcwd(NULL, 0);
@@ -399,28 +395,11 @@ void db_context_done(struct db_context *context)
     *context = (struct db_context){ 0 };
 }
 
-void db_placeholders(const struct db_context *context, const struct identity *identity,
-                     struct placeholders *out)
-{
-    *out = (struct placeholders){
-        .replacement = context->migrations.placeholder_replacement,
-        .user = &context->migrations.placeholders,
-        .default_schema = identity->schema,
-        .db_user = identity->user,
-        .database = identity->database,
-        .timestamp = context->timestamp,
-        .table = context->migrations.table,
-        .working_directory = context->working_directory ? context->working_directory : "",
-        .environment = "default",
-    };
-}
-
 struct err *db_plan(const struct db_context *context, const struct db_args *args,
                     const struct inspection *seen, bool validate_only, struct plan *plan)
 {
-    struct placeholders placeholders;
-
-    db_placeholders(context, &seen->identity, &placeholders);
+    const struct placeholders placeholders = placeholders_for(
+        &context->migrations, &seen->identity, context->timestamp, context->working_directory);
     struct plan_input input = {
         .files = &context->files,
         .history = &seen->history,

@@ -2,6 +2,7 @@
 /* The options that every command on one database shares, and what they resolve to. */
 #pragma once
 #include <stdbool.h>
+#include "base/clock.h"
 #include "cli/cli.h"
 #include "database/ask.h"
 #include "database/database.h"
@@ -130,8 +131,8 @@ struct db_context { /* resolved; release with db_context_done() */
     struct execution_options execution;
     struct tree tree;
     struct migration_set files;
-    bool from_git;      /* tree.commit is set */
-    char timestamp[32]; /* flyway:timestamp of this command */
+    bool from_git;                 /* tree.commit is set */
+    char timestamp[TIME_TEXT_LEN]; /* flyway:timestamp of this command */
     char *working_directory;
     char *holder;               /* user@host */
     char *label;                /* target without password, for messages */
@@ -151,8 +152,6 @@ struct err *db_plan(const struct db_context *context, const struct db_args *args
     ERR_MUST_USE;
 /* What of a plan goes to apply_run(); `out` borrows the files. */
 void db_apply_list(const struct plan *plan, struct apply_list *out);
-void db_placeholders(const struct db_context *context, const struct identity *identity,
-                     struct placeholders *out);
 
 /* What a command asks of the database port: the lease as LEASE_COMMAND, owned by nobody, waited for as --lock-wait says.
  * Borrows from the context. */

@@ -80,10 +80,11 @@ static void see(struct work *w, const struct identity *identity)
 static struct err *decide(void *payload, const struct inspection *seen, struct history_changes *out)
 {
     struct work *w = payload;
-    struct placeholders placeholders;
+    const struct placeholders placeholders =
+        placeholders_for(&w->context->migrations, &seen->identity, w->context->timestamp,
+                         w->context->working_directory);
 
     see(w, &seen->identity);
-    db_placeholders(w->context, &seen->identity, &placeholders);
     const struct plan_input input = {
         .files = &w->context->files,
         .history = &seen->history,

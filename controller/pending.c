@@ -2,7 +2,6 @@
 /* plan_make for one database: what its newest facts lack of the wanted tree, made once and kept until
  * the facts, the tree, the spec or the retry token change. */
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/auto.h"
@@ -37,22 +36,6 @@ static char *assume_text(const struct plan_cache *cache, size_t index, struct kv
         }
     }
     return buf_take(&text);
-}
-
-static void placeholders_of(const struct mplan_database *entry, const struct identity *identity,
-                            const char *timestamp, struct placeholders *out)
-{
-    *out = (struct placeholders){
-        .replacement = entry->migrations.placeholder_replacement,
-        .user = &entry->migrations.placeholders,
-        .default_schema = identity->schema,
-        .db_user = identity->user,
-        .database = identity->database,
-        .timestamp = timestamp,
-        .table = entry->migrations.table,
-        .working_directory = "/",
-        .environment = "default",
-    };
 }
 
 /* A file that cannot be split must not stop at the third database what the first two have done. */
@@ -109,18 +92,14 @@ static struct err *make(const struct command_place *place, const struct mplan_da
                         const struct inspection *inspection, const struct path_files *set,
                         const char *retry_token, const struct kvlist *assume, struct pending *out)
 {
-    char timestamp[32] = "";
-    time_t now = (time_t)(clock_utc_ms() / 1000);
-    struct tm local;
-    struct placeholders placeholders;
+    char timestamp[TIME_TEXT_LEN];
 
     if (set->error) {
         return err_new(set->error->kind, set->error->reason, "%s", set->error->message);
     }
-    if (localtime_r(&now, &local)) {
-        strftime(timestamp, sizeof timestamp, "%Y-%m-%d %H:%M:%S", &local);
-    }
-    placeholders_of(entry, &inspection->identity, timestamp, &placeholders);
+    time_format_local(timestamp);
+    const struct placeholders placeholders =
+        placeholders_for(&entry->migrations, &inspection->identity, timestamp, "/");
     const struct plan_input input = {
         .files = &set->files,
         .history = &inspection->history,

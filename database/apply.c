@@ -129,26 +129,14 @@ struct err *run_refresh(struct run *run)
 
 static void prepare_placeholders(struct run *run)
 {
-    const struct identity *id = &run->db->identity;
-    const time_t now = (time_t)(clock_utc_ms() / 1000);
-    struct tm local;
-    localtime_r(&now, &local);
-    strftime(run->timestamp, sizeof run->timestamp, "%Y-%m-%d %H:%M:%S", &local);
+    time_format_local(run->timestamp);
     if (run->request->timestamp) {
         snprintf(run->timestamp, sizeof run->timestamp, "%s", run->request->timestamp);
     }
     run->working_directory = getcwd(NULL, 0);
-    run->placeholders = (struct placeholders){
-        .replacement = run->request->migrations->placeholder_replacement,
-        .user = &run->request->migrations->placeholders,
-        .default_schema = id->schema,
-        .db_user = id->user,
-        .database = id->database,
-        .timestamp = run->timestamp,
-        .table = run->db->table,
-        .working_directory = run->working_directory ? run->working_directory : "",
-        .environment = "default",
-    };
+    run->placeholders = placeholders_for(run->request->migrations, &run->db->identity,
+                                         run->timestamp, run->working_directory);
+    run->placeholders.table = run->db->table;
 }
 
 struct err *run_open(const struct apply_request *request, enum journal_scope scope, bool look,

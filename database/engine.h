@@ -2,6 +2,7 @@
 /* What an engine adapter supplies. Internal to database/. The common order of a run is in apply.c;
  * SQL, fences and recovery are the adapters' (docs/explanation/engine.md 1-4 for pgdb, 6-8 for mydb). */
 #pragma once
+#include "base/clock.h"
 #include "database/database.h"
 #include "database/overdue.h"
 #include "reconcile/migration/parse.h"
@@ -39,9 +40,9 @@ struct run { /* one apply_run, shared by apply.c and the adapter */
     struct journal_mark settled; /* what take_lease() writes; seq 0: leave it */
     int32_t rank;                /* highest installed_rank in the history; moved by run_applied() */
     const struct script *script; /* of the file at work: its placeholders enter the journal rows */
-    char timestamp[32];          /* storage of placeholders.timestamp */
-    char *working_directory;     /* likewise; owned */
-    struct run_notices *notices; /* owned; NULL: none are told */
+    char timestamp[TIME_TEXT_LEN]; /* storage of placeholders.timestamp */
+    char *working_directory;       /* likewise; owned */
+    struct run_notices *notices;   /* owned; NULL: none are told */
 };
 
 struct prunable {

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include "base/auto.h"
 #include "base/clock.h"
@@ -33,7 +32,7 @@ struct runner {
     char *content;
     struct target target;
     struct credential_files certificates;
-    char timestamp[32];
+    char timestamp[TIME_TEXT_LEN];
     char *working_directory;
 };
 
@@ -63,31 +62,12 @@ static bool applied_already(const struct assignment *a, const struct history *hi
     return false;
 }
 
-static void placeholders_of(const struct runner *r, const struct identity *identity,
-                            struct placeholders *out)
-{
-    const struct migrations_options *options = &r->assignment.migrations;
-
-    *out = (struct placeholders){
-        .replacement = options->placeholder_replacement,
-        .user = &options->placeholders,
-        .default_schema = identity->schema,
-        .db_user = identity->user,
-        .database = identity->database,
-        .timestamp = r->timestamp,
-        .table = options->table,
-        .working_directory = r->working_directory ? r->working_directory : "",
-        .environment = "default",
-    };
-}
-
 static struct err *make_list(const struct runner *r, const struct inspection *seen,
                              struct apply_list *out)
 {
     const struct assignment *a = &r->assignment;
-    struct placeholders placeholders;
-
-    placeholders_of(r, &seen->identity, &placeholders);
+    const struct placeholders placeholders =
+        placeholders_for(&a->migrations, &seen->identity, r->timestamp, r->working_directory);
     out->items = mem_array(r->files.count + 1, sizeof *out->items);
     if (a->migrations.baseline_on_migrate && !seen->history.table_exists &&
         !seen->history.schema_empty) {
@@ -152,8 +132,6 @@ static struct err *prepare(struct runner *r)
 {
     const struct assignment *a = &r->assignment;
     AUTO(secret_kvlist_done) struct kvlist keys = { 0 };
-    struct tm local;
-    time_t now = (time_t)(clock_utc_ms() / 1000);
 
     TRY(assignment_read(r->order->assignment, r->order->sha256, &r->assignment, &r->files,
                         &r->content));
@@ -170,9 +148,7 @@ static struct err *prepare(struct runner *r)
     r->target.schema = mem_strdup(a->database.schema);
     r->target.table = mem_strdup(a->database.table);
     r->working_directory = getcwd(NULL, 0);
-    if (localtime_r(&now, &local)) {
-        strftime(r->timestamp, sizeof r->timestamp, "%Y-%m-%d %H:%M:%S", &local);
-    }
+    time_format_local(r->timestamp);
     return NULL;
 }
 

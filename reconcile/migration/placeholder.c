@@ -12,6 +12,23 @@
 #define DEFAULT_PREFIX "flyway:"
 #define PIECE ((size_t)1024 * 1024) /* of a text that may be larger than memory */
 
+struct placeholders placeholders_for(const struct migrations_options *options,
+                                     const struct identity *id, const char *timestamp,
+                                     const char *working_directory)
+{
+    return (struct placeholders){
+        .replacement = options->placeholder_replacement,
+        .user = &options->placeholders,
+        .default_schema = id->schema,
+        .db_user = id->user,
+        .database = id->database,
+        .timestamp = timestamp,
+        .table = options->table,
+        .working_directory = working_directory ? working_directory : "",
+        .environment = "default",
+    };
+}
+
 struct expansion {             /* one text while it is expanded */
     const struct migration *m; /* for messages */
     const struct placeholders *p;

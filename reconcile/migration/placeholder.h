@@ -4,7 +4,9 @@
 #include <stdbool.h>
 #include "base/err.h"
 #include "base/str.h"
+#include "model/history.h"
 #include "model/migration.h"
+#include "model/options.h"
 
 struct placeholders {           /* what one run on one database knows; all borrowed */
     bool replacement;           /* false: text is left alone */
@@ -18,6 +20,10 @@ struct placeholders {           /* what one run on one database knows; all borro
     const char *environment; /* "default" */
 };
 
+/* timestamp: time_format_local(). working_directory: NULL where it is not known. */
+struct placeholders placeholders_for(const struct migrations_options *options,
+                                     const struct identity *id, const char *timestamp,
+                                     const char *working_directory);
 /* Replaces in the whole text of m (one leading BOM dropped). Fills script->expanded, map and
  * placeholders_used (the keys as p->user spells them). ERR_TERMINAL InvalidMigration
  * "path:line:column: ..." for an undefined placeholder or a missing suffix. A default placeholder
