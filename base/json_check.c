@@ -76,21 +76,6 @@ static bool hex4(struct scan *s, uint32_t *out)
     return true;
 }
 
-static void add_utf8(struct buf *out, uint32_t cp)
-{
-    if (cp < 0x80) {
-        buf_addc(out, (char)cp);
-    } else if (cp < 0x800) {
-        buf_addf(out, "%c%c", (int)(0xc0 | cp >> 6), (int)(0x80 | (cp & 63)));
-    } else if (cp < 0x10000) {
-        buf_addf(out, "%c%c%c", (int)(0xe0 | cp >> 12), (int)(0x80 | (cp >> 6 & 63)),
-                 (int)(0x80 | (cp & 63)));
-    } else {
-        buf_addf(out, "%c%c%c%c", (int)(0xf0 | cp >> 18), (int)(0x80 | (cp >> 12 & 63)),
-                 (int)(0x80 | (cp >> 6 & 63)), (int)(0x80 | (cp & 63)));
-    }
-}
-
 /* Behind "\u". */
 static bool check_unicode(struct scan *s, struct buf *decoded)
 {
@@ -118,7 +103,8 @@ static bool check_unicode(struct scan *s, struct buf *decoded)
         return fail_at(s, start, "half of a surrogate pair");
     }
     if (decoded) {
-        add_utf8(decoded, cp);
+        char bytes[4];
+        buf_add(decoded, bytes, str_utf8_encode(cp, bytes));
     }
     return true;
 }

@@ -112,6 +112,21 @@ size_t str_utf8_decode(const char *text, size_t left, uint32_t *cp)
     return n;
 }
 
+size_t str_utf8_encode(uint32_t cp, char out[4])
+{
+    if (cp < 0x80) {
+        out[0] = (char)cp;
+        return 1;
+    }
+    const size_t n = cp < 0x800 ? 2 : cp < 0x10000 ? 3 : 4;
+    for (size_t i = n - 1; i > 0; i--) {
+        out[i] = (char)(0x80 | (cp & 0x3f));
+        cp >>= 6;
+    }
+    out[0] = (char)((0xf00U >> n & 0xf0) | cp);
+    return n;
+}
+
 size_t str_utf8_valid(const char *text, size_t length)
 {
     const unsigned char *p = (const unsigned char *)text;

@@ -17,6 +17,8 @@ char *str_lower(const char *text);          /* ASCII; owned copy */
 /* Bytes of the code point at `text`, *cp its value; 0: there is no valid one (no surrogates, no overlong forms,
  * <= U+10FFFF). */
 size_t str_utf8_decode(const char *text, size_t left, uint32_t *cp);
+/* The other way; returns the bytes taken of `out`. */
+size_t str_utf8_encode(uint32_t cp, char out[4]);
 /* Length of the longest valid UTF-8 prefix. */
 size_t str_utf8_valid(const char *text, size_t length);
 /* Largest n <= max such that cutting at n splits no code point. */

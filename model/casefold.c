@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 #include "base/mem.h"
+#include "base/str.h"
 
 struct range {
     uint32_t first, last;
@@ -38,49 +39,20 @@ static uint32_t fold(uint32_t cp)
     return cp;
 }
 
-static size_t decode(const unsigned char *p, uint32_t *cp)
-{
-    size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-    *cp = n == 1 ? p[0] : p[0] & (0x7fu >> n);
-    for (size_t i = 1; i < n; i++) {
-        if ((p[i] & 0xc0) != 0x80) { /* not UTF-8: byte for byte */
-            *cp = p[0];
-            return 0;
-        }
-        *cp = *cp << 6 | (p[i] & 0x3fu);
-    }
-    return n;
-}
-
-static size_t encode(uint32_t cp, char *out)
-{
-    if (cp < 0x80) {
-        out[0] = (char)cp;
-        return 1;
-    }
-    size_t n = cp < 0x800 ? 2 : cp < 0x10000 ? 3 : 4;
-    for (size_t i = n - 1; i > 0; i--) {
-        out[i] = (char)(0x80 | (cp & 0x3f));
-        cp >>= 6;
-    }
-    out[0] = (char)(n == 2 ? 0xc0 | cp : n == 3 ? 0xe0 | cp : 0xf0 | cp);
-    return n;
-}
-
 char *casefold(const char *text)
 {
-    const unsigned char *p = (const unsigned char *)text;
-    char *out = mem_alloc(strlen(text) * 2 + 1);
+    const size_t length = strlen(text);
+    char *out = mem_alloc(length * 2 + 1);
     size_t used = 0;
-    while (*p) {
+    for (size_t at = 0, n = 0; at < length; at += n) {
         uint32_t cp = 0;
-        size_t n = decode(p, &cp);
-        if (n == 0) {
-            out[used++] = (char)*p++;
-            continue;
+        n = str_utf8_decode(text + at, length - at, &cp);
+        if (n > 0) {
+            used += str_utf8_encode(fold(cp), out + used);
+        } else { // not UTF-8: byte for byte
+            out[used++] = text[at];
+            n = 1;
         }
-        p += n;
-        used += encode(fold(cp), out + used);
     }
     return out;
 }

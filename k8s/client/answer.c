@@ -144,23 +144,8 @@ bool kube_answer_rv_too_large(int code, const struct json *body)
 
 /* ---- texts ----------------------------------------------------------------------------------- */
 
-/* The code point at `at`, and its length; only those of two and three bytes matter here. */
-static unsigned decode(const unsigned char *at, size_t left, size_t *length)
-{
-    *length = 1;
-    if (left >= 2 && (at[0] & 0xe0) == 0xc0) {
-        *length = 2;
-        return (at[0] & 0x1fu) << 6 | (at[1] & 0x3fu);
-    }
-    if (left >= 3 && (at[0] & 0xf0) == 0xe0) {
-        *length = 3;
-        return (at[0] & 0x0fu) << 12 | (at[1] & 0x3fu) << 6 | (at[2] & 0x3fu);
-    }
-    return at[0] < 0x80 ? at[0] : 0x10000;
-}
-
 /* Line breaks of YAML that JSON takes as ordinary characters, and what YAML does not take raw. */
-static bool upsets_yaml(unsigned c)
+static bool upsets_yaml(uint32_t c)
 {
     return (c >= 0x7f && c <= 0x9f) || c == 0x2028 || c == 0x2029 || c == 0xfeff || c == 0xfffe ||
            c == 0xffff;
@@ -174,14 +159,14 @@ void kube_body_text(enum kube_verb verb, const struct json *body, struct buf *ou
     }
     AUTO(buf_done) struct buf plain = BUF(out->max);
     json_write(body, false, &plain);
-    const unsigned char *bytes = (const unsigned char *)buf_text(&plain);
+    const char *text = buf_text(&plain); // valid UTF-8: json_write() sees to it
+    uint32_t c = 0;
     size_t length = 0;
-    for (size_t i = 0; i < plain.len; i += length) {
-        unsigned c = decode(bytes + i, plain.len - i, &length);
+    for (size_t i = 0; (length = str_utf8_decode(text + i, plain.len - i, &c)) > 0; i += length) {
         if (upsets_yaml(c)) {
             buf_addf(out, "\\u%04x", c);
         } else {
-            buf_add(out, bytes + i, length);
+            buf_add(out, text + i, length);
         }
     }
     out->failed = out->failed || plain.failed;

@@ -70,6 +70,19 @@ Test(str, utf8_is_valid_up_to_the_first_bad_byte)
     }
 }
 
+Test(str, utf8_is_written_as_it_is_read)
+{
+    static const uint32_t points[] = { 0,      0x41,   0x7f,   0x80,    0xe9,    0x7ff,   0x800,
+                                       0xd7ff, 0xe000, 0xffff, 0x10000, 0x1f600, 0x10ffff };
+    for (size_t i = 0; i < ROWS(points); i++) {
+        char bytes[4];
+        uint32_t back = 0;
+        const size_t size = str_utf8_encode(points[i], bytes);
+        cr_expect(str_utf8_decode(bytes, size, &back) == size && back == points[i],
+                  "U+%04X: %zu bytes, back U+%04X", points[i], size, back);
+    }
+}
+
 Test(str, a_cut_splits_no_character)
 {
     const char *text = "a\xe2\x82\xac\xf0\x9f\x98\x80z"; /* a, euro, face, z */
