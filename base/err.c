@@ -58,6 +58,14 @@ struct err *err_wrap(struct err *e, const char *fmt, ...)
     return e;
 }
 
+struct err *err_reason(struct err *e, const char *reason)
+{
+    if (e) {
+        e->reason = reason;
+    }
+    return e;
+}
+
 void err_free(struct err *e)
 {
     if (e) {

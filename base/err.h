@@ -27,6 +27,9 @@ struct err *err_new(enum err_kind kind, const char *reason, const char *fmt, ...
 struct err *err_wrap(struct err *e, const char *fmt, ...) ERR_MUST_USE
     __attribute__((format(printf, 2, 3)));
 
+/* The caller's own reason: base knows what is wrong with a text or a file, not whose it is. NULL stays NULL. */
+struct err *err_reason(struct err *e, const char *reason) ERR_MUST_USE;
+
 void err_free(struct err *e); /* NULL is fine */
 
 /* For AUTO(err_free_auto) variables. */

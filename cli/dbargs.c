@@ -77,11 +77,7 @@ static struct err *make_target(const struct db_args *args, struct target *out)
     if (!url || !*url) {
         return usage("no database is given: add --url postgresql://user@host/database", "");
     }
-    struct err *failed = target_parse_uri(url, out);
-    if (failed) {
-        failed->reason = REASON_USAGE; /* no Secret is involved here */
-        return failed;
-    }
+    TRY(err_reason(target_parse_uri(url, out), REASON_USAGE)); // no Secret is involved here
     return read_password(args, out);
 }
 

@@ -179,11 +179,8 @@ static struct err *ask_one(struct question *q, int64_t memory_bytes, bool *large
                                     .stderr_fd = -1,
                                     .cancel_fd = q->ask->cancel ? q->ask->cancel->fd : -1,
                                     .deadline_ms = q->deadline_ms };
-    struct err *e = proc_call(&call, &request, answer, &end, &how);
-    if (e) { // of this machine; what is asked for is not there all the same
-        e->reason = q->unanswered;
-        return e;
-    }
+    // It is this machine that fails; what is asked for is not there all the same.
+    TRY(err_reason(proc_call(&call, &request, answer, &end, &how), q->unanswered));
     if (end == PROC_CALL_CANCELLED) {
         return interrupted();
     }

@@ -115,11 +115,7 @@ static struct err *read_one(const char *dir, const char *key, struct kvlist *out
     if (!file_exists(path)) {
         return NULL;
     }
-    struct err *failed = file_read(path, &value);
-    if (failed) {
-        failed->reason = REASON_SECRET_INVALID;
-        return failed;
-    }
+    TRY(err_reason(file_read(path, &value), REASON_SECRET_INVALID));
     if (value.len != strlen(buf_text(&value))) {
         return err_new(ERR_TERMINAL, REASON_SECRET_INVALID, "key %s holds a NUL byte", key);
     }

@@ -457,11 +457,7 @@ static void read_manifest(struct reader *r, const struct json *root, struct assi
 struct err *assignment_parse(const char *text, size_t length, struct assignment *out)
 {
     AUTO(json_free_auto) struct json *root = NULL;
-    struct err *e = json_parse(text, length, "assignment", &root);
-    if (e) {
-        e->reason = REASON_ASSIGNMENT_STALE;
-        return e;
-    }
+    TRY(err_reason(json_parse(text, length, "assignment", &root), REASON_ASSIGNMENT_STALE));
     struct assignment a = { 0 };
     struct reader r = { .where = "" };
     read_manifest(&r, root, &a);

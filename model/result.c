@@ -207,12 +207,10 @@ static void parse_body(const struct json *o, struct result *r)
 struct err *result_parse(const char *text, size_t length, struct result *out)
 {
     AUTO(json_free_auto) struct json *o = NULL;
-    struct err *e = length > LIMIT_RESULT + 1 ? not_a_result("larger than 4096 bytes")
-                                              : json_parse(text, length, "result", &o);
-    if (e) {
-        e->reason = REASON_INTERNAL;
-        return e;
+    if (length > LIMIT_RESULT + 1) {
+        return not_a_result("larger than 4096 bytes");
     }
+    TRY(err_reason(json_parse(text, length, "result", &o), REASON_INTERNAL));
     int64_t number = 0;
     if (!json_int64(json_get(o, "format"), &number) || number < 1) {
         return not_a_result("no format number");

@@ -19,11 +19,7 @@ static struct err *stale(const char *what, const char *problem)
 static struct err *read_file(const char *dir, const char *name, struct buf *out)
 {
     AUTO(free_auto) char *path = mem_printf("%s/%s", dir, name);
-    struct err *e = file_read(path, out);
-    if (e) {
-        e->reason = REASON_ASSIGNMENT_STALE;
-    }
-    return err_wrap(e, "assignment");
+    return err_wrap(err_reason(file_read(path, out), REASON_ASSIGNMENT_STALE), "assignment");
 }
 
 static struct err *read_bundle(const char *dir, const struct assignment_bundle *b,
