@@ -77,14 +77,20 @@ static struct err *finish(struct mydb_file *f)
     return judged ? NULL : mydb_flush(f->run);
 }
 
-// A failed statement that was taken back, or is all or nothing, has left nothing; of others nobody knows.
-static struct err *tell_what_stays(const struct mydb_file *f, struct err *e)
+// It was taken back, or is all or nothing. Of what controls itself, a ROLLBACK has proved it, or the outcome is unknown;
+// but not where its session was `lost`: it may have left something, and run again nevertheless (idempotent=true).
+static bool left_nothing(const struct statement *s, bool lost)
+{
+    return s->class == STEP_TRANSACTIONAL || s->class == STEP_ATOMIC || s->class == STEP_SESSION ||
+           (mydb_controls_itself(s) && !lost);
+}
+
+static struct err *tell_what_stays(const struct mydb_file *f, bool lost, struct err *e)
 {
     const struct result *result = f->run->result;
     const size_t index = (size_t)result->failed.statement - 1;
-    const bool known = result->failed.script && index < f->script.count;
-    const enum step_class class = known ? script_at(&f->script, index)->class : STEP_NONE;
-    const bool whole = class == STEP_TRANSACTIONAL || class == STEP_ATOMIC || class == STEP_SESSION;
+    const bool whole = result->failed.script && index < f->script.count &&
+                       left_nothing(script_at(&f->script, index), lost);
     return run_stays_done(f->run, e, f->file, &f->script, f->complete, whole ? index : SIZE_MAX);
 }
 
@@ -97,7 +103,8 @@ static struct err *run_file(struct mydb_file *f)
     if (!f->accepted) {
         struct err *e = mydb_run_statements(f);
         if (e) {
-            return tell_what_stays(f, mydb_session_ended(f, e));
+            const bool lost = mydb_lost(f->m);
+            return tell_what_stays(f, lost, mydb_session_ended(f, e));
         }
     }
     if (f->finished) {

@@ -17,6 +17,7 @@ struct steps { // one file at work
     int32_t rank;
     int64_t open_seq; // the last step's intent, which the history row's transaction closes; 0: none
     int64_t begun_ms, since_ms;
+    bool taken_back; // the procedure or block that failed, as a whole
 };
 
 static struct err *enter(struct steps *p, size_t index)
@@ -268,13 +269,13 @@ static struct err *blocked_err(struct steps *p, size_t index, struct err *e)
                    (long long)(p->pg->block_limit_ms / 1000));
 }
 
-// One try. After an error of the server's the leftovers are gone. *spent: blocked for all of
-// lockRetryFor already. *nothing_stayed: a failed procedure or block has been taken back as a whole.
+// One try. After an error of the server's the leftovers are gone. *spent: blocked for all of lockRetryFor already.
 static struct err *run_once(struct steps *p, size_t index, const char *pre_state,
-                            struct pgdb_fault *fault, bool *spent, bool *nothing_stayed)
+                            struct pgdb_fault *fault, bool *spent)
 {
     const struct statement *s = script_at(p->script, index);
     int64_t before = 0;
+    p->taken_back = false;
     TRY(enter(p, index));
     if (pgdb_controls_itself(s)) {
         TRY(pgdb_count_transactions(p->pg, &before));
@@ -288,7 +289,7 @@ static struct err *run_once(struct steps *p, size_t index, const char *pre_state
     }
     if (pgdb_controls_itself(s)) {
         return leave(
-            p, pgdb_check_stayed(p->run, p->file, p->script, index, before, e, nothing_stayed));
+            p, pgdb_check_stayed(p->run, p->file, p->script, index, before, e, &p->taken_back));
     }
     e = blocked_err(p, index, e);
     const char *stopped = p->pg->stopped;
@@ -329,18 +330,18 @@ static struct err *run_outside(struct steps *p, size_t index, bool last)
     p->pg->block_limit_ms = pgdb_lock_limit(p->run, p->file, true);
     for (;;) {
         AUTO(pgdb_fault_done) struct pgdb_fault fault = { 0 };
-        bool spent = false, nothing_stayed = false;
-        struct err *e = run_once(p, index, pre_state, &fault, &spent, &nothing_stayed);
+        bool spent = false;
+        struct err *e = run_once(p, index, pre_state, &fault, &spent);
         if (!e) {
             break;
         }
         if (is_failure(e, &fault)) {
             return fail_intent(p, seq, &fault, e);
         }
-        const bool again = !spent && (nothing_stayed || pgdb_may_retry(s));
+        const bool again = !spent && (p->taken_back || pgdb_may_retry(s));
         e = again ? pgdb_retry_wait(p->run, p->file, &retry, e) : e;
         if (e) {
-            return nothing_stayed ? fail_intent(p, seq, &fault, e) : e;
+            return p->taken_back ? fail_intent(p, seq, &fault, e) : e;
         }
     }
     p->pg->block_limit_ms = 0;
@@ -479,7 +480,8 @@ struct err *pgdb_steps_run(struct run *run, const struct apply_item *item,
         struct err *e =
             s->class == STEP_TRANSACTIONAL ? run_inside(&p, i) : run_outside(&p, i, i == last);
         if (e) {
-            const bool undone = s->class == STEP_TRANSACTIONAL && !s->leaves_transaction;
+            const bool undone =
+                (s->class == STEP_TRANSACTIONAL && !s->leaves_transaction) || p.taken_back;
             return run_stays_done(run, e, p.file, script, done, undone ? i : SIZE_MAX);
         }
         done[i] = true;

@@ -60,6 +60,12 @@ migrated pg "-- sluice: transaction=none\ncreate table a (i int);\nset lock_time
 like "pg, transaction=none: what stays" "$out" '  statements 1 to 3 of V9 are done and stay, nothing of statement 4 remains'
 is "pg, transaction=none: it is so" "$(db_sql pg "d$n" "select (select count(*) from a), (select count(*) from b)")" '0|0'
 
+migrated pg "-- sluice: transaction=none\ncreate table a (i int);\ndo \$\$ begin insert into a values (1); raise exception 'no'; end \$\$;"
+like "pg, transaction=none: a block that failed was taken back" "$out" '  statement 1 of V9 is done and stays, nothing of statement 2 remains'
+is "pg, transaction=none: it was" "$(db_sql pg "d$n" "select count(*) from a")" 0
+migrated pg "-- sluice: transaction=none\ncreate table a (i int);\ninsert into a values (1), (1);\ncreate unique index concurrently u on a (i);"
+is "pg, transaction=none: of what has no transaction that is not said" "$(grep ' of V9 ' <<<"$out")" '  statements 1 to 2 of V9 are done and stay'
+
 migrated pg "drop table if exists nope;\ncreate table t (a int);\ndo \$\$ begin raise warning '12 orders have no customer'; end \$\$;"
 is "pg: notices and warnings, with file and statement" "$(lines)" \
     '  notice: sql/V9__x.sql:1: statement 1: NOTICE: table "nope" does not exist, skipping
@@ -91,6 +97,17 @@ run_expect "mariadb: another first statement, without a word" 6 'statement 1 was
 run_expect "mariadb: the command that was printed" 0 '' follow "$out"
 run_expect "mariadb: and the file begins anew" 0 '' "$SLUICE" migrate --url "$(db_uri mariadb "d$n")" --dir sql
 like "mariadb: but what happened" "$recorded" 'You have an error in your SQL syntax'
+
+migrated mariadb "create table t (a int) engine=innodb;\nbegin not atomic insert into t values (1); signal sqlstate '45000' set message_text='no'; end;"
+like "mariadb: a block that failed was taken back" "$out" '  statement 1 of V9 is done and stays, nothing of statement 2 remains'
+is "mariadb: it was" "$(db_sql mariadb "d$n" "select count(*) from t")" 0
+migrated mariadb "create procedure p() begin signal sqlstate '45000' set message_text='no'; end"
+echo 'call p();' >sql/V10__call.sql
+run_expect "mariadb: a procedure that failed" 3 '  nothing of V10 remains' "$SLUICE" migrate --url "$(db_uri mariadb "d$n")" --dir sql
+migrated mariadb "create table t (a int) engine=myisam;\ncreate procedure p() begin insert into t values (1); signal sqlstate '45000' set message_text='no'; end"
+echo 'call p();' >sql/V10__call.sql
+run_expect "mariadb: one that wrote without transactions" 8 'a part of it may have stayed' "$SLUICE" migrate --url "$(db_uri mariadb "d$n")" --dir sql
+is "mariadb: of that it is not said" "$(grep -c 'remains' <<<"$run_stderr" || true)" 0
 
 migrated mariadb "create table t (a int primary key);\ninsert into t values (4711);\ninsert into t values (4711);\n"
 like "mariadb: the value for the person" "$out" "Duplicate entry '4711' for key 'PRIMARY'"
