@@ -259,6 +259,24 @@ static void print_notices(const struct looked *l)
     }
 }
 
+/* What ends the look at the rows before any is compared is the one problem. */
+static void print_problems(const struct looked *l)
+{
+    const bool alone = l->verdict && !l->unbased && l->plan.problems.count == 0;
+
+    if (alone || l->plan.problems.count > 0) {
+        say("\n");
+    }
+    for (size_t i = 0; i < l->plan.problems.count; i++) {
+        say_in(INK_BAD, "problem:");
+        say(" %s\n", l->plan.problems.items[i]);
+    }
+    if (alone) {
+        say_in(INK_BAD, "problem:");
+        say(" %s (%s)\n", l->verdict->message, l->verdict->reason);
+    }
+}
+
 static void print_text(const struct looked *l)
 {
     AUTO(free_auto) char *headline = db_headline(&l->context, &l->seen.identity);
@@ -277,13 +295,7 @@ static void print_text(const struct looked *l)
     }
     say("\n");
     print_entries(l);
-    for (size_t i = 0; i < l->plan.problems.count; i++) {
-        if (i == 0) {
-            say("\n");
-        }
-        say_in(INK_BAD, "problem:");
-        say(" %s\n", l->plan.problems.items[i]);
-    }
+    print_problems(l);
     if (l->unbased || l->around.histories.count > 0) {
         say("\n");
     }

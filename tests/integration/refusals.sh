@@ -110,6 +110,14 @@ for server in pg mariadb; do
         "$SLUICE" migrate --url "$url" --dir sql
     fresh_files
 
+    db_create "$server" typed
+    run_expect "$server: a database whose history is then changed" 0 '' "$SLUICE" migrate --url "$(db_uri $server typed)" --dir sql
+    db_sql $server typed "update flyway_schema_history set type = 'X' where version = '2'"
+    refused $server typed "$server: a row of an unknown type" 6 'history row 2 has the type "X".*\(HistoryTampered\)' \
+        "$SLUICE" migrate --url "$(db_uri $server typed)" --dir sql
+    run_expect "$server: info of it" 0 '^$' "$SLUICE" info --url "$(db_uri $server typed)" --dir sql
+    like "$server: tells the problem" "$run_stdout" $'\nproblem: history row 2 has the type "X", .* \\(HistoryTampered\\)'
+
     db_create "$server" full
     db_sql $server full 'create table existing (id int)'
     refused $server full "$server: a schema that is not empty and has no history" 6 '\(BaselineRequired\)' \
