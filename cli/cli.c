@@ -300,9 +300,14 @@ struct err *cli_parse(const struct cli_spec *spec, int argc, char **argv, void *
     return failed;
 }
 
-static int fail(const char *command, struct err *e, const char *remedy, bool json)
+static int fail(const char *command, struct err *e, const char *row, bool json)
 {
     int code = reason_exit_code(e->reason);
+    const bool usage = str_eq(e->reason, REASON_USAGE); /* its row cannot know the command */
+    AUTO(free_auto)
+    char *remedy =
+        !usage ? mem_strdup(row)
+               : mem_printf("`sluice help%s%s`", command ? " " : "", command ? command : "");
 
     complain_in(code == reason_exit_code(REASON_INTERRUPTED) ? INK_WAIT : INK_BAD,
                 command ? "sluice %s:" : "sluice:", command);

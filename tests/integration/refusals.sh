@@ -145,8 +145,10 @@ done
 run_expect "an unknown scheme in --url" 1 'must begin with postgresql' "$SLUICE" migrate --url oracle://x/y --dir sql
 run_expect "no --url" 1 '--url' "$SLUICE" migrate --dir sql
 run_expect "no files" 1 '--dir' "$SLUICE" migrate --url "$url"
-run_expect "an unknown option" 1 '--bogus' "$SLUICE" migrate --bogus
-run_expect "an unknown command" 1 'bogus' "$SLUICE" bogus
+# shellcheck disable=SC2016
+run_expect "an unknown option, and the help that is printed" 1 '--bogus.*`sluice help migrate`$' "$SLUICE" migrate --bogus
+# shellcheck disable=SC2016
+run_expect "an unknown command" 1 'bogus.*`sluice help`$' "$SLUICE" bogus
 run_expect "a weaker mode than any we have" 1 'prefer' \
     "$SLUICE" migrate --url 'postgresql://u@127.0.0.1/x?sslmode=prefer' --dir sql
 done_testing
