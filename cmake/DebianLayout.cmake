@@ -32,3 +32,14 @@ License: Apache-2.0
  On Debian systems the text of the Apache License, Version 2.0, is in
  /usr/share/common-licenses/Apache-2.0.
 ")
+
+# What the program and the one that is linked with everything need; dpkg-shlibdeps wants to stand in a source package.
+set(sources ${CPACK_TOPLEVEL_DIRECTORY}/shlibdeps)
+file(WRITE ${sources}/debian/control "Source: sluice\n\nPackage: sluice\nArchitecture: any\n")
+execute_process(
+  COMMAND dpkg-shlibdeps -O -e${CPACK_TEMPORARY_INSTALL_DIRECTORY}/usr/bin/sluice -e${CPACK_SLUICE_LINKED}
+  WORKING_DIRECTORY ${sources} OUTPUT_VARIABLE found ERROR_VARIABLE said RESULT_VARIABLE failed)
+if(failed OR NOT found MATCHES "shlibs:Depends=([^\n]+)")
+  message(FATAL_ERROR "dpkg-shlibdeps: ${said}")
+endif()
+string(PREPEND CPACK_DEBIAN_PACKAGE_DEPENDS "${CMAKE_MATCH_1}, ")

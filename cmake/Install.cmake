@@ -35,8 +35,9 @@ files to one database, and a command line that does the same by hand.")
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION database)
 set(CPACK_DEBIAN_PACKAGE_PRIORITY optional)
-set(CPACK_DEBIAN_PACKAGE_DEPENDS ca-certificates) # and what dpkg-shlibdeps finds
-set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+# DebianLayout.cmake adds what dpkg-shlibdeps finds: also libraries that the program loads on demand (cli/ondemand.h).
+set(CPACK_DEBIAN_PACKAGE_DEPENDS ca-certificates)
+set(CPACK_SLUICE_LINKED ${PROJECT_BINARY_DIR}/cli/sluice_linked)
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS "bash-completion, kubernetes-client")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_COMPRESSION_TYPE xz)

@@ -75,8 +75,8 @@ copy_sources() {
 compile_and_lay_out='
 set -e
 cmake -S /src -B /build -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DSLUICE_TESTS=OFF "-DSLUICE_COMMIT=$1" >/log 2>&1 &&
-    cmake --build /build --target sluice >>/log 2>&1 || { tail -n 40 /log >&2; exit 1; }
-exec /src/deploy/image/rootfs.sh /build/sluice /image'
+    cmake --build /build --target sluice sluice_linked >>/log 2>&1 || { tail -n 40 /log >&2; exit 1; }
+exec /src/deploy/image/rootfs.sh /build /image'
 
 umask 022
 root_need

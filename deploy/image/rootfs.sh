@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # Lays out the files of the image, in a Debian 13 that has compiled the program:
 #
-#   deploy/image/rootfs.sh PROGRAM FOLDER
+#   deploy/image/rootfs.sh BUILD FOLDER
 #
-# FOLDER gets the program, the packages that own the libraries it loads (and what those load later),
-# certificates, and an account. No shell, no package manager; a scanner finds the packages in
+# FOLDER gets the program of the folder BUILD, the packages that own the libraries it loads (and what those
+# load later), certificates, and an account. No shell, no package manager; a scanner finds the packages in
 # var/lib/dpkg/status.d. The Dockerfile and build.sh both use this, so their images are one.
 set -euo pipefail
 [ $# = 2 ] || { sed -n 's/^# \{0,1\}//; 3,9p' "${BASH_SOURCE[0]}" >&2; exit 1; }
-program=$1 folder=$2
+program=$1/sluice folder=$2
+# Linked with what the program loads on demand (cli/ondemand.h).
+linked=$1/cli/sluice_linked
 user=65532
 
 # Loaded by name when they are needed: their libraries count too. gconv, NSS and the like are a part
@@ -70,7 +72,7 @@ account() {
 # The image must be able to start what is in it.
 check() {
     local missing
-    missing=$(chroot "$folder" /usr/bin/sluice version 2>&1) || {
+    missing=$(chroot "$folder" /usr/bin/sluice version -o json 2>&1) || { # which loads all libraries
         printf 'the program does not start in its image: %s\n' "$missing" >&2
         return 1
     }
@@ -81,7 +83,7 @@ check() {
 umask 022
 rm -rf "$folder"
 mapfile -t late_files < <(plugins)
-mapfile -t packages < <({ owners "$program" "${late_files[@]}"; printf '%s\n' "${late[@]}" "${extra[@]}"; } |
+mapfile -t packages < <({ owners "$program" "$linked" "${late_files[@]}"; printf '%s\n' "${late[@]}" "${extra[@]}"; } |
     sed 's/:.*//' | sort -u)
 copy_packages "${packages[@]}"
 certificates

@@ -32,6 +32,7 @@ COMP_WORDS=(sluice wait --if-missing w) COMP_CWORD=3
 _sluice
 [ "${COMPREPLY[*]}" = wait ] || { echo "completion: ${COMPREPLY[*]}"; exit 1; }
 [ -e /usr/share/sluice/deploy/kustomize/base/../../../crds/kustomization.yaml ] || { echo "the definitions"; exit 1; }
+sluice version -o json | grep -q libmicrohttpd || { echo "a library is missing"; exit 1; }
 ! sluice version -o json | grep -q unknown || { echo "the commit is unknown"; exit 1; }
 dpkg --remove sluice >/dev/null
 left=$(find / -xdev -path /proc -prune -o -path /root -prune -o -name "*sluice*" -print | grep -v "^/var/\|^/sys" || true)
