@@ -65,12 +65,13 @@ static void fill_files(const struct plan *plan, struct attempt *j)
     }
 }
 
-/* Does it begin no file in the freeze of the spec? */
+/* Does it begin no file in the freeze of the spec? Its runner gives up by itself after startTimeout and deadline. */
 static bool stops_in_time(const struct world *w, const struct attempt *j)
 {
     const struct spec *s = &w->spec;
     int64_t begins_ms = s->freeze_from_ms - WORLD_EPOCH_MS - w->utc_shift_ms; /* mono */
-    return s->freeze_to_ms == 0 || begins_ms <= w->mono_ms ||
+    int64_t over_ms = w->mono_ms + s->start_timeout_ms + WORLD_DEADLINE_MS;
+    return s->freeze_to_ms == 0 || begins_ms <= w->mono_ms || over_ms <= begins_ms ||
            (j->stop_ms > 0 && j->stop_ms <= begins_ms + 1000);
 }
 

@@ -58,7 +58,9 @@ static bool edit_freeze(struct world *w)
     int64_t now_ms = WORLD_EPOCH_MS + w->mono_ms + w->utc_shift_ms;
     bool none = w->spec.freeze_to_ms > now_ms && world_chance(w, 2);
     w->spec.freeze_from_ms =
-        none ? 0 : now_ms + (world_chance(w, 2) ? -1000 : world_pick(w, 60000));
+        none ? 0
+             : now_ms + (world_chance(w, 2) ? -1000
+                                            : world_pick(w, world_chance(w, 3) ? 1800000 : 60000));
     w->spec.freeze_to_ms = none ? 0 : w->spec.freeze_from_ms + 1000 + world_pick(w, 900000);
     w->generation++;
     w->look_again = true;

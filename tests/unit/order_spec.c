@@ -312,6 +312,7 @@ void spec_build(struct world *w)
         .max_parallel = s->max_parallel,
         .max_failures = s->max_failures,
         .start_timeout_ms = s->start_timeout_ms,
+        .execution = { .deadline_ms = WORLD_DEADLINE_MS },
         .interval_ms = s->interval_ms,
         .retry_interval_ms = s->retry_interval_ms,
         .timeout_ms = s->timeout_ms,

@@ -255,6 +255,7 @@ const char *check_decision(const struct observed *seen, const struct decision *d
 
 #define MEMORY_CHECKED 1
 #define WORLD_EPOCH_MS INT64_C(1790000000000)
+#define WORLD_DEADLINE_MS (5 * 60 * 1000) /* execution.deadline: a file takes seconds here */
 #define LOOK_MS 50
 #define FILE_MS 900
 
