@@ -132,6 +132,11 @@ static void in_background(struct controller *c, struct plan_cache *cache, struct
             inspect_task_start(c, cache, decision->databases[i]);
         }
         break;
+    case EFFECT_TAKE_OVER:
+        for (size_t i = 0; i < decision->count; i++) {
+            journal_task_owner(c, cache, decision->databases[i]);
+        }
+        break;
     case EFFECT_MEASURE_GATE:
         gate_task_start(c, cache, decision);
         break;

@@ -126,6 +126,7 @@ void journal_task_failure(struct controller *c, struct plan_cache *cache, size_t
                           const struct result *result, const char *commit, const char *retry_token);
 void journal_task_resolution(struct controller *c, struct plan_cache *cache, size_t index,
                              size_t item);
+void journal_task_owner(struct controller *c, struct plan_cache *cache, size_t index);
 
 /* wishes.c: begins what the schedules want. Cache locked; `object` is the plan. */
 void wishes_perform(struct controller *c, struct plan_cache *cache, const struct json *object,

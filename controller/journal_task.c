@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The two rows that the controller itself writes into a database: the failure that a dead runner
- * could not record, and a person's verdict. Both are idempotent; the next inspection tells. */
+/* What the controller itself writes into a database: the failure that a dead runner could not record, a person's
+ * verdict, and the owner of one whose owner is gone. All are idempotent; the next inspection tells. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,19 +15,29 @@
 
 #define LOCK_WAIT_MS 10000
 
+enum journal_kind {
+    JOURNAL_TASK_FAILURE,
+    JOURNAL_TASK_VERDICT,
+    JOURNAL_TASK_OWNER,
+};
+
+/* For people, of each kind. */
+static const char *const written[] = { "failure recorded", "verdict recorded",
+                                       "database taken over" };
+
 struct journal_task {
+    enum journal_kind kind;
     struct controller *c;
     struct plan_cache *cache;
     struct snapshot *snapshot;
     struct commit_files *files; /* NULL: not fetched */
     size_t index;
     /* a failure */
-    bool failure;
     struct result failed;
     char commit[REPO_COMMIT_LEN];
     char retry_token[65];
-    /* a verdict */
-    size_t item;
+    size_t item;  /* a verdict */
+    char *former; /* the UID of the owner that is gone */
 };
 
 static const struct path_files *set_of(const struct journal_task *r)
@@ -74,6 +84,7 @@ static struct err *write_row(const struct journal_task *r)
     AUTO(credential_files_done) struct credential_files certificates = { 0 };
     char host[65] = "";
 
+    const struct platform *platform = &r->c->platform;
     TRY(task_target(r->c, plan, r->index, &target, &certificates));
     gethostname(host, sizeof host - 1);
     AUTO(free_auto) char *holder = mem_printf("controller@%s", host);
@@ -84,10 +95,23 @@ static struct err *write_row(const struct journal_task *r)
         .git_commit = r->commit[0] ? r->commit : NULL,
         .retry_token = r->retry_token,
         .lock_wait_ms = LOCK_WAIT_MS,
+        .owner = { .plan_uid = plan->uid,
+                   .namespace_ = plan->namespace_,
+                   .name = plan->name,
+                   .database = entry->name,
+                   .cluster = platform->ops->cluster_id(platform->self) },
         .files = set ? &set->files : NULL,
     };
     const struct ask ask = task_ask(r->c, r->cache, &target, &certificates, "sluice");
-    return r->failure ? write_failure(r, &ask, &request) : write_verdict(r, &ask, &request);
+    switch (r->kind) {
+    case JOURNAL_TASK_FAILURE:
+        return write_failure(r, &ask, &request);
+    case JOURNAL_TASK_VERDICT:
+        return write_verdict(r, &ask, &request);
+    case JOURNAL_TASK_OWNER:
+        break;
+    }
+    return ask_take_over(&ask, &request, r->former);
 }
 
 /* Cache locked. */
@@ -103,18 +127,17 @@ static void take_answer(const struct journal_task *r, struct err *failed)
     if (failed) {
         d->busy = false;
         if (last_failure_set(&d->journal_failure, failed, clock_mono_ms())) {
-            LOG(LOG_WARN, "row not recorded", LOG_S("plan", r->cache->key), LOG_S("database", name),
+            LOG(LOG_WARN, "row not written", LOG_S("plan", r->cache->key), LOG_S("database", name),
                 LOG_S("reason", d->journal_failure.reason),
                 LOG_S("message", d->journal_failure.message));
         }
         return;
     }
     last_failure_clear(&d->journal_failure);
-    if (r->failure) {
+    if (r->kind == JOURNAL_TASK_FAILURE) {
         d->recorded_attempt = r->failed.attempt;
     }
-    LOG(LOG_INFO, r->failure ? "failure recorded" : "verdict recorded",
-        LOG_S("plan", r->cache->key), LOG_S("database", name));
+    LOG(LOG_INFO, written[r->kind], LOG_S("plan", r->cache->key), LOG_S("database", name));
     for (size_t i = 0; i < r->cache->database_count; i++) { /* busy until the next inspection */
         if (&r->cache->databases[i] == d && !r->cache->snapshot->error) {
             inspect_task_start(r->c, r->cache, i);
@@ -135,6 +158,7 @@ static void run_journal_task(void *payload)
     snapshot_unref(r->snapshot);
     plan_cache_unref(r->cache);
     result_done(&r->failed);
+    free(r->former);
     free(r);
 }
 
@@ -170,7 +194,7 @@ void journal_task_failure(struct controller *c, struct plan_cache *cache, size_t
     struct journal_task *r = mem_alloc(sizeof *r);
 
     r->index = index;
-    r->failure = true;
+    r->kind = JOURNAL_TASK_FAILURE;
     copy_result(result, &r->failed);
     snprintf(r->commit, sizeof r->commit, "%s", commit);
     snprintf(r->retry_token, sizeof r->retry_token, "%s", retry_token ? retry_token : "");
@@ -184,8 +208,22 @@ void journal_task_resolution(struct controller *c, struct plan_cache *cache, siz
     const char *commit =
         cache->status.rollout.present ? cache->status.rollout.commit : cache->newest.commit;
 
+    r->kind = JOURNAL_TASK_VERDICT;
     r->index = index;
     r->item = item;
     step_retry_token(&cache->snapshot->plan, &cache->status, r->retry_token);
     submit(c, cache, r, commit);
+}
+
+void journal_task_owner(struct controller *c, struct plan_cache *cache, size_t index)
+{
+    const struct inspected *seen = cache->databases[index].inspected;
+    if (!seen || !seen->inspection.lease.owner_plan_uid) { /* decided upon an older inspection */
+        return;
+    }
+    struct journal_task *r = mem_alloc(sizeof *r);
+    r->kind = JOURNAL_TASK_OWNER;
+    r->index = index;
+    r->former = mem_strdup(seen->inspection.lease.owner_plan_uid);
+    submit(c, cache, r, "");
 }

@@ -384,6 +384,16 @@ struct err *ask_failure(const struct ask *ask, const struct apply_request *reque
     return ask_record(&q, request);
 }
 
+struct err *ask_take_over(const struct ask *ask, const struct apply_request *request,
+                          const char *former)
+{
+    struct question q = question(ask, ASK_TAKE_OVER, RECORD_TIMEOUT_MS);
+    AUTO(free_auto) char *uid = mem_strdup(former);
+    q.job.owner = request->owner; // borrowed
+    q.job.former = uid;
+    return ask_record(&q, request);
+}
+
 struct err *ask_resolution(const struct ask *ask, const struct apply_request *request,
                            const struct resolution *resolution)
 {

@@ -51,6 +51,9 @@ struct err *ask_failure(const struct ask *ask, const struct apply_request *reque
                         const struct migration *file, const struct result *failed) ERR_MUST_USE;
 struct err *ask_resolution(const struct ask *ask, const struct apply_request *request,
                            const struct resolution *resolution) ERR_MUST_USE;
+/* Makes request->owner the owner, if it is not yet, where `former` is it, and nothing is open; else AssignmentStale. */
+struct err *ask_take_over(const struct ask *ask, const struct apply_request *request,
+                          const char *former) ERR_MUST_USE;
 
 /* The child's main, reached through the command table. */
 int ask_once_main(int argc, char **argv);

@@ -25,16 +25,11 @@ static void out_of_memory(void)
     _exit(ASK_EXIT_MEMORY);
 }
 
-static bool is_record(const struct ask_job *job)
-{
-    return job->kind == ASK_FAILURE || job->kind == ASK_RESOLUTION;
-}
-
 static void confine(const struct ask_job *job, size_t request_bytes)
 {
     // What came with the request is ours, not the server's.
     confine_memory(job->memory_bytes + 4 * (int64_t)request_bytes);
-    confine_work(is_record(job) ? RECORD_PROCESSOR_S : PROCESSOR_S);
+    confine_work(ask_is_record(job->kind) ? RECORD_PROCESSOR_S : PROCESSOR_S);
     confine_cap(RLIMIT_NOFILE, OPEN_FILES);
     const struct rlimit none = { 0, 0 };
     (void)setrlimit(RLIMIT_FSIZE, &none);
@@ -124,6 +119,23 @@ static struct err *nothing_to_apply(void *payload, const struct inspection *seen
     return NULL;
 }
 
+// Whoever owns it now, it is not the one that was seen to be gone, or an attempt was interrupted: a Job must find out.
+static struct err *still_left(void *payload, const struct inspection *seen, bool settled,
+                              struct apply_list *out)
+{
+    const struct ask_job *job = payload;
+    const struct lease *lease = &seen->lease;
+    (void)settled;
+    (void)out;
+    const bool left = lease->present && str_eq(lease->owner_plan_uid, job->former);
+    if ((left || lease_is_ours(lease, &job->owner)) && !has_open_statement(&seen->journal)) {
+        return NULL;
+    }
+    return err_new(ERR_CONFLICT, REASON_ASSIGNMENT_STALE,
+                   left ? "an attempt was interrupted since the database was inspected"
+                        : "the owner of the database has changed since it was inspected");
+}
+
 static const struct migration *file_of(const struct ask_job *job)
 {
     for (size_t i = 0; i < job->files.count; i++) {
@@ -137,18 +149,25 @@ static const struct migration *file_of(const struct ask_job *job)
 static struct err *record(struct ask_job *job)
 {
     AUTO(result_done) struct result result = { 0 };
-    const struct apply_request request = { .target = &job->target,
-                                           .migrations = &job->migrations,
-                                           .execution = &job->execution,
-                                           .lease = LEASE_COMMAND,
-                                           .ownership = OWNERSHIP_KEEP,
-                                           .holder = job->holder,
-                                           .git_commit = job->git_commit,
-                                           .retry_token = job->retry_token,
-                                           .lock_wait_ms = job->lock_wait_ms,
-                                           .place = job->has_place ? &job->place : NULL,
-                                           .decide = nothing_to_apply,
-                                           .files = job->has_files ? &job->files : NULL };
+    struct apply_request request = { .target = &job->target,
+                                     .migrations = &job->migrations,
+                                     .execution = &job->execution,
+                                     .lease = LEASE_COMMAND,
+                                     .ownership = OWNERSHIP_KEEP,
+                                     .holder = job->holder,
+                                     .git_commit = job->git_commit,
+                                     .retry_token = job->retry_token,
+                                     .lock_wait_ms = job->lock_wait_ms,
+                                     .place = job->has_place ? &job->place : NULL,
+                                     .decide = nothing_to_apply,
+                                     .files = job->has_files ? &job->files : NULL };
+    if (job->kind == ASK_TAKE_OVER) {
+        request.owner = job->owner;
+        request.ownership = OWNERSHIP_TAKE_OVER;
+        request.decide = still_left;
+        request.payload = job;
+        return apply_run(&request, &result);
+    }
     if (job->kind == ASK_RESOLUTION) {
         return record_resolution(&request, &job->resolution, &result);
     }
@@ -191,6 +210,7 @@ static struct err *work(struct ask_job *job, struct buf *out)
         break;
     case ASK_FAILURE:
     case ASK_RESOLUTION:
+    case ASK_TAKE_OVER:
         TRY(record(job));
         break;
     case ASK_KIND_MAX_:

@@ -436,6 +436,18 @@ static void wire_failed(struct wire *w, struct ask_job *job)
     WIRE_INT(w, failed->failed.error_number, INT32_MIN, INT32_MAX);
 }
 
+static void wire_take_over(struct wire *w, struct ask_job *job)
+{
+    struct owner *owner = &job->owner;
+    wire_borrowed(w, &owner->plan_uid, &job->texts[10]);
+    wire_borrowed(w, &owner->namespace_, &job->texts[11]);
+    wire_borrowed(w, &owner->name, &job->texts[12]);
+    wire_borrowed(w, &owner->database, &job->texts[13]);
+    wire_borrowed(w, &owner->cluster, &job->texts[14]);
+    wire_text(w, &job->former);
+    w->bad = w->bad || !owner->plan_uid || !job->former; // without an owner a run changes none
+}
+
 static void wire_record(struct wire *w, struct ask_job *job)
 {
     wire_migrations(w, &job->migrations);
@@ -448,8 +460,10 @@ static void wire_record(struct wire *w, struct ask_job *job)
     wire_files(w, &job->files);
     if (job->kind == ASK_FAILURE) {
         wire_failed(w, job);
-    } else {
+    } else if (job->kind == ASK_RESOLUTION) {
         wire_resolution(w, job);
+    } else {
+        wire_take_over(w, job);
     }
 }
 
@@ -463,6 +477,11 @@ static void wire_place(struct wire *w, struct ask_job *job)
     wire_borrowed(w, &place->namespace_, &job->texts[7]);
     wire_borrowed(w, &place->database, &job->texts[8]);
     wire_borrowed(w, &place->standalone, &job->texts[9]);
+}
+
+bool ask_is_record(enum ask_kind kind)
+{
+    return kind == ASK_FAILURE || kind == ASK_RESOLUTION || kind == ASK_TAKE_OVER;
 }
 
 void wire_job(struct wire *w, struct ask_job *job)
@@ -479,7 +498,7 @@ void wire_job(struct wire *w, struct ask_job *job)
         wire_text(w, &job->query);
         WIRE_INT(w, job->query_timeout_ms, 0, INT64_MAX);
     }
-    if (job->kind == ASK_FAILURE || job->kind == ASK_RESOLUTION) {
+    if (ask_is_record(job->kind)) {
         wire_record(w, job);
     }
 }
@@ -495,6 +514,7 @@ void ask_job_done(struct ask_job *job)
     free(job->retry_token);
     migration_set_done(&job->files);
     free(job->script);
+    free(job->former);
     result_done(&job->failed);
     for (size_t i = 0; i < sizeof job->texts / sizeof *job->texts; i++) {
         free(job->texts[i]);

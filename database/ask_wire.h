@@ -34,8 +34,11 @@ enum ask_kind {
     ASK_GATE,
     ASK_FAILURE,
     ASK_RESOLUTION,
+    ASK_TAKE_OVER,
     ASK_KIND_MAX_
 };
+
+bool ask_is_record(enum ask_kind kind); /* it writes, under the lock of a run */
 
 struct ask_job { /* a request; texts owned when read */
     enum ask_kind kind;
@@ -47,7 +50,7 @@ struct ask_job { /* a request; texts owned when read */
     /* ASK_GATE */
     char *query;
     int64_t query_timeout_ms;
-    /* ASK_FAILURE, ASK_RESOLUTION */
+    /* ASK_FAILURE, ASK_RESOLUTION, ASK_TAKE_OVER */
     struct migrations_options migrations;
     struct execution_options execution;
     char *holder, *git_commit, *retry_token;
@@ -57,7 +60,9 @@ struct ask_job { /* a request; texts owned when read */
     char *script;               /* ASK_FAILURE: of the file that failed */
     struct result failed;
     struct resolution resolution; /* texts in `texts` when read */
-    char *texts[10];
+    struct owner owner;           /* ASK_TAKE_OVER; texts in `texts` when read */
+    char *former;                 /* UID of the plan that is gone */
+    char *texts[15];
 };
 
 void wire_job(struct wire *w, struct ask_job *job);

@@ -3,9 +3,9 @@
 #include "reconcile/step/inside.h"
 
 static const char *const effect_texts[EFFECT_MAX_] = {
-    "None",         "Refresh",   "Fetch",         "Inspect",          "CreateJob",
-    "DeleteJob",    "CancelJob", "RecordFailure", "RecordResolution", "MeasureGate",
-    "DeleteStrays", "Forget",
+    "None",        "Refresh",      "Fetch",     "Inspect",       "TakeOver",
+    "CreateJob",   "DeleteJob",    "CancelJob", "RecordFailure", "RecordResolution",
+    "MeasureGate", "DeleteStrays", "Forget",
 };
 
 const char *effect_text(enum effect effect)
@@ -145,6 +145,7 @@ static void decide_plan(struct step *s)
         return;
     }
     bool stopping = source_decide(s);
+    take_over(s);
     rollout_decide(s, stopping);
     report_notices(s);
     window_report(s);
@@ -181,7 +182,7 @@ static void step_begin(struct step *s, const struct observed *seen, struct decis
 static bool in_background(enum effect effect)
 {
     return effect == EFFECT_REFRESH || effect == EFFECT_FETCH || effect == EFFECT_INSPECT ||
-           effect == EFFECT_MEASURE_GATE;
+           effect == EFFECT_TAKE_OVER || effect == EFFECT_MEASURE_GATE;
 }
 
 /* A Job must not exist before the roll-out that it belongs to is remembered; a request must not be

@@ -8,8 +8,9 @@
 
 static bool takes_many(enum effect effect)
 {
-    return effect == EFFECT_INSPECT || effect == EFFECT_CREATE_JOB || effect == EFFECT_DELETE_JOB ||
-           effect == EFFECT_CANCEL_JOB || effect == EFFECT_MEASURE_GATE;
+    return effect == EFFECT_INSPECT || effect == EFFECT_TAKE_OVER || effect == EFFECT_CREATE_JOB ||
+           effect == EFFECT_DELETE_JOB || effect == EFFECT_CANCEL_JOB ||
+           effect == EFFECT_MEASURE_GATE;
 }
 
 void step_want(struct step *s, enum effect effect, size_t index)

@@ -245,6 +245,10 @@ bool gates_failed(const struct step *s); /* one of the present wave, and nobody 
 /* May no Job be given to it now, because no window is open? A file that an attempt was interrupted in is finished all
  * the same, and an empty database of a catch-up needs no window. */
 bool window_holds(const struct step *s, size_t index);
+
+/* take_over.c */
+bool take_over_is_enough(const struct step *s, size_t index); /* no Job is needed */
+void take_over(struct step *s);
 bool window_never_opens(const struct step *s);
 /* It waits for a window, and nobody has got a file of it: nothing is lost by a newer commit. */
 bool window_waits_untouched(const struct step *s);

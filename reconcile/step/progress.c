@@ -192,8 +192,9 @@ static bool failure_may_come(const struct step *s)
 static bool may_create(const struct step *s, size_t index)
 {
     const struct database_view *view = &s->seen->databases[index];
-    return s->judged[index].kind == J_PENDING && !view->busy && !view->inspecting &&
-           !window_holds(s, index) && s->judged[index].member <= s->next->rollout.wave_index;
+    return s->judged[index].kind == J_PENDING && !take_over_is_enough(s, index) && !view->busy &&
+           !view->inspecting && !window_holds(s, index) &&
+           s->judged[index].member <= s->next->rollout.wave_index;
 }
 
 /* All that may run beside each other in one decision: a fleet is not started one status write at a

@@ -193,6 +193,7 @@ enum effect { /* at most one kind per decision */
     EFFECT_REFRESH,           /* poll the source and inspect every database now (requestedAt) */
     EFFECT_FETCH,             /* decision.commit's trees, in the background */
     EFFECT_INSPECT,           /* databases[], in the background */
+    EFFECT_TAKE_OVER,         /* databases[]: the lease, whose owner is gone; in the background */
     EFFECT_CREATE_JOB,        /* databases[]: jobs[], commit */
     EFFECT_DELETE_JOB,        /* databases[]: Jobs that have not started */
     EFFECT_CANCEL_JOB,        /* databases[]: SIGTERM to running Jobs (deletionPolicy Cancel) */

@@ -245,3 +245,46 @@ Test(ask, a_request_comes_back_as_it_was)
     ask_job_done(&sent);
     ask_job_done(&back);
 }
+
+static struct ask_job sent_and_read(struct ask_job sent, bool *complete)
+{
+    struct ask_job back = { 0 };
+    migrations_options_init(&sent.migrations);
+    execution_options_init(&sent.execution);
+    struct buf bytes = BUF(1 << 20);
+    struct wire w = { .out = &bytes };
+    wire_job(&w, &sent);
+    struct wire r = { .at = bytes.data, .end = bytes.data + bytes.len };
+    wire_job(&r, &back);
+    *complete = wire_complete(&r);
+    buf_done(&bytes);
+    migrations_options_done(&sent.migrations);
+    return back;
+}
+
+Test(ask, a_new_owner_comes_back_whole_or_is_refused)
+{
+    bool complete = false;
+    struct ask_job sent = { .kind = ASK_TAKE_OVER, .left_ms = 5 };
+    char former[] = "uid-1";
+    sent.owner = (struct owner){ "uid-2", "shop", "new", "orders", "c1" };
+    sent.former = former;
+    struct ask_job back = sent_and_read(sent, &complete);
+    cr_expect(complete);
+    cr_expect_str_eq(back.owner.plan_uid, "uid-2");
+    cr_expect_str_eq(back.owner.namespace_, "shop");
+    cr_expect_str_eq(back.owner.name, "new");
+    cr_expect_str_eq(back.owner.database, "orders");
+    cr_expect_str_eq(back.owner.cluster, "c1");
+    cr_expect_str_eq(back.former, "uid-1");
+    ask_job_done(&back);
+    sent.former = NULL; // of whom it would be taken
+    back = sent_and_read(sent, &complete);
+    cr_expect_not(complete);
+    ask_job_done(&back);
+    sent.former = former;
+    sent.owner.plan_uid = NULL; // a run without an owner changes none
+    back = sent_and_read(sent, &complete);
+    cr_expect_not(complete);
+    ask_job_done(&back);
+}

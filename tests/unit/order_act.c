@@ -289,6 +289,26 @@ void gate_ended(struct world *w, struct gate_memory *g)
                     (enum oracle_answer)mood);
 }
 
+/* What the controller writes by itself: not behind a runner that holds the lock, not over another owner. */
+static void take_over(struct world *w, struct entry *e)
+{
+    struct place *p = &w->places[e->place];
+    if (!p->up || place_locked(w, e->place) || place_owner(w, p, e) != OWNER_GONE ||
+        world_fault(w, 10)) {
+        e->view.record = (struct failure){ REASON_DATABASE_BUSY, "lock not available", 0, 1 };
+        e->record_ms = w->mono_ms;
+        return;
+    }
+    memcpy(p->owner, e->name, sizeof p->owner);
+    p->owner_uid = w->uid;
+    p->epoch++;
+    e->view.record = (struct failure){ 0 };
+    if (!world_fault(w, 4)) { /* else the answer is lost */
+        e->view.busy = true;
+        look_begin(w, e);
+    }
+}
+
 /* ---- all of them -------------------------------------------------------------------------------- */
 
 static void act_on_each(struct world *w, const struct decision *d)
@@ -302,6 +322,9 @@ static void act_on_each(struct world *w, const struct decision *d)
             } else {
                 look_begin(w, e);
             }
+            break;
+        case EFFECT_TAKE_OVER:
+            take_over(w, e);
             break;
         case EFFECT_DELETE_JOB:
             delete_job(w, e);

@@ -109,8 +109,7 @@ static void look_failed(struct world *w, struct entry *e)
     view->busy = false;
 }
 
-static enum owner_relation owner_of(const struct world *w, const struct place *p,
-                                    const struct entry *e)
+enum owner_relation place_owner(const struct world *w, const struct place *p, const struct entry *e)
 {
     if (!p->owner[0]) {
         return OWNER_NONE;
@@ -164,7 +163,7 @@ void look_end(struct world *w, struct entry *e)
                sizeof w->commits[p->newest_commit].id);
     }
     view->empty = place_empty(p);
-    view->owner = owner_of(w, p, e);
+    view->owner = place_owner(w, p, e);
     oracle_inspected(&w->oracle, e->place, w->mono_ms, clock_of(w, p));
 }
 
@@ -213,15 +212,20 @@ void job_end(struct world *w, struct attempt *j, int code, enum outcome outcome,
     world_say(w, "         %s ends: code %d %s", j->name, code, reason ? reason : "");
 }
 
-static bool locked(const struct world *w, const struct attempt *me)
+static bool locked(const struct world *w, int place, const struct attempt *me)
 {
     for (int i = 0; i < JOBS; i++) {
         const struct attempt *j = &w->jobs[i];
-        if (j != me && j->present && j->phase == JOB_RUNNING && j->place == me->place) {
+        if (j != me && j->present && j->phase == JOB_RUNNING && j->place == place) {
             return true;
         }
     }
     return false;
+}
+
+bool place_locked(const struct world *w, int place)
+{
+    return locked(w, place, NULL);
 }
 
 static void start(struct world *w, struct attempt *j)
@@ -231,7 +235,7 @@ static void start(struct world *w, struct attempt *j)
     w->look_again = true;
     if (!p->up) {
         job_end(w, j, 9, OUTCOME_UNREACHABLE, REASON_DATABASE_UNAVAILABLE);
-    } else if (locked(w, j)) {
+    } else if (locked(w, j->place, j)) {
         job_end(w, j, 8, OUTCOME_BUSY, REASON_DATABASE_BUSY);
     } else if (p->epoch >= j->attempt || p->journal != j->expect_journal) {
         job_end(w, j, 10, OUTCOME_MOVED, REASON_ASSIGNMENT_STALE);

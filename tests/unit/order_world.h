@@ -317,6 +317,9 @@ void place_had(struct world *w, int place, int file, bool journalled); /* since 
 uint64_t place_files(const struct place *p);
 bool place_empty(const struct place *p);
 void look_begin(struct world *w, struct entry *e);
+enum owner_relation place_owner(const struct world *w, const struct place *p,
+                                const struct entry *e);
+bool place_locked(const struct world *w, int place); /* a runner is at work there */
 void look_end(struct world *w, struct entry *e);
 struct attempt *job_of(struct world *w, const char *entry); /* live or newest; NULL: none */
 bool job_live(const struct attempt *j);

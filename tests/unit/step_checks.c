@@ -165,6 +165,20 @@ static const char *check_wake(const struct observed *seen, const struct decision
     return NULL;
 }
 
+/* Only what no file is left for, whose owner is gone, and on which nobody works. */
+static const char *check_take_overs(const struct observed *seen, const struct decision *d)
+{
+    for (size_t at = 0; at < d->count; at++) {
+        const struct database_view *view = &seen->databases[d->databases[at]];
+        if (view->owner != OWNER_GONE || view->busy || !view->after_job || !view->plan ||
+            view->plan->action_count > 0 || view->job.phase == JOB_WAITING ||
+            view->job.phase == JOB_RUNNING) {
+            return "a database that may not be taken over";
+        }
+    }
+    return seen->plan->suspend ? "a database is taken over while suspended" : NULL;
+}
+
 static const char *check_effect(const struct observed *seen, const struct decision *d)
 {
     for (size_t i = 0; i < d->count; i++) {
@@ -193,7 +207,9 @@ static const char *check_effect(const struct observed *seen, const struct decisi
             return "an event without reason or message";
         }
     }
-    return d->effect == EFFECT_CREATE_JOB ? check_jobs(seen, d) : NULL;
+    return d->effect == EFFECT_CREATE_JOB  ? check_jobs(seen, d)
+           : d->effect == EFFECT_TAKE_OVER ? check_take_overs(seen, d)
+                                           : NULL;
 }
 
 const char *check_decision(const struct observed *seen, const struct decision *d)

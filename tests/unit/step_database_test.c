@@ -461,8 +461,8 @@ static const struct owner_case owners[] = {
       0 },
     { "the owner is another entry of this plan: TargetIdConflict", OWNER_OTHER_ENTRY, NULL,
       "False TargetIdConflict", 0 },
-    { "the owner is gone: TakeOver", OWNER_GONE, NULL, "True ReconciliationSucceeded",
-      OWNERSHIP_TAKE_OVER },
+    { "the owner is gone: the controller takes it over, without a Job", OWNER_GONE, NULL,
+      "True ReconciliationSucceeded", OWNERSHIP_TAKE_OVER },
     { "another cluster: TargetIdConflict until accept-target", OWNER_OTHER_CLUSTER, NULL,
       "False TargetIdConflict", 0 },
     { "another cluster, accepted by 8 hex: Accept", OWNER_OTHER_CLUSTER, "orders=aaaabbbb",
@@ -505,9 +505,11 @@ Test(step_database, who_owns_a_database)
         world_settle(&w, 60000);
         want(&w, c->rule, CONDITION_READY, c->ready);
         bool ready = world_condition(&w, CONDITION_READY)->status == CONDITION_TRUE;
-        want_number(c->rule, "attempts", d->highest_attempt, ready);
+        const bool by_itself = c->ownership == OWNERSHIP_TAKE_OVER;
+        want_number(c->rule, "attempts", d->highest_attempt, ready && !by_itself);
+        want_number(c->rule, "times it was taken over", d->taken_over, by_itself);
         if (ready) {
-            want_number(c->rule, "ownership", d->job.ownership, c->ownership);
+            want_number(c->rule, "ownership", d->job.ownership, by_itself ? 0 : c->ownership);
             check_text(c->rule, w.status.last_handled_accept, c->accept);
         } else {
             want(&w, c->rule, CONDITION_STALLED, "True TargetIdConflict");

@@ -399,7 +399,65 @@ static void straggler(struct world *w, const char *rule)
     world_settle(w, 60000);
     want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
     want_number(rule, "owner", w->databases[1].owner, OWNER_MINE);
-    want_number(rule, "how it was asked", w->databases[1].job.ownership, OWNERSHIP_TAKE_OVER);
+    want_number(rule, "times it was taken over", w->databases[1].taken_over, 1);
+}
+
+static int64_t attempts(const struct world *w)
+{
+    int64_t all = 0;
+    for (size_t i = 0; i < w->count; i++) {
+        all += w->databases[i].highest_attempt;
+    }
+    return all;
+}
+
+static void all_change_owners(struct world *w, bool refused)
+{
+    use_waves(w, 3600000, false);
+    settle_with(w, 2);
+    world_settle(w, 3 * 3600000LL);
+    w->refuse_records = refused;
+    for (size_t i = 0; i < w->count; i++) {
+        w->databases[i].owner = OWNER_GONE;
+        w->databases[i].next_look_ms = w->mono_ms;
+    }
+}
+
+static void renamed_plan(struct world *w, const char *rule)
+{
+    all_change_owners(w, false);
+    int64_t before = attempts(w);
+    world_settle(w, 60000);
+    want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
+    want_number(rule, "Jobs", attempts(w), before);
+    for (size_t i = 0; i < w->count; i++) {
+        want_number(rule, "owner", w->databases[i].owner, OWNER_MINE);
+        want_number(rule, "times it was taken over", w->databases[i].taken_over, 1);
+    }
+}
+
+/* With files left the Job that brings them takes the lease, in its turn. */
+static void renamed_with_files(struct world *w, const char *rule)
+{
+    all_change_owners(w, false);
+    world_push(w, 1, false);
+    world_settle(w, 60000);
+    want_applied(w, rule, "orders:3 billing:2");
+    want_number(rule, "who has files left", w->databases[1].taken_over, 0);
+    world_settle(w, 3 * 3600000LL);
+    want_applied(w, rule, "orders:3 billing:3");
+    want_number(rule, "owner", w->databases[1].owner, OWNER_MINE);
+}
+
+static void take_over_refused(struct world *w, const char *rule)
+{
+    all_change_owners(w, true);
+    world_settle(w, 600000);
+    want(w, rule, CONDITION_READY, "True ReconciliationSucceeded");
+    for (size_t i = 0; i < w->count; i++) {
+        want_number(rule, "owner", w->databases[i].owner, OWNER_MINE);
+        want_number(rule, "how it was asked", w->databases[i].job.ownership, OWNERSHIP_TAKE_OVER);
+    }
 }
 
 static const struct scene scenes[] = {
@@ -430,6 +488,9 @@ static const struct scene scenes[] = {
     { "a roll-out whose commit is gone from the repository gives way", 2, commit_lost },
     { "rewritten history: refused by the content rule, or noted", 1, rewritten },
     { "a straggler of a verified tree catches up without waves", 2, straggler },
+    { "a renamed plan takes every database over without a Job", 3, renamed_plan },
+    { "one that has files left is taken over by the Job that brings them", 2, renamed_with_files },
+    { "where the controller cannot write the owner, a Job does", 2, take_over_refused },
 };
 
 Test(step_rollout, strategies_and_commits)

@@ -80,7 +80,7 @@ Test(step_walk, everything_about_one_database)
 /* ---- walk 2: the plan around two databases ----------------------------------------------------- */
 
 enum {
-    KINDS = 9,
+    KINDS = 10,
     LIVES = 7,
     SOURCES = 13,
     POLLS = 3
@@ -113,6 +113,9 @@ static void set_kind(struct view *v, size_t i, int kind)
         break;
     case 7:
         fail_with(v, i, REASON_CHECKSUM_MISMATCH);
+        break;
+    case 8: /* up to date, of a plan that is gone */
+        v->databases[i].owner = OWNER_GONE;
         break;
     default: /* failed, and the database does not know */
         set_plan(v, i, 2);

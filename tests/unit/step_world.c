@@ -702,6 +702,21 @@ static void record_failure(struct world *w, struct world_database *d)
     begin_look(w, d);
 }
 
+static void take_over(struct world *w, struct world_database *d)
+{
+    if (!d->up || w->refuse_records || fault(w, 4)) {
+        d->view.record =
+            (struct failure){ REASON_DATABASE_UNAVAILABLE, "connection refused", 0, 1 };
+        d->record_ms = w->mono_ms;
+        return;
+    }
+    d->owner = OWNER_MINE;
+    d->epoch++;
+    d->view.busy = true;
+    d->taken_over++;
+    begin_look(w, d);
+}
+
 /* ---- acting ------------------------------------------------------------------------------------ */
 
 static void act_on_all(struct world *w, const struct decision *decision)
@@ -715,6 +730,9 @@ static void act_on_all(struct world *w, const struct decision *decision)
             } else {
                 d->next_look_ms = w->mono_ms + 5000;
             }
+            break;
+        case EFFECT_TAKE_OVER:
+            take_over(w, d);
             break;
         case EFFECT_DELETE_JOB:
             if (d->job.phase == JOB_WAITING) {

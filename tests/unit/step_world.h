@@ -63,6 +63,7 @@ struct world_database {
     char target[37];
     enum owner_relation owner;
     int64_t epoch, journal, finished_ms, clock_ms; /* clock_ms: its clock - UTC */
+    int taken_over;                                /* by the controller itself */
     int head;
     struct world_job job;
     int64_t highest_attempt;
