@@ -132,7 +132,15 @@ size_t str_utf8_valid(const char *text, size_t length)
     const unsigned char *p = (const unsigned char *)text;
     size_t done = 0;
     while (done < length) {
-        if (p[done] < 0x80) { /* most text is nothing else */
+        uint64_t eight;
+        if (length - done >= sizeof eight) { // most text is nothing but ASCII
+            memcpy(&eight, p + done, sizeof eight);
+            if (!(eight & 0x8080808080808080)) {
+                done += sizeof eight;
+                continue;
+            }
+        }
+        if (p[done] < 0x80) {
             done++;
             continue;
         }

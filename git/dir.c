@@ -175,10 +175,21 @@ static struct err *add_file(struct reading *reading, int fd, const char *path, c
 static struct err *read_folder(struct reading *reading, int folder_fd, const char *script,
                                int depth);
 
+/* Of each file: what printf() does besides would be a tenth of reading it. */
+static char *full_path(const struct reading *reading, const char *script)
+{
+    const size_t folder = strlen(reading->root), length = strlen(script);
+    char *path = mem_alloc(folder + length + 2);
+    memcpy(path, reading->root, folder);
+    path[folder] = '/';
+    memcpy(path + folder + 1, script, length);
+    return path;
+}
+
 static struct err *read_entry(struct reading *reading, int folder_fd, const char *name,
                               const char *script, int depth)
 {
-    AUTO(free_auto) char *path = mem_printf("%s/%s", reading->root, script);
+    AUTO(free_auto) char *path = full_path(reading, script);
     AUTO(close_auto) int fd = -1;
     struct stat st;
     bool skip = false;

@@ -68,8 +68,10 @@ bool paths_covered(const struct strlist *paths, size_t index)
 
 bool paths_wants_content(const char *name, const struct naming *naming)
 {
-    AUTO(free_auto) char *lower = str_lower(name);
-    return naming_suffix_of(naming, name, strlen(name)) || str_ends(lower, ".conf");
+    static const char conf[] = ".conf";
+    const size_t length = strlen(name);
+    return naming_suffix_of(naming, name, length) ||
+           (length >= sizeof conf - 1 && str_ieq(name + length - (sizeof conf - 1), conf));
 }
 
 struct folded {

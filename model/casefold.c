@@ -25,11 +25,8 @@ static const struct range ranges[] = {
     { 0x1ea0, 0x1eff, 0 },  { 0x212a, 0x212a, -8383 }, { 0xff21, 0xff3a, 32 },
 };
 
-static uint32_t fold(uint32_t cp)
+static uint32_t fold(uint32_t cp) // that is not ASCII
 {
-    if (cp < 0x80) { /* nearly every character of nearly every path */
-        return cp >= 'A' && cp <= 'Z' ? cp + ('a' - 'A') : cp;
-    }
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
         const struct range *r = &ranges[i];
         if (cp >= r->first && cp <= r->last) {
@@ -45,6 +42,12 @@ char *casefold(const char *text)
     char *out = mem_alloc(length * 2 + 1);
     size_t used = 0;
     for (size_t at = 0, n = 0; at < length; at += n) {
+        const unsigned char c = (unsigned char)text[at];
+        if (c < 0x80) { // nearly every character of nearly every path
+            out[used++] = (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+            n = 1;
+            continue;
+        }
         uint32_t cp = 0;
         n = str_utf8_decode(text + at, length - at, &cp);
         if (n > 0) {

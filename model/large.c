@@ -77,17 +77,24 @@ void large_free(struct large *c)
     free(c);
 }
 
+/* Bytes before the first `c`, or all. */
+static size_t length_to(const char *text, size_t length, char c)
+{
+    const char *found = memchr(text, c, length);
+    return found ? (size_t)(found - text) : length;
+}
+
 uint32_t large_checksum_add(uint32_t crc, const char *text, size_t length)
 {
-    size_t start = 0;
-
-    for (size_t i = 0; i <= length; i++) {
-        if (i == length || text[i] == '\n' || text[i] == '\r') {
-            if (i > start) {
-                crc = crc32_add(crc, text + start, i - start);
-            }
-            start = i + 1;
+    for (size_t start = 0; start < length;) {
+        const size_t line = length_to(text + start, length - start, '\n');
+        // Hardly any line has a \r but at its end.
+        for (size_t at = start; at < start + line;) {
+            const size_t part = length_to(text + at, start + line - at, '\r');
+            crc = crc32_add(crc, text + at, part);
+            at += part + 1;
         }
+        start += line + 1;
     }
     return crc;
 }

@@ -141,7 +141,8 @@ static struct file_name file_name_cut(const struct naming *naming, const char *p
     try_prefix(&name, naming_prefix(naming), MIGRATION_VERSIONED);
     try_prefix(&name, naming_repeatable_prefix(naming), MIGRATION_REPEATABLE);
     try_prefix(&name, "U", MIGRATION_UNDO);
-    for (size_t i = 0; i < COUNT_OF(events); i++) {
+    // All events begin with one of these letters, and hardly any other file does.
+    for (size_t i = 0; i < COUNT_OF(events) && base[0] >= 'a' && base[0] <= 'c'; i++) {
         try_prefix(&name, events[i], MIGRATION_CALLBACK);
     }
     return name;

@@ -215,36 +215,45 @@ static void judge_latest(struct states *s)
     }
 }
 
-/* Rows are matched through an index by version: 10,000 files by 10,000 rows must stay linear-ish. */
+/* The file of a row, by its version: the set is sorted, V by version, then B, then R. NULL: there is none. */
+static const struct migration *file_of(const struct migration_set *files,
+                                       const struct row_view *view)
+{
+    size_t low = 0;
+    size_t high = view->row->has_version ? files->count : 0;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        const struct migration *file = &files->items[middle];
+        if (file->kind == MIGRATION_VERSIONED &&
+            version_compare(&file->version, &view->row->version) < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if (view->row->has_version && low < files->count && file_matches(&files->items[low], view)) {
+        return &files->items[low];
+    }
+    for (size_t f = files->count; f-- > 0 && files->items[f].kind != MIGRATION_VERSIONED;) {
+        if (file_matches(&files->items[f], view)) {
+            return &files->items[f];
+        }
+    }
+    return NULL;
+}
+
+/* 10,000 files by 10,000 rows must stay linear-ish. Files are mostly applied in their order: the next one is tried first. */
 static void match_files(struct states *s)
 {
     const struct migration_set *files = s->input->files;
-
+    size_t next = 0;
     for (size_t i = 0; i < s->row_count; i++) {
         struct row_view *view = &s->rows[i];
-        size_t low = 0;
-        size_t high = files->count;
-        if (view->row->has_version) { /* the set is sorted: V by version, then B, then R */
-            while (low < high) {
-                size_t middle = low + (high - low) / 2;
-                const struct migration *file = &files->items[middle];
-                if (file->kind == MIGRATION_VERSIONED &&
-                    version_compare(&file->version, &view->row->version) < 0) {
-                    low = middle + 1;
-                } else {
-                    high = middle;
-                }
-            }
-            if (low < files->count && file_matches(&files->items[low], view)) {
-                view->file = &files->items[low];
-                continue;
-            }
-        }
-        for (size_t f = files->count; f-- > 0 && files->items[f].kind != MIGRATION_VERSIONED;) {
-            if (file_matches(&files->items[f], view)) {
-                view->file = &files->items[f];
-                break;
-            }
+        const bool is_next = view->row->has_version && next < files->count &&
+                             file_matches(&files->items[next], view);
+        view->file = is_next ? &files->items[next] : file_of(files, view);
+        if (view->file) {
+            next = (size_t)(view->file - files->items) + 1;
         }
     }
 }

@@ -83,6 +83,19 @@ Test(str, utf8_is_written_as_it_is_read)
     }
 }
 
+/* ASCII is looked at eight bytes at a time. */
+Test(str, what_is_no_utf8_is_found_at_every_place)
+{
+    char text[40];
+    for (size_t at = 0; at < sizeof text; at++) {
+        memset(text, 'x', sizeof text);
+        text[at] = '\xff';
+        cr_expect(str_utf8_valid(text, sizeof text) == at, "at %zu: got %zu", at,
+                  str_utf8_valid(text, sizeof text));
+        cr_expect(str_utf8_valid(text, at) == at, "before %zu", at);
+    }
+}
+
 Test(str, a_cut_splits_no_character)
 {
     const char *text = "a\xe2\x82\xac\xf0\x9f\x98\x80z"; /* a, euro, face, z */

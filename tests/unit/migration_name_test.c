@@ -235,6 +235,7 @@ static const struct refused refused[] = {
     { "R__x.sql.conf", "configuration files are not supported yet" },
     { "beforeMigrate.sql.conf", "configuration files are not supported yet" },
     { "beforeMigrate.sql", "callbacks are not supported yet" },
+    { "createSchema.sql", "callbacks are not supported yet" },
     { "afterMigrate__vacuum.sql", "callbacks are not supported yet" },
     { "afterEachMigrateStatementError.SQL", "callbacks are not supported yet" },
     { "beforeConnect.sh", "callbacks are not supported yet" },
