@@ -188,39 +188,20 @@ static const struct option_row *row_of(const struct cli_spec *spec, int value)
 
 /* ---- did you mean ------------------------------------------------------------------------------- */
 
-/* Names that `wrong` may have meant, each as BEFORE name AFTER: ", did you mean a, b or c?"; "": none. Owned. */
-static char *offer(const struct strlist *names, const char *before, const char *after)
+char *cli_offer(const struct strlist *names, const char *before, const char *after)
 {
     AUTO(buf_done) struct buf out = BUF(4096);
+    const size_t count = names->count < LIKE_MAX ? names->count : LIKE_MAX;
 
-    for (size_t i = 0; i < names->count; i++) {
+    for (size_t i = 0; i < count; i++) {
         buf_addf(&out, "%s%s%s%s",
-                 i == 0                 ? ", did you mean "
-                 : i + 1 < names->count ? ", "
-                                        : " or ",
+                 i == 0          ? ", did you mean "
+                 : i + 1 < count ? ", "
+                                 : " or ",
                  before, names->items[i], after);
     }
-    buf_adds(&out, names->count ? "?" : "");
+    buf_adds(&out, count ? "?" : "");
     return buf_take(&out);
-}
-
-static void add_like(struct strlist *names, const char *name)
-{
-    if (names->count < LIKE_MAX) {
-        strlist_add(names, name);
-    }
-}
-
-char *cli_command_like(const char *wrong)
-{
-    AUTO(strlist_done) struct strlist names = { 0 };
-
-    for (size_t i = 0; i < command_count; i++) {
-        if (!commands[i].hidden && str_similar(wrong, commands[i].name)) {
-            add_like(&names, commands[i].name);
-        }
-    }
-    return offer(&names, "`sluice ", "`");
 }
 
 static struct err *unknown_option(const struct getopt_tables *tables, const char *word)
@@ -236,10 +217,10 @@ static struct err *unknown_option(const struct getopt_tables *tables, const char
     for (size_t i = 0; str_starts(word, "--") && tables->longs[i].name; i++) {
         if (beginning > 1 ? str_starts(tables->longs[i].name, wrong)
                           : str_similar(wrong, tables->longs[i].name)) {
-            add_like(&names, tables->longs[i].name);
+            strlist_add(&names, tables->longs[i].name);
         }
     }
-    AUTO(free_auto) char *like = offer(&names, "--", "");
+    AUTO(free_auto) char *like = cli_offer(&names, "--", "");
     return err_new(ERR_TERMINAL, REASON_USAGE, "%s \"%s\"%s",
                    beginning > 1 ? "ambiguous option" : "unknown option", word, like);
 }

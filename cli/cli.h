@@ -66,8 +66,9 @@ struct err *cli_parse(const struct cli_spec *spec, int argc, char **argv, void *
                       struct strlist *words, bool *help) ERR_MUST_USE;
 void cli_print_help(const struct cli_spec *spec);
 
-/* ", did you mean `sluice migrate`?" after an unknown command, "" if nothing is like it. Owned. */
-char *cli_command_like(const char *wrong);
+/* The first few of the names that a wrong one may stand for, each as BEFORE name AFTER: ", did you mean a, b or c?"; "": none.
+ * Owned. */
+char *cli_offer(const struct strlist *names, const char *before, const char *after);
 
 /* Prints the one line "sluice COMMAND: message (Reason): what to do" to stderr, with output "json"
  * also {"error":{...}} to stdout; frees e; gives the exit code of its reason. */

@@ -17,7 +17,14 @@ const struct cli_spec help_spec = {
 
 int no_such_command(const char *name)
 {
-    AUTO(free_auto) char *like = cli_command_like(name);
+    AUTO(strlist_done) struct strlist names = { 0 };
+
+    for (size_t i = 0; i < command_count; i++) {
+        if (!commands[i].hidden && str_similar(name, commands[i].name)) {
+            strlist_add(&names, commands[i].name);
+        }
+    }
+    AUTO(free_auto) char *like = cli_offer(&names, "`sluice ", "`");
 
     return cli_fail(NULL,
                     err_new(ERR_TERMINAL, REASON_USAGE, "there is no command \"%s\"%s", name, like),

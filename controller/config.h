@@ -32,3 +32,8 @@ struct config {
     const char *ports_file; /* NULL: none */
     struct lead lead;
 };
+
+static inline bool config_leads(const struct config *config)
+{
+    return !config->lead.held || config->lead.held(config->lead.payload);
+}

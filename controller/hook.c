@@ -13,7 +13,6 @@
 #include "base/secret.h"
 #include "controller/bucket.h"
 #include "controller/internal.h"
-#include "controller/server.h"
 #include "controller/shares.h"
 #include "controller/webhook.h"
 
@@ -251,7 +250,7 @@ static enum verdict_of_push ask_and_judge(struct controller *c, const struct htt
 static enum verdict_of_push verdict_of(struct controller *c, const struct http_request *request,
                                        const char *key, int64_t now_ms)
 {
-    const bool leads = server_leads(c);
+    const bool leads = config_leads(c->config);
     AUTO(free_auto) char *namespace_ = mem_strndup(key, strcspn(key, "/"));
     AUTO(free_auto) char *secret = leads ? known_name(c, key) : remembered_name(key, now_ms);
 
@@ -291,7 +290,7 @@ static void count_hook(struct controller *c, const char *result)
 static void limited(struct controller *c, struct http_response *r)
 {
     count_hook(c, "limited");
-    server_say(r, 429, "too many requests\n");
+    http_say(r, 429, "too many requests\n");
 }
 
 /* A plan that is not there, one without a webhook and a wrong signature look the same. */
@@ -304,15 +303,15 @@ static void deny(struct controller *c, const struct http_request *request, const
     }
     count_hook(c, "denied");
     LOG(LOG_WARN, "webhook denied", LOG_S("plan", key), LOG_S("peer", request->peer));
-    server_say(r, 404,
-               "no such webhook: the path names no plan with source.webhook, or the signature is"
-               " missing or wrong\n");
+    http_say(r, 404,
+             "no such webhook: the path names no plan with source.webhook, or the signature is"
+             " missing or wrong\n");
 }
 
 static void take_push(struct controller *c, const struct http_request *request, const char *key,
                       struct http_response *r)
 {
-    bool ours = server_leads(c);
+    bool ours = config_leads(c->config);
     struct err *failed = ours ? NULL : ask_leader(c, key);
 
     count_hook(c, "accepted");
@@ -321,13 +320,13 @@ static void take_push(struct controller *c, const struct http_request *request, 
         LOG(LOG_WARN, "webhook not passed on", LOG_S("plan", key),
             LOG_S("message", failed->message));
         err_free(failed);
-        server_say(r, 503, "try again\n");
+        http_say(r, 503, "try again\n");
         return;
     }
     if (ours) {
         polls_now(c->polls, key);
     }
-    server_say(r, 202, "accepted\n");
+    http_say(r, 202, "accepted\n");
 }
 
 void hook_answer(void *payload, const struct http_request *request, struct http_response *r)
@@ -338,14 +337,14 @@ void hook_answer(void *payload, const struct http_request *request, struct http_
 
     if (key && !str_eq(request->method, "POST")) {
         r->allow = "POST";
-        server_say(r, 405, "only POST is answered here\n");
+        http_say(r, 405, "only POST is answered here\n");
         return;
     }
     enum verdict_of_push verdict = key ? verdict_of(c, request, key, now_ms) : PUSH_DENIED;
     if (verdict == PUSH_UNKNOWN) {
         count_hook(c, "unavailable");
         LOG(LOG_WARN, "webhook not checked", LOG_S("plan", key), LOG_S("peer", request->peer));
-        server_say(r, 503, "try again\n");
+        http_say(r, 503, "try again\n");
     } else if (verdict == PUSH_DENIED) {
         deny(c, request, key ? key : "", now_ms, r);
     } else if (!may_pass(&hook.plans, &push_rate, key, now_ms)) {

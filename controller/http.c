@@ -487,3 +487,10 @@ void http_libraries(struct kvlist *out)
 {
     kvlist_set(out, "libmicrohttpd", MHD_get_version());
 }
+
+void http_say(struct http_response *r, int status, const char *text)
+{
+    r->status = status;
+    buf_reset(&r->body);
+    buf_adds(&r->body, text);
+}

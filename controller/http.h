@@ -25,6 +25,8 @@ struct http_response {
     const char *allow;        /* static; with 405 */
     struct buf body;
 };
+void http_say(struct http_response *response, int status,
+              const char *text); /* in the place of a body that it has */
 
 /* Called on the server's thread, and must not block; with `own_threads` on one of the connection's own. */
 typedef void http_handler(void *payload, const struct http_request *request,

@@ -171,6 +171,15 @@ static void databases_done(struct plan_cache *cache)
     cache->database_count = 0;
 }
 
+void selection_done(struct selection *selection)
+{
+    free(selection->of);
+    json_free(selection->secrets);
+    free(selection->text);
+    free(selection->problem);
+    *selection = (struct selection){ 0 };
+}
+
 void plan_cache_reset(struct plan_cache *cache)
 {
     snapshot_unref(cache->snapshot);

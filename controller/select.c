@@ -10,15 +10,6 @@
 
 #define INTERVAL_MS ((int64_t)5 * 60 * 1000)
 
-void selection_done(struct selection *selection)
-{
-    free(selection->of);
-    json_free(selection->secrets);
-    free(selection->text);
-    free(selection->problem);
-    *selection = (struct selection){ 0 };
-}
-
 bool snapshot_selected(const struct snapshot *snapshot, const struct selection *selection)
 {
     if (!selection) {

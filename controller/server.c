@@ -20,20 +20,13 @@
 
 #define BODY_SMALL 1024
 
-void server_say(struct http_response *r, int status, const char *text)
-{
-    r->status = status;
-    buf_reset(&r->body);
-    buf_adds(&r->body, text);
-}
-
 static bool only_get(const struct http_request *request, struct http_response *r)
 {
     if (str_eq(request->method, "GET") || str_eq(request->method, "HEAD")) {
         return true;
     }
     r->allow = "GET, HEAD";
-    server_say(r, 405, "only GET is answered here\n");
+    http_say(r, 405, "only GET is answered here\n");
     return false;
 }
 
@@ -82,13 +75,6 @@ static void fill_api_request(void *payload, const char *host, const char *method
                 (double)count);
 }
 
-bool server_leads(const struct controller *c)
-{
-    const struct lead *lead = &c->config->lead;
-
-    return !lead->held || lead->held(lead->payload);
-}
-
 static void fill_cluster(struct controller *c)
 {
     if (c->platform.ops->each_count) {
@@ -96,7 +82,7 @@ static void fill_cluster(struct controller *c)
     }
     if (c->config->lead.held) {
         metrics_set(c->metrics, METRIC_LEADER, LABELS({ "name", "sluice-controller" }),
-                    server_leads(c) ? 1 : 0);
+                    config_leads(c->config) ? 1 : 0);
     }
 }
 
@@ -146,7 +132,7 @@ static void answer_metrics(void *payload, const struct http_request *request,
         return;
     }
     if (!str_eq(request->path, "/metrics")) {
-        server_say(r, 404, "only /metrics is here\n");
+        http_say(r, 404, "only /metrics is here\n");
         return;
     }
     r->content_type = openmetrics ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -168,15 +154,15 @@ static void answer_health(void *payload, const struct http_request *request,
         const struct lead *lead = &c->config->lead;
         AUTO(free_auto) char *stuck = health_problem(c);
         bool lost = lead->healthy && !lead->healthy(lead->payload);
-        server_say(r, stuck || lost ? 503 : 200,
-                   stuck  ? stuck
-                   : lost ? "the lease is not renewed\n"
-                          : "ok\n");
+        http_say(r, stuck || lost ? 503 : 200,
+                 stuck  ? stuck
+                 : lost ? "the lease is not renewed\n"
+                        : "ok\n");
     } else if (str_eq(request->path, "/readyz")) {
         bool ready = atomic_load(&c->synced) && !cancel_triggered(&c->cancel);
-        server_say(r, ready ? 200 : 503, ready ? "ok\n" : "not ready\n");
+        http_say(r, ready ? 200 : 503, ready ? "ok\n" : "not ready\n");
     } else {
-        server_say(r, 404, "only /healthz and /readyz are here\n");
+        http_say(r, 404, "only /healthz and /readyz are here\n");
     }
 }
 

@@ -5,7 +5,3 @@
 
 struct err *servers_start(struct controller *c) ERR_MUST_USE;
 void servers_stop(struct controller *c);
-
-/* For the handlers. */
-void server_say(struct http_response *r, int status, const char *text);
-bool server_leads(const struct controller *c);

@@ -40,21 +40,6 @@ static struct err *prepare_session(struct mydb_file *f)
     return mydb_wait_often(f);
 }
 
-struct err *mydb_check_resume(const struct mydb_file *f)
-{
-    const struct statement *blocked = mydb_resume_blocked(&f->script, f->complete);
-    if (!blocked) {
-        return NULL;
-    }
-    return run_changed(
-        f->run, f->file, REASON_MIGRATION_FAILED,
-        "%s:%d:%d: statement %zu needs a value of the session (a variable, LAST_INSERT_ID, "
-        "a temporary table, a computed setting) that ended with the session of an interrupted "
-        "attempt: write the value in its place, or move the rest into a new file",
-        f->file->path, blocked->line, blocked->column,
-        (size_t)(blocked - f->script.statements) + 1);
-}
-
 static void plan_transactions(struct mydb_file *f)
 {
     for (size_t i = 0; i < f->script.count; i++) {

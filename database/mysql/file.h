@@ -34,8 +34,7 @@ bool mydb_progress_rows(const struct inspection *seen, const struct migration *f
                         const struct journal_row **steps, const struct journal_row **beyond);
 /* Fills complete, accepted, rank, replaces. ChecksumMismatch: an applied statement was changed. */
 struct err *mydb_progress_load(struct mydb_file *f) ERR_MUST_USE;
-
-/* apply.c. MigrationFailed: a later statement needs what an earlier attempt's session took with it. */
+/* MigrationFailed: a later statement needs what an earlier attempt's session took with it. */
 struct err *mydb_check_resume(const struct mydb_file *f) ERR_MUST_USE;
 
 /* ---- fail.c -------------------------------------------------------------------------- */

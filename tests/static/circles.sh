@@ -9,10 +9,7 @@ circles() { perl "$SLUICE_SOURCE/tests/support/circles.pl" "$@"; }
 
 # Circles that stand for a reason: the files, sorted, then the reason. One that is gone leaves this list.
 known='
-cli/cli.c cli/commands.c cli/completion.c cli/completion_bash.c cli/completion_fish.c cli/completion_zsh.c cli/controller.c cli/dbargs.c cli/describe.c cli/gate.c cli/get.c cli/help.c cli/info.c cli/migrate.c cli/plan.c cli/prune.c cli/repair.c cli/request.c cli/resolve_db.c cli/run.c cli/version.c cli/wait.c   the table of commands names help and completion, which print the table
-controller/hook.c controller/server.c   the webhook answers by the words of the server that hands it the request
-controller/plan_cache.c controller/select.c   what is kept of a plan holds its selection, which holds the plan
-database/mysql/apply.c database/mysql/ended.c database/mysql/settle.c   an ended session is settled as at a start, by the rules that apply has for going on
+cli/commands.c cli/completion.c cli/completion_bash.c cli/completion_fish.c cli/completion_zsh.c cli/help.c   the table of commands names help and completion, which print the table
 '
 
 # The file of each object that defines a symbol, and the objects that want it. Objects whose source is
