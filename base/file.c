@@ -14,11 +14,12 @@
 
 #define REMOVE_DEPTH 64 /* folders inside folders; one descriptor each */
 
-static void close_auto(int *fd)
+void fd_close(int *fd)
 {
     if (*fd >= 0) {
-        (void)close(*fd);
+        close(*fd);
     }
+    *fd = -1;
 }
 
 static struct err *failure(const char *verb, const char *path, int code)
@@ -53,7 +54,7 @@ static struct err *read_all(int fd, const char *path, struct buf *out)
 struct err *file_read(const char *path, struct buf *out)
 {
     /* O_NONBLOCK: a FIFO must not hold us up before fstat() can refuse it. */
-    AUTO(close_auto) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    AUTO(fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) != 0) {
         return failure("read", path, errno);
@@ -103,7 +104,7 @@ static int write_temporary(int fd, const void *bytes, size_t length, mode_t mode
 
 static int sync_folder(const char *folder)
 {
-    AUTO(close_auto) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    AUTO(fd_close) int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return fd < 0 || fsync(fd) != 0 ? errno : 0;
 }
 

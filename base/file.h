@@ -10,6 +10,8 @@
 /* Reads a regular file (symlinks followed) into out, up to out->max bytes. ERR_TERMINAL
  * InvalidSpec "could not read FILE: ..." (ENOENT too: test file_exists() first where it matters). */
 struct err *file_read(const char *path, struct buf *out) ERR_MUST_USE;
+/* Then it is -1, with which nothing is done. For AUTO, too. */
+void fd_close(int *fd);
 bool file_exists(const char *path);
 /* Temporary file in the same folder, fsync, rename, fsync of the folder. */
 struct err *file_write_atomic(const char *path, const void *bytes, size_t length, mode_t mode)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "base/auto.h"
 #include "base/clock.h"
+#include "base/file.h"
 
 struct talk {
     const struct proc_call *call;
@@ -19,21 +20,13 @@ struct talk {
     size_t sent;
 };
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0) {
-        (void)close(*fd);
-    }
-    *fd = -1;
-}
-
 static void talk_done(struct talk *talk)
 {
     if (talk->proc.pid > 0) {
         proc_kill(&talk->proc);
     }
-    close_fd(&talk->in);
-    close_fd(&talk->out);
+    fd_close(&talk->in);
+    fd_close(&talk->out);
 }
 
 static struct err *local_error(const char *what)
@@ -82,7 +75,7 @@ static void send_some(struct talk *talk)
     }
     const bool broken = n < 0 && errno != EAGAIN && errno != EINTR; /* the answer will tell why */
     if (talk->sent == talk->request->len || broken) {
-        close_fd(&talk->in);
+        fd_close(&talk->in);
     }
 }
 

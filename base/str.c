@@ -306,6 +306,19 @@ bool strlist_has(const struct strlist *list, const char *text)
     return false;
 }
 
+bool strlist_equal(const struct strlist *a, const struct strlist *b)
+{
+    if (a->count != b->count) {
+        return false;
+    }
+    for (size_t i = 0; i < a->count; i++) {
+        if (!str_eq(a->items[i], b->items[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void strlist_copy(const struct strlist *from, struct strlist *out)
 {
     *out = (struct strlist){ 0 };

@@ -44,6 +44,7 @@ struct strlist {
 void strlist_add(struct strlist *list, const char *text); /* copies */
 void strlist_addn(struct strlist *list, const char *text, size_t length);
 bool strlist_has(const struct strlist *list, const char *text);
+bool strlist_equal(const struct strlist *a, const struct strlist *b);
 void strlist_copy(const struct strlist *from, struct strlist *out); /* out is zeroed before */
 void strlist_done(struct strlist *list);
 

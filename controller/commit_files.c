@@ -11,19 +11,6 @@
 #include "controller/held.h"
 #include "model/reason.h"
 
-static bool same_list(const struct strlist *a, const struct strlist *b)
-{
-    if (a->count != b->count) {
-        return false;
-    }
-    for (size_t i = 0; i < a->count; i++) {
-        if (!str_eq(a->items[i], b->items[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
 void commit_files_paths(const struct mplan *plan, size_t database, struct strlist *out)
 {
     const struct mplan_database *entry = &plan->databases[database];
@@ -38,7 +25,7 @@ void commit_files_paths(const struct mplan *plan, size_t database, struct strlis
 static void add_set(struct files_want *want, const struct strlist *paths)
 {
     for (size_t i = 0; i < want->set_count; i++) {
-        if (same_list(&want->sets[i], paths)) {
+        if (strlist_equal(&want->sets[i], paths)) {
             return;
         }
     }
@@ -66,7 +53,7 @@ const struct path_files *commit_files_find(const struct commit_files *files,
                                            const struct strlist *paths)
 {
     for (size_t i = 0; files && i < files->count; i++) {
-        if (same_list(&files->sets[i].paths, paths)) {
+        if (strlist_equal(&files->sets[i].paths, paths)) {
             return &files->sets[i];
         }
     }

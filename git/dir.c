@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "base/auto.h"
 #include "base/buf.h"
+#include "base/file.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "git/dir_large.h"
@@ -26,26 +27,11 @@ struct reading {
     size_t entries;
 };
 
-static void close_auto(int *fd)
-{
-    if (*fd >= 0) {
-        (void)close(*fd);
-    }
-}
-
 static void closedir_auto(DIR **dir)
 {
     if (*dir) {
         (void)closedir(*dir);
     }
-}
-
-static struct err *failed(const char *path, int code)
-{
-    char text[128];
-    AUTO(free_auto) char *shown = str_printable(path, strlen(path));
-    return err_new(ERR_TERMINAL, REASON_INVALID_MIGRATION, "could not read %s: %s", shown,
-                   strerror_r(code, text, sizeof text));
 }
 
 static int name_compare(const void *a, const void *b)
@@ -58,15 +44,15 @@ static struct err *list_names(int folder_fd, const char *path, struct strlist *o
     int fd = openat(folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     AUTO(closedir_auto) DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
     if (!dir) {
-        struct err *error = failed(path, errno);
-        close_auto(&fd);
+        struct err *error = dir_unread(path, errno);
+        fd_close(&fd);
         return error;
     }
     for (;;) {
         errno = 0;
         const struct dirent *entry = readdir(dir);
         if (!entry && errno) {
-            return failed(path, errno);
+            return dir_unread(path, errno);
         }
         if (!entry) {
             break;
@@ -99,7 +85,7 @@ static bool open_mounted(int folder_fd, const char *name, int *out)
     if (!str_starts(target, "..") || strchr(target, '/')) {
         return false;
     }
-    AUTO(close_auto) int data =
+    AUTO(fd_close) int data =
         openat(folder_fd, target, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     *out = data < 0 ? -1 : openat(data, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     return *out >= 0;
@@ -125,7 +111,7 @@ static struct err *read_bytes(int fd, const char *path, off_t stated, uint8_t **
             continue;
         }
         if (n < 0) {
-            return failed(path, errno);
+            return dir_unread(path, errno);
         }
         if (n == 0) {
             break;
@@ -190,11 +176,11 @@ static struct err *read_entry(struct reading *reading, int folder_fd, const char
                               const char *script, int depth)
 {
     AUTO(free_auto) char *path = full_path(reading, script);
-    AUTO(close_auto) int fd = -1;
+    AUTO(fd_close) int fd = -1;
     struct stat st;
     bool skip = false;
     if (fstatat(folder_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
-        return errno == ENOENT ? NULL : failed(path, errno); /* gone since it was listed */
+        return errno == ENOENT ? NULL : dir_unread(path, errno); /* gone since it was listed */
     }
     if (strcmp(name, ".git") == 0 || (S_ISDIR(st.st_mode) && name[0] == '.')) {
         return NULL; /* the working copy's own, and hidden folders */
@@ -203,7 +189,7 @@ static struct err *read_entry(struct reading *reading, int folder_fd, const char
         return NULL; /* what it points to is reached by the names beside it */
     }
     if (S_ISLNK(st.st_mode) && open_mounted(folder_fd, name, &fd) && fstat(fd, &st) != 0) {
-        return failed(path, errno);
+        return dir_unread(path, errno);
     }
     TRY(tree_check_entry(path, strlen(path), kind_of(&st), depth, &skip));
     if (skip) {
@@ -213,7 +199,7 @@ static struct err *read_entry(struct reading *reading, int folder_fd, const char
         fd = openat(folder_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     }
     if (fd < 0) {
-        return failed(path, errno);
+        return dir_unread(path, errno);
     }
     return S_ISDIR(st.st_mode) ? read_folder(reading, fd, script, depth + 1)
                                : add_file(reading, fd, path, script, st.st_size);
@@ -245,14 +231,14 @@ struct err *repo_read_dir(const char *path, const struct naming *naming, struct 
         length--;
     }
     AUTO(free_auto) char *root = mem_strndup(path, length);
-    AUTO(close_auto) int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    AUTO(fd_close) int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
         AUTO(free_auto) char *shown = str_printable(path, strlen(path));
         const char *why = errno == ENOENT    ? "does not exist"
                           : errno == ENOTDIR ? "is not a folder"
                                              : NULL;
         return why ? err_new(ERR_TERMINAL, REASON_INVALID_MIGRATION, "folder '%s' %s", shown, why)
-                   : failed(path, errno);
+                   : dir_unread(path, errno);
     }
     /* "/" + "/" + script would not begin with the location. */
     struct reading reading = { .naming = naming,

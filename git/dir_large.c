@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/auto.h"
+#include "base/file.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/spool.h"
@@ -16,14 +17,7 @@
 #define CHUNK ((size_t)65536)
 #define RELAX ((size_t)4 * 1024 * 1024)
 
-static void close_auto(int *fd)
-{
-    if (*fd >= 0) {
-        (void)close(*fd);
-    }
-}
-
-static struct err *failed(const char *path, int code)
+struct err *dir_unread(const char *path, int code)
 {
     char text[128];
     AUTO(free_auto) char *shown = str_printable(path, strlen(path));
@@ -41,7 +35,7 @@ static struct err *read_chunk(int fd, const char *path, char *chunk, size_t *siz
             continue;
         }
         if (n < 0) {
-            return failed(path, errno);
+            return dir_unread(path, errno);
         }
         if (n == 0) {
             break;
@@ -55,7 +49,7 @@ struct err *dir_large_scan(int fd, const char *path, struct large **out)
 {
     AUTO(free_auto) char *chunk = mem_alloc(CHUNK);
     struct large_scan *scan = large_scan_new();
-    struct err *e = lseek(fd, 0, SEEK_SET) < 0 ? failed(path, errno) : NULL;
+    struct err *e = lseek(fd, 0, SEEK_SET) < 0 ? dir_unread(path, errno) : NULL;
     for (size_t size = 1; !e && size > 0;) {
         e = read_chunk(fd, path, chunk, &size);
         if (!e && size > 0) {
@@ -83,11 +77,11 @@ static struct err *open_file(const struct large *c, int *out)
     int fd = open(c->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0 || fstat(fd, &st) != 0) {
         int code = errno;
-        close_auto(&fd);
-        return failed(c->path, code);
+        fd_close(&fd);
+        return dir_unread(c->path, code);
     }
     if (!S_ISREG(st.st_mode) || (size_t)st.st_size != c->size) {
-        close_auto(&fd);
+        fd_close(&fd);
         return changed(c);
     }
     *out = fd;
@@ -156,7 +150,7 @@ static void forget(struct large *c)
 
 static struct err *open_large(struct large *c)
 {
-    AUTO(close_auto) int fd = -1;
+    AUTO(fd_close) int fd = -1;
     uint8_t *memory = NULL;
     TRY(open_file(c, &fd));
     TRY(make_place(c, &memory));

@@ -47,21 +47,13 @@ struct call { /* one child from start to end */
  * more memory than this process may have. The others' children wait with theirs. */
 static atomic_flag turn = ATOMIC_FLAG_INIT;
 
-static void close_fd(int *fd)
-{
-    if (*fd >= 0) {
-        (void)close(*fd);
-    }
-    *fd = -1;
-}
-
 static void call_done(struct call *call)
 {
     if (call->proc.pid > 0) {
         proc_kill(&call->proc);
     }
-    close_fd(&call->socket_fd);
-    close_fd(&call->pipe_fd);
+    fd_close(&call->socket_fd);
+    fd_close(&call->pipe_fd);
     secret_buf_done(&call->request_text);
     buf_done(&call->answer);
     if (call->has_turn) {
@@ -149,7 +141,7 @@ static void send_request(struct call *call)
     }
     bool broken = n < 0 && errno != EAGAIN && errno != EINTR; /* the answer will tell why */
     if (call->sent == call->request_text.len || broken) {
-        close_fd(&call->socket_fd);
+        fd_close(&call->socket_fd);
     }
 }
 

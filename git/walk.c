@@ -69,25 +69,32 @@ static struct err *count_entries(struct walk *walk, size_t count, const char *pa
     return NULL;
 }
 
-/* A tree is loaded whole, so its size is asked first. */
+/* Asked before anything is unpacked: a bomb stays packed. */
+static struct err *object_size(struct walk *walk, const git_oid *oid, const char *path,
+                               git_object_t type, size_t *out)
+{
+    AUTO(git_odb_free_auto) git_odb *odb = NULL;
+    git_object_t found = GIT_OBJECT_INVALID;
+    if (git_repository_odb(&odb, walk->repo) != 0 ||
+        git_odb_read_header(out, &found, odb, oid) != 0) {
+        return damaged(walk, path);
+    }
+    return found == type ? NULL
+                         : err_new(ERR_TERMINAL, REASON_INVALID_MIGRATION,
+                                   "%s: listed as a %s, but its object is none", path,
+                                   type == GIT_OBJECT_TREE ? "folder" : "file");
+}
+
+/* A tree is loaded whole. */
 static struct err *load_tree(struct walk *walk, const git_oid *oid, const char *path,
                              git_tree **out)
 {
-    AUTO(git_odb_free_auto) git_odb *odb = NULL;
     size_t size = 0;
-    git_object_t type = GIT_OBJECT_INVALID;
-    if (git_repository_odb(&odb, walk->repo) != 0 ||
-        git_odb_read_header(&size, &type, odb, oid) != 0) {
-        return damaged(walk, path);
-    }
-    if (type == GIT_OBJECT_TREE && size > LIMIT_OBJECT) {
+    TRY(object_size(walk, oid, path, GIT_OBJECT_TREE, &size));
+    if (size > LIMIT_OBJECT) {
         return err_new(ERR_TERMINAL, REASON_SOURCE_TOO_LARGE,
                        "%s: the list of this folder has %zu bytes; the limit is %d", path, size,
                        LIMIT_OBJECT);
-    }
-    if (type != GIT_OBJECT_TREE) {
-        return err_new(ERR_TERMINAL, REASON_INVALID_MIGRATION,
-                       "%s: listed as a folder, but its object is none", path);
     }
     return git_tree_lookup(out, walk->repo, oid) == 0 ? NULL : damaged(walk, path);
 }
@@ -190,26 +197,13 @@ static struct err *open_location(struct walk *walk, const char *location, git_tr
 
 /* ---- below a location ------------------------------------------------------------------------ */
 
-/* The size is asked before the content is unpacked: a bomb stays packed. */
 static struct err *check_size(struct walk *walk, const git_oid *oid, const char *path, size_t *out)
 {
-    AUTO(git_odb_free_auto) git_odb *odb = NULL;
-    size_t size = 0;
-    git_object_t type = GIT_OBJECT_INVALID;
-    if (git_repository_odb(&odb, walk->repo) != 0 ||
-        git_odb_read_header(&size, &type, odb, oid) != 0) {
-        return damaged(walk, path);
-    }
-    if (type != GIT_OBJECT_BLOB) {
-        return err_new(ERR_TERMINAL, REASON_INVALID_MIGRATION,
-                       "%s: listed as a file, but its object is none", path);
-    }
-    *out = size;
-    if (size > LIMIT_OBJECT) {
-        return err_new(ERR_TERMINAL, REASON_SOURCE_TOO_LARGE, "%s: %zu bytes; the limit is %d",
-                       path, size, LIMIT_OBJECT);
-    }
-    return NULL;
+    TRY(object_size(walk, oid, path, GIT_OBJECT_BLOB, out));
+    return *out <= LIMIT_OBJECT
+               ? NULL
+               : err_new(ERR_TERMINAL, REASON_SOURCE_TOO_LARGE, "%s: %zu bytes; the limit is %d",
+                         path, *out, LIMIT_OBJECT);
 }
 
 /* What is too large for a Job is known by its digests alone. */

@@ -174,19 +174,6 @@ static bool counted_equal(int64_t a, int64_t b)
     return (a == 0) == (b == 0) && a - b < COUNTED_STEP_MS && b - a < COUNTED_STEP_MS;
 }
 
-static bool strlist_equal(const struct strlist *a, const struct strlist *b)
-{
-    if (a->count != b->count) {
-        return false;
-    }
-    for (size_t i = 0; i < a->count; i++) {
-        if (!str_eq(a->items[i], b->items[i])) {
-            return false;
-        }
-    }
-    return true;
-}
-
 bool status_conditions_equal(const struct status *a, const struct status *b)
 {
     for (int type = 0; type < CONDITION_TYPE_MAX_; type++) {
