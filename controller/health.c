@@ -2,11 +2,9 @@
 /* The oldest of everything that runs. */
 #include "controller/health.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/auto.h"
@@ -76,7 +74,7 @@ static struct {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     struct controller *c;
-    struct timespec until; /* monotonic */
+    int64_t until_ms;
     bool ended;
 } ending = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -97,12 +95,9 @@ static void end_now(void)
 
 static void *end_anyway(void *arg)
 {
-    int code = 0;
-
     (void)arg;
     pthread_mutex_lock(&ending.lock);
-    while (!ending.ended && code != ETIMEDOUT) {
-        code = pthread_cond_timedwait(&ending.wake, &ending.lock, &ending.until);
+    while (!ending.ended && thread_cond_wait(&ending.wake, &ending.lock, ending.until_ms)) {
     }
     if (!ending.ended) {
         end_now();
@@ -116,8 +111,7 @@ void health_end_within(struct controller *c, int64_t limit_ms)
     pthread_t thread;
 
     thread_cond_init(&ending.wake);
-    clock_gettime(CLOCK_MONOTONIC, &ending.until);
-    ending.until.tv_sec += (time_t)(limit_ms / 1000);
+    ending.until_ms = clock_mono_ms() + limit_ms;
     ending.c = c;
     struct err *failed = thread_start(&thread, end_anyway, NULL);
     if (failed) { /* whoever stops us kills us when that takes too long */

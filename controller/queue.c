@@ -5,7 +5,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/auto.h"
 #include "base/clock.h"
@@ -284,20 +283,13 @@ static void finish(struct queue *q, struct item *item, int64_t again_ms, int64_t
 
 /* ---- threads ---------------------------------------------------------------------------------- */
 
-static void wait_for_more(struct queue *q, int64_t now_ms)
+static void wait_for_more(struct queue *q)
 {
-    struct timespec until;
-
     if (q->heap_count == 0) {
         pthread_cond_wait(&q->more, &q->lock);
         return;
     }
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    int64_t left_ms = q->heap[0]->due_ms - now_ms;
-    int64_t nanoseconds = until.tv_nsec + (left_ms % 1000) * 1000000;
-    until.tv_sec += (time_t)(left_ms / 1000 + nanoseconds / 1000000000);
-    until.tv_nsec = (long)(nanoseconds % 1000000000);
-    pthread_cond_timedwait(&q->more, &q->lock, &until);
+    thread_cond_wait(&q->more, &q->lock, q->heap[0]->due_ms);
 }
 
 /* Called and returns with the lock held; the work itself runs without it. */
@@ -322,12 +314,11 @@ static void *worker_main(void *arg)
 
     pthread_mutex_lock(&q->lock);
     while (!q->stop) {
-        int64_t now_ms = clock_mono_ms();
-        struct item *item = take(q, now_ms);
+        struct item *item = take(q, clock_mono_ms());
         if (item) {
             work_on(q, item);
         } else {
-            wait_for_more(q, now_ms);
+            wait_for_more(q);
         }
     }
     pthread_mutex_unlock(&q->lock);
@@ -337,7 +328,6 @@ static void *worker_main(void *arg)
 struct queue *queue_new(const char *name, int workers, queue_work_fn *work, void *payload)
 {
     struct queue *q = mem_alloc(sizeof *q);
-    pthread_condattr_t attr;
 
     q->name = name;
     q->workers = workers;
@@ -345,10 +335,7 @@ struct queue *queue_new(const char *name, int workers, queue_work_fn *work, void
     q->work = work;
     q->payload = payload;
     pthread_mutex_init(&q->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&q->more, &attr);
-    pthread_condattr_destroy(&attr);
+    thread_cond_init(&q->more);
     return q;
 }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // A thread that ends what goes on past its time.
-#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 #include "database/overdue.h"
 #include "base/clock.h"
+#include "base/thread.h"
 
 #define STACK_BYTES ((size_t)256 * 1024) // of memory that may be short
 #define AFTER_CUT_MS 5000
@@ -67,22 +67,17 @@ static void *watch(void *payload)
     pthread_mutex_lock(&waits.lock);
     for (;;) {
         const int64_t at = look(clock_mono_ms());
-        const struct timespec until = { .tv_sec = at / 1000, .tv_nsec = at % 1000 * 1000000 };
-        pthread_cond_timedwait(&waits.changed, &waits.lock, &until);
+        thread_cond_wait(&waits.changed, &waits.lock, at);
     }
     return payload;
 }
 
 static void start(void)
 {
-    pthread_condattr_t clock;
     pthread_attr_t detached;
     pthread_t thread;
     sigset_t all, before;
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&waits.changed, &clock);
-    pthread_condattr_destroy(&clock);
+    thread_cond_init(&waits.changed);
     pthread_attr_init(&detached);
     pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&detached, STACK_BYTES);

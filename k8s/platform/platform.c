@@ -7,6 +7,7 @@
 #include "base/auto.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "k8s/client/events.h"
 #include "k8s/platform/job_read.h"
 #include "k8s/platform/parts.h"
@@ -95,7 +96,6 @@ static const char *one_namespace(const struct k8s_options *options, bool owner,
 static struct err *k8s_new(const struct k8s_options *options, bool owner, struct k8s **out)
 {
     struct kube *kube = NULL;
-    pthread_condattr_t clock;
     char host[256] = "";
 
     TRY(open_kube(options, &kube));
@@ -110,10 +110,7 @@ static struct err *k8s_new(const struct k8s_options *options, bool owner, struct
                        .pull_policy = mem_strdup(options->runner.pull_policy),
                        .index = job_index_new() };
     pthread_mutex_init(&k->lock, NULL);
-    pthread_condattr_init(&clock);
-    pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-    pthread_cond_init(&k->wake, &clock);
-    pthread_condattr_destroy(&clock);
+    thread_cond_init(&k->wake);
     *out = k;
     return NULL;
 }

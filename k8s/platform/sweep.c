@@ -3,7 +3,6 @@
  * and which Jobs live is asked each time, so that a controller that died leaves nothing behind. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/auto.h"
 #include "base/clock.h"
@@ -214,17 +213,9 @@ static void look_for_lingering(struct k8s *k)
 /* Lock held. False: time to stop. */
 static bool sleep_ms(struct k8s *k, int64_t ms, bool until_dirty)
 {
-    struct timespec until;
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    const int64_t until_ms = clock_mono_ms() + ms;
     while (!k->stopping && !(until_dirty && k->dirty.count) &&
-           pthread_cond_timedwait(&k->wake, &k->lock, &until) == 0) {
+           thread_cond_wait(&k->wake, &k->lock, until_ms)) {
     }
     return !k->stopping;
 }
