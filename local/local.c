@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "local/inside.h"
+#include "local/internal.h"
 #include "manifest/manifest.h"
 #include "model/command.h"
 #include "model/reason.h"

@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "local/inside.h"
+#include "local/internal.h"
 #include "model/reason.h"
 
 #define LOCK_TRIES 10

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From manifests to the state of plans: what a changed or a vanished file means for them. */
-#include "local/inside.h"
+#include "local/internal.h"
 
 static struct err *settle_one(struct local *l, const struct manifest *manifest,
                               struct manifests_changes *out)

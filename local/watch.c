@@ -16,7 +16,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/thread.h"
-#include "local/inside.h"
+#include "local/internal.h"
 #include "model/reason.h"
 
 #define LOOK_MS 1000

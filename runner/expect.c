@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "model/reason.h"
-#include "runner/inside.h"
+#include "runner/internal.h"
 
 static struct err *moved(const char *what, const char *expected, const char *found)
 {

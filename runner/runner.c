@@ -18,7 +18,7 @@
 #include "reconcile/migration/parse.h"
 #include "reconcile/migration/placeholder.h"
 #include "runner/budget.h"
-#include "runner/inside.h"
+#include "runner/internal.h"
 #include "runner/read.h"
 #include "runner/signals.h"
 

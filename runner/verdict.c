@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "model/reason.h"
-#include "runner/inside.h"
+#include "runner/internal.h"
 
 static enum outcome outcome_of(int code)
 {

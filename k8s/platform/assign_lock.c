@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "k8s/platform/parts.h"
+#include "k8s/platform/internal.h"
 
 struct assign_lock {
     struct assign_lock *next;

@@ -7,7 +7,7 @@
 #include "base/auto.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "k8s/platform/parts.h"
+#include "k8s/platform/internal.h"
 #include "model/reason.h"
 
 #define MANIFEST_MAX 1000000 /* bytes: a ConfigMap holds 1 MiB */

@@ -5,7 +5,7 @@
 
 #include "base/auto.h"
 #include "base/mem.h"
-#include "k8s/platform/parts.h"
+#include "k8s/platform/internal.h"
 
 static struct err *ask(struct k8s *k, const struct job_ref *job)
 {

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "k8s/platform/job_read.h"
-#include "k8s/platform/parts.h"
+#include "k8s/platform/internal.h"
 #include "model/reason.h"
 
 static char *job_path(const char *namespace_, const char *name)

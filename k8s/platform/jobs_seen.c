@@ -4,7 +4,7 @@
 
 #include "base/auto.h"
 #include "base/mem.h"
-#include "k8s/platform/parts.h"
+#include "k8s/platform/internal.h"
 
 void k8s_jobs_written(struct k8s *k, const char *resource_version)
 {

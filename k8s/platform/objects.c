@@ -5,7 +5,7 @@
 #include "base/auto.h"
 #include "base/mem.h"
 #include "k8s/client/pages.h"
-#include "k8s/platform/parts.h"
+#include "k8s/platform/internal.h"
 #include "model/reason.h"
 
 const char *k8s_meta(const struct json *object, const char *key)

@@ -4,7 +4,7 @@
 
 #include "base/auto.h"
 #include "base/mem.h"
-#include "k8s/platform/parts.h"
+#include "k8s/platform/internal.h"
 #include "model/reason.h"
 
 #define TRIES 5 /* others write the same metadata: read again, compute again */

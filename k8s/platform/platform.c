@@ -10,7 +10,7 @@
 #include "base/thread.h"
 #include "k8s/client/events.h"
 #include "k8s/platform/job_read.h"
-#include "k8s/platform/parts.h"
+#include "k8s/platform/internal.h"
 #include "model/reason.h"
 
 #define SYNC_MS 30000

@@ -10,7 +10,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/secret.h"
-#include "k8s/platform/parts.h"
+#include "k8s/platform/internal.h"
 #include "manifest/secret_hosts.h"
 #include "model/reason.h"
 

@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "k8s/platform/job_read.h"
-#include "k8s/platform/parts.h"
+#include "k8s/platform/internal.h"
 
 #define SETTLE_MS 1000 /* the Jobs of a fleet end one after the other: one list for many */
 #define RETRY_MS 30000 /* after an error */

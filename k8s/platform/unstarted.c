@@ -7,7 +7,7 @@
 #include "base/auto.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "k8s/platform/parts.h"
+#include "k8s/platform/internal.h"
 
 #define PATIENCE_MS 2000 /* a pod that is only on its way has come by then */
 #define AGAIN_MS 10000   /* words may change: a quota was raised, now a volume is missing */

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "k8s/platform/job_read.h"
-#include "k8s/platform/parts.h"
+#include "k8s/platform/internal.h"
 
 static struct json *without_managers(struct json *object)
 {

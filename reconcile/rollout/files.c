@@ -4,7 +4,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
-#include "reconcile/rollout/inside.h"
+#include "reconcile/rollout/internal.h"
 
 static uint64_t id_of(const char *script, int32_t checksum)
 {

@@ -3,7 +3,7 @@
  * that many databases get. */
 #include "base/auto.h"
 #include "base/mem.h"
-#include "reconcile/rollout/inside.h"
+#include "reconcile/rollout/internal.h"
 
 /* A database's part in it. The files are indexes into first.files. */
 struct part {

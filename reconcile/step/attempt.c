@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What an ended Job means for a database that is still pending. The database is believed, the Job
  * only explains; a result holds only for the commit and the retry token that it was started with. */
-#include "reconcile/step/inside.h"
+#include "reconcile/step/internal.h"
 
 #define DENIED_APART_MS (200 * 1000) /* exit 5: at most 3 tries in 10 minutes */
 

@@ -2,7 +2,7 @@
 /* The one place that starts a roll-out, starts it anew, and remembers who has begun and what is
  * verified (docs/reference/migrationplan.md 5): nothing but a verified, soaked and passed first wave of this
  * roll-out opens the next one. */
-#include "reconcile/step/inside.h"
+#include "reconcile/step/internal.h"
 
 static void set_commit(struct rollout_status *rollout, const struct commit_view *commit)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One decision: an ordered list of small parts. */
-#include "reconcile/step/inside.h"
+#include "reconcile/step/internal.h"
 
 static const char *const effect_texts[EFFECT_MAX_] = {
     "None",        "Refresh",      "Fetch",     "Inspect",       "TakeOver",

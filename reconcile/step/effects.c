@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What one decision wants done, when it wants to be asked again and what it says: what every part of
  * it stands on. */
-#include "reconcile/step/inside.h"
+#include "reconcile/step/internal.h"
 #include "base/clock.h"
 
 #define BACKOFF_MAX_MS (5 * 60 * 1000)

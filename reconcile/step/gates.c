@@ -2,7 +2,7 @@
 /* A wave that is applied: its soak on the databases' clocks, its gates through the soak and at its
  * end. */
 #include "base/clock.h"
-#include "reconcile/step/inside.h"
+#include "reconcile/step/internal.h"
 
 struct soak {
     bool any;         /* a database of the wave is up to date */

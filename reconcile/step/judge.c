@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What each database's newest facts, its Job and the wanted tree mean. */
-#include "reconcile/step/inside.h"
+#include "reconcile/step/internal.h"
 
 static void set(struct judged *judged, enum judged_kind kind, const char *reason,
                 const char *message)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the judgements about single databases amount to. */
-#include "reconcile/step/inside.h"
+#include "reconcile/step/internal.h"
 
 bool judged_pending(const struct judged *judged)
 {

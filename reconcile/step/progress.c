@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The roll-out that is on: which database is next, when a wave passes, when it ends. */
-#include "reconcile/step/inside.h"
+#include "reconcile/step/internal.h"
 
 /* The first wave must answer; others may join late. True: every database has been compared. */
 static bool all_compared(struct step *s)

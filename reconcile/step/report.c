@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The status that a decision leaves: databases, summary, conditions by the kstatus and Flux rules,
  * history, events. */
-#include "reconcile/step/inside.h"
+#include "reconcile/step/internal.h"
 
 #define SHOWN_DATABASES 50 /* of those that are not up to date, with fields for people */
 #define MESSAGE_BYTES 128  /* of one database */

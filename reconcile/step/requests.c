@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One-shot requests by annotation: reconcile now, retry, verdicts, acceptance of a target. */
-#include "reconcile/step/inside.h"
+#include "reconcile/step/internal.h"
 
 #include "base/hash.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Commits: what to fetch, and what a missing source means. */
-#include "reconcile/step/inside.h"
+#include "reconcile/step/internal.h"
 
 /* ---- fetching ---------------------------------------------------------------------------------- */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Where each database stands when a roll-out starts: what it has left, whether it has begun, and so its
  * wave. */
-#include "reconcile/step/inside.h"
+#include "reconcile/step/internal.h"
 
 /* "billing/12": the index of billing; SIZE_MAX: none. */
 static size_t waits_on(const struct step *s, const char *text)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A database that has every file and whose owner is gone: the plan was renamed, or its entry. What is left to do is one
  * row of ours, which the controller writes by itself; a fleet of a thousand needs no thousand Jobs for it. */
-#include "reconcile/step/inside.h"
+#include "reconcile/step/internal.h"
 
 /* Where writing that row has failed, a Job does it, which says what is wrong like any other. */
 bool take_over_is_enough(const struct step *s, size_t index)

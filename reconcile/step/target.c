@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who a database is, whose it is, and whether its history went backwards. */
-#include "reconcile/step/inside.h"
+#include "reconcile/step/internal.h"
 
 static bool id_matches(const char *text, size_t length, const char *target)
 {

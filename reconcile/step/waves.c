@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Waves, and what is remembered of the databases in them. */
-#include "reconcile/step/inside.h"
+#include "reconcile/step/internal.h"
 
 const struct database_status *step_before(const struct step *s, size_t index)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Windows and freezes hold back Jobs, nothing else: soaks and gates go on, what runs ends its file. */
 #include "base/clock.h"
-#include "reconcile/step/inside.h"
+#include "reconcile/step/internal.h"
 
 /* Its first file is one that an attempt was interrupted in: half a schema must not wait for the next window. */
 static bool is_interrupted(const struct plan *plan)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The schedules: what is polled, inspected and listed because time has passed, a Secret has changed or a person
  * wants a retry, which is judged by what the databases say after it came. */
-#include "reconcile/step/inside.h"
+#include "reconcile/step/internal.h"
 
 static bool is_quiet(const struct observed *seen)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a decision says of failures, of what is missing and of what is not known. */
-#include "reconcile/step/inside.h"
+#include "reconcile/step/internal.h"
 
 /* ---- words for what cannot go on --------------------------------------------------------------- */
 

@@ -25,7 +25,7 @@
 #include "k8s/client/events.h"
 #include "k8s/client/informer.h"
 #include "k8s/client/leader.h"
-#include "k8s/platform/parts.h"
+#include "k8s/platform/internal.h"
 
 static int complain(struct err *error)
 {
