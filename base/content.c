@@ -57,6 +57,16 @@ struct content *content_take(uint8_t *bytes, size_t size)
     return c;
 }
 
+struct content *content_alone(uint8_t *bytes, size_t size)
+{
+    struct content *c = mem_alloc(sizeof *c);
+    *c = (struct content){ .size = size, .bytes = bytes, .refs = 1, .alone = true };
+    (void)pthread_mutex_lock(&table.lock);
+    table.held += size;
+    (void)pthread_mutex_unlock(&table.lock);
+    return c;
+}
+
 static uint8_t *copy_of(const uint8_t *bytes, size_t size)
 {
     uint8_t *copy = mem_alloc(size + 1);
@@ -100,14 +110,14 @@ void content_unref(struct content *content)
     }
     (void)pthread_mutex_lock(&table.lock);
     bool last = --content->refs == 0;
-    if (last) {
+    if (last && !content->alone) {
         struct content **link = bucket_of(content->sha256);
         while (*link != content) {
             link = &(*link)->next;
         }
         *link = content->next;
-        table.held -= content->size;
     }
+    table.held -= last ? content->size : 0;
     (void)pthread_mutex_unlock(&table.lock);
     if (last) {
         destroy(content);

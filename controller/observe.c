@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From the cache to what step may see. Everything is borrowed while the cache is locked. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,6 +79,7 @@ static bool has_file(const struct migration_set *files, const struct migration *
         const struct migration *m = &files->items[(*at + tried) % files->count];
         if (str_eq(m->script, file->script)) {
             *at = (*at + tried) % files->count;
+            assert(!m->undigested && !file->undigested); // they come from a repository
             return memcmp(m->sha256, file->sha256, SHA256_LEN) == 0;
         }
     }

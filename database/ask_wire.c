@@ -381,6 +381,10 @@ static void wire_file(struct wire *w, struct migration *file)
     wire_text(w, &file->description);
     wire_text(w, &file->script);
     wire_text(w, &file->path);
+    if (w->out && file->undigested) {
+        migration_digests(file, file->sha256, file->lines_sha256);
+        file->undigested = false;
+    }
     wire_digest(w, file->sha256);
     wire_digest(w, file->lines_sha256);
     w->bad = w->bad || !file->description || !file->script || !file->path;

@@ -116,7 +116,9 @@ static void prepare_names(const struct run *run, const struct migration *file,
         out->version = version_set(&file->version) ? mem_strdup(file->version.text) : NULL;
         out->description = description_stored(file->description);
         out->script = script_stored(file->script);
-        hex_format(file->lines_sha256, SHA256_LEN, hex);
+        uint8_t raw[SHA256_LEN], lines[SHA256_LEN];
+        migration_digests(file, raw, lines);
+        hex_format(lines, SHA256_LEN, hex);
     } else {
         const struct migrations_options *options = run->request->migrations;
         out->kind = MIGRATION_BASELINE;

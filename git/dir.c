@@ -153,9 +153,12 @@ static struct err *add_file(struct reading *reading, int fd, const char *path, c
     if (!bytes) {
         return add_large(reading, fd, path, script);
     }
-    TRY(tree_add(reading->tree, path, script, bytes, size));
-    (void)TAKE(bytes);
-    return NULL;
+    struct content *content = content_alone(TAKE(bytes), size); // of one command, which ends soon
+    struct err *e = tree_add_content(reading->tree, path, script, content);
+    if (e) {
+        content_unref(content);
+    }
+    return e;
 }
 
 static struct err *read_folder(struct reading *reading, int folder_fd, const char *script,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Assignments: writing the manifest, packing the SQL. */
 #include "model/assignment.h"
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -205,6 +206,7 @@ static void add_file(struct assignment *a, const struct migration *m, int64_t of
         .offset = offset,
         .bytes = (int64_t)m->size,
     };
+    assert(!m->undigested); // it comes from a repository
     hex_format(m->sha256, SHA256_LEN, f->sha256);
 }
 

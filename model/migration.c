@@ -2,6 +2,8 @@
 /* Migrations: text of their kinds, release of their memory. */
 #include "model/migration.h"
 #include <stdlib.h>
+#include <string.h>
+#include "model/lines.h"
 
 static const char *const kinds[MIGRATION_KIND_MAX_] = {
     [MIGRATION_NONE] = "",
@@ -32,6 +34,18 @@ void directives_done(struct directives *d)
     free(d->verify);
     kvlist_done(&d->after);
     *d = (struct directives){ 0 };
+}
+
+void migration_digests(const struct migration *m, uint8_t raw[SHA256_LEN],
+                       uint8_t lines[SHA256_LEN])
+{
+    if (m->undigested) {
+        sha256(m->bytes, m->size, raw);
+        lines_sha256(m->bytes, m->size, lines);
+    } else {
+        memcpy(raw, m->sha256, SHA256_LEN);
+        memcpy(lines, m->lines_sha256, SHA256_LEN);
+    }
 }
 
 void migration_done(struct migration *m)

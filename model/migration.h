@@ -44,7 +44,8 @@ struct migration {
     struct large *large; /* of a file that is not kept, borrowed from the tree; NULL: it is */
     uint8_t sha256[SHA256_LEN];       /* raw bytes */
     uint8_t lines_sha256[SHA256_LEN]; /* of the text, whatever its line ends: lines.h */
-    int32_t raw_checksum;             /* Flyway's, over the raw text: the stored one for V and B */
+    bool undigested; /* neither is there, in a set that a command has read: migration_digests() */
+    int32_t raw_checksum; /* Flyway's, over the raw text: the stored one for V and B */
     struct directives directives;
 };
 
@@ -158,6 +159,10 @@ struct script {
     /* Where statements, what they own and the expanded text stand if the file is too large for memory. */
     struct spool *array, *store, *text;
 };
+
+/* Its two digests, made now where they are not there: a file that is applied is asked for neither. */
+void migration_digests(const struct migration *m, uint8_t raw[SHA256_LEN],
+                       uint8_t lines[SHA256_LEN]);
 
 /* The file's bytes; of one that is not kept while a script of it lives, else NULL. */
 static inline const uint8_t *migration_bytes(const struct migration *m)

@@ -60,6 +60,10 @@ static struct err *check_bytes(struct migration *m, const struct content *conten
     if (!checksum_make(m->bytes, m->size, &m->raw_checksum, &bad)) {
         return ERR_AT(m, bad, REASON_INVALID_MIGRATION, NOT_UTF8, m->bytes[bad]);
     }
+    m->undigested = content->alone;
+    if (m->undigested) {
+        return NULL;
+    }
     memcpy(m->sha256, content->sha256, SHA256_LEN);
     if (memchr(m->bytes, '\r', m->size)) {
         lines_sha256(m->bytes, m->size, m->lines_sha256);
@@ -351,8 +355,10 @@ static bool is_digest(const uint8_t digest[SHA256_LEN], const char *sha256_hex)
 
 bool migration_was(const struct migration *file, const char *sha256_hex)
 {
-    /* Version 0.1 kept the digest of a file with CRLF as it stood. */
-    return is_digest(file->lines_sha256, sha256_hex) || is_digest(file->sha256, sha256_hex) ||
+    uint8_t raw[SHA256_LEN], lines[SHA256_LEN];
+    migration_digests(file, raw, lines);
+    // Version 0.1 kept the digest of a file with CRLF as it stood.
+    return is_digest(lines, sha256_hex) || is_digest(raw, sha256_hex) ||
            (file->bytes && lines_are(file->bytes, file->size, sha256_hex));
 }
 

@@ -2,6 +2,7 @@
 /* planDigest and the short hashes in status: compatible for ever (docs/reference/formats.md 5). */
 #include "reconcile/rollout/rollout.h"
 
+#include <assert.h>
 #include "base/auto.h"
 #include "base/hash.h"
 #include "base/json.h"
@@ -225,6 +226,7 @@ static struct json *pending_json(const struct plan *plan)
         struct json *object = json_object();
         if (file) {
             char hex[SHA256_HEX_LEN + 1];
+            assert(!file->undigested); // it comes from a repository
             hex_format(file->sha256, SHA256_LEN, hex);
             json_set_string(object, "path", file->path);
             json_set_string(object, "sha256", hex);

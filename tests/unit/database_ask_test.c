@@ -217,6 +217,9 @@ Test(ask, a_request_comes_back_as_it_was)
         file->sha256[2] = (uint8_t)(7 + i);
         file->raw_checksum = -i;
     }
+    sent.files.items[0].undigested = true;
+    sent.files.items[0].bytes = (const uint8_t *)"x";
+    sent.files.items[0].size = 1;
     sent.has_place = true;
     sent.place.plan = "shop";
     sent.script = mem_strdup("V2__b.sql");
@@ -235,6 +238,10 @@ Test(ask, a_request_comes_back_as_it_was)
     cr_expect_eq(back.execution.deadline_ms, sent.execution.deadline_ms);
     cr_expect_eq(back.files.count, 2);
     cr_expect_eq(memcmp(back.files.items[1].sha256, sent.files.items[1].sha256, SHA256_LEN), 0);
+    uint8_t digest[SHA256_LEN];
+    sha256("x", 1, digest); // made for the child, which has no bytes
+    cr_expect_eq(memcmp(back.files.items[0].sha256, digest, SHA256_LEN), 0);
+    cr_expect_not(back.files.items[0].undigested);
     cr_expect_str_eq(back.files.items[1].version.text, "2");
     cr_expect_eq(back.files.items[1].raw_checksum, -1);
     cr_expect_str_eq(back.place.plan, "shop");

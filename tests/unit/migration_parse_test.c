@@ -302,3 +302,34 @@ Test(parse, bytes_are_borrowed_and_digested)
     migration_set_done(&set);
     tree_done(&tree);
 }
+
+Test(parse, a_file_of_one_command_is_digested_when_somebody_asks)
+{
+    static const char text[] = "SELECT 1;\r\n";
+    struct tree tree = { 0 };
+    struct migration_set set = { 0 };
+    uint8_t raw[SHA256_LEN], lines[SHA256_LEN], want[SHA256_LEN];
+    struct content *content = content_alone((uint8_t *)mem_strdup(text), sizeof text - 1);
+    cr_expect_eq(content_held(), sizeof text - 1);
+    support_expect_ok(tree_add_content(&tree, "V1__x.sql", "V1__x.sql", content), "alone");
+    support_tree_add(&tree, "V2__x.sql", text, sizeof text - 1); // the same, but shared
+    support_expect_ok(migration_set_parse(&tree, NULL, &set), "alone");
+    cr_expect(set.items[0].undigested && !set.items[1].undigested);
+    migration_digests(&set.items[0], raw, lines);
+    sha256(text, sizeof text - 1, want);
+    cr_expect_eq(memcmp(raw, want, SHA256_LEN), 0);
+    sha256("SELECT 1;\n", 10, want);
+    cr_expect_eq(memcmp(lines, want, SHA256_LEN), 0);
+    migration_digests(&set.items[1], raw, lines);
+    cr_expect_eq(memcmp(lines, want, SHA256_LEN), 0);
+    char hex[SHA256_HEX_LEN + 1];
+    hex_format(want, SHA256_LEN, hex);
+    cr_expect(migration_was(&set.items[0], hex), "with LF");
+    sha256_hex(text, sizeof text - 1, hex);
+    cr_expect(migration_was(&set.items[0], hex), "as it stands");
+    sha256_hex("SELECT 2;\n", 10, hex);
+    cr_expect_not(migration_was(&set.items[0], hex), "another");
+    migration_set_done(&set);
+    tree_done(&tree);
+    cr_expect_eq(content_held(), 0);
+}
