@@ -7,6 +7,7 @@
 
 #include "base/auto.h"
 #include "base/file.h"
+#include "base/heap.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -246,6 +247,7 @@ int controller_main(int argc, char **argv)
     if (!failed) {
         log_setup(STDERR_FILENO, cli_log_level(values.log_level));
         credentials_protect_process();
+        heap_for_threads();
         controller_block_signals();
         failed =
             values.standalone ? run_standalone(&config) : cluster_run(&values.cluster, &config);

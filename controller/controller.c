@@ -10,6 +10,7 @@
 
 #include "base/auto.h"
 #include "base/clock.h"
+#include "base/heap.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "controller/internal.h"
@@ -23,6 +24,7 @@
 #define PASSES_PER_TURN 4 /* of one that decides, others wait for the platform */
 #define STOP_MS 4000      /* before a stop waits no longer */
 #define LEAD_POLL_NS 100000000
+#define GIVE_BACK_S 10 /* memory, while databases are looked at */
 
 static void signals(sigset_t *set)
 {
@@ -184,11 +186,15 @@ static bool signal_came(const struct timespec *timeout)
     return number > 0;
 }
 
-static void wait_for_signal(void)
+/* Each look takes for a moment many times the memory of what is kept of it. */
+static void wait_for_signal(struct controller *c)
 {
-    const struct timespec hour = { .tv_sec = 3600 };
+    const struct timespec while_ = { .tv_sec = GIVE_BACK_S };
 
-    while (!signal_came(&hour)) {
+    while (!signal_came(&while_)) {
+        if (atomic_exchange(&c->looked, false)) {
+            heap_give_back();
+        }
     }
 }
 
@@ -259,7 +265,7 @@ struct err *controller_run(const struct config *config, struct platform platform
     if (!failed && await_lead(&c)) {
         failed = start(&c);
         if (!failed) {
-            wait_for_signal();
+            wait_for_signal(&c);
         }
     }
     stop(&c);

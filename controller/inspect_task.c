@@ -171,6 +171,7 @@ static void run_inspect_task(void *payload)
     bool gone = task->cache->gone;
     pthread_mutex_unlock(&task->cache->lock);
     inspection_done(&inspection);
+    atomic_store(&c->looked, true);
     if (!gone) {
         queue_add(c->plans, task->cache->key);
     }

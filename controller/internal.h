@@ -44,6 +44,7 @@ struct controller {
     struct cancel cancel; /* set once, when we go down */
     _Atomic int64_t stuck_logged_ms;
     atomic_bool synced; /* every plan has been listed once */
+    atomic_bool looked; /* a database was, since memory was given back */
     struct http_server *servers[3];
     struct strlist problems; /* of the platform, as they were logged */
     pthread_mutex_t problems_lock;

@@ -31,7 +31,7 @@ microhttpd.h    controller/*.c
 '
 
 # The C library and the kernel.
-libc='^(assert|ctype|dirent|dlfcn|errno|fcntl|float|fnmatch|getopt|grp|inttypes|langinfo|libgen|limits|locale|math|net/.*|netdb|netinet/.*|arpa/.*|poll|pthread|pwd|sched|search|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|strings|sys/.*|linux/.*|syslog|termios|threads|time|unistd|wchar|wctype|regex)\.h$'
+libc='^(assert|ctype|dirent|dlfcn|errno|fcntl|float|fnmatch|getopt|grp|inttypes|langinfo|libgen|limits|locale|malloc|math|net/.*|netdb|netinet/.*|arpa/.*|poll|pthread|pwd|sched|search|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|strings|sys/.*|linux/.*|syslog|termios|threads|time|unistd|wchar|wctype|regex)\.h$'
 
 # What a pure folder may take of it: no files, no clock, no processes, no threads.
 pure_folders=' reconcile/migration reconcile/plan reconcile/rollout reconcile/step '
