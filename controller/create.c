@@ -161,11 +161,12 @@ static struct err *create(struct batch *b, size_t at, const struct creation *mad
     const struct mplan_database *entry = &plan->databases[decision->databases[at]];
     AUTO(assign_done) struct assign assign = { 0 };
     AUTO(secret_kvlist_done) struct kvlist credentials = { 0 };
+    AUTO(kept_rows_close) struct inspection inspection = inspected_open(made->inspected);
     char name[JOB_NAME_MAX + 1];
     const struct assign_input input = {
         .plan = plan,
         .database = decision->databases[at],
-        .inspection = &made->inspected->inspection,
+        .inspection = &inspection,
         .inspection_age_ms = clock_mono_ms() - made->inspected->ended_mono_ms,
         .actions = &made->actions,
         .cluster = platform->ops->cluster_id(platform->self),
@@ -183,7 +184,7 @@ static struct err *create(struct batch *b, size_t at, const struct creation *mad
     TRY(assign_make(&input, &assign));
     TRY(read_again(b));
     TRY(check_free(b, entry->name, job->attempt));
-    TRY(check_owner_gone(b, job->ownership, &made->inspected->inspection.lease));
+    TRY(check_owner_gone(b, job->ownership, &inspection.lease));
     job_name(plan->name, plan->uid, entry->name, job->attempt, name);
     const struct job_spec spec = { .name = name,
                                    .plan = plan,

@@ -74,6 +74,8 @@ struct observation {
     struct job_list jobs;        /* filled by the caller */
     size_t *job_of;              /* per database: index into jobs; SIZE_MAX: none */
     int64_t stray_ended_mono_ms; /* the newest end of a Job of an entry that is gone; 0: none */
+    struct inspection opened;    /* rows of the database before: most have the same */
+    struct kept_rows opened_of;  /* borrowed */
 };
 void observe(struct controller *c, struct plan_cache *cache, const struct json *object,
              int64_t now_mono_ms, struct observation *o);

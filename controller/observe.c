@@ -122,8 +122,27 @@ static void view_withdrawn(struct plan_cache *cache, size_t index, const struct 
     view->withdrawn = d->withdrawn;
 }
 
+/* Everything that the database said, borrowed. Its rows are opened anew where they are not those of the one before. */
+static struct inspection open_facts(const struct inspected *inspected, struct observation *o)
+{
+    const struct kept_rows *rows = &inspected->rows;
+    if (o->opened_of.history.rows != rows->history.rows ||
+        o->opened_of.journal.rows != rows->journal.rows || !o->opened.history.rows) {
+        kept_rows_close(&o->opened);
+        kept_rows_open(rows, &o->opened);
+        o->opened_of = *rows;
+    }
+    kept_rows_date(rows, &o->opened.journal);
+    struct inspection facts = inspected->inspection;
+    facts.history.rows = o->opened.history.rows;
+    facts.history.count = o->opened.history.count;
+    facts.journal.rows = o->opened.journal.rows;
+    facts.journal.count = o->opened.journal.count;
+    return facts;
+}
+
 static void view_facts(struct controller *c, struct plan_cache *cache, size_t index,
-                       int64_t now_mono_ms, const struct observation *o, struct database_view *view)
+                       int64_t now_mono_ms, struct observation *o, struct database_view *view)
 {
     const struct database_cache *d = &cache->databases[index];
 
@@ -131,8 +150,10 @@ static void view_facts(struct controller *c, struct plan_cache *cache, size_t in
     if (!d->inspected) {
         return;
     }
-    step_observe(&d->inspected->inspection, &cache->snapshot->plan, index,
+    const struct inspection facts = open_facts(d->inspected, o);
+    step_observe(&facts, &cache->snapshot->plan, index,
                  c->platform.ops->cluster_id(c->platform.self), view);
+    view->identity = &d->inspected->inspection.identity;
     check_owner(c, cache, &d->inspected->inspection.lease, view);
     view->age_ms = now_mono_ms - d->inspected->ended_mono_ms;
     view->after_job = d->inspected->began_mono_ms >= o->stray_ended_mono_ms;
@@ -234,7 +255,10 @@ static void observe_resolve(struct plan_cache *cache, struct observation *o)
     for (size_t i = 0; i < s->resolve.count; i++) {
         const struct resolve_item *item = &s->resolve.items[i];
         const struct database_cache *d = plan_cache_database(cache, item->database);
-        o->resolved[i] = d && d->inspected && step_resolved(&d->inspected->inspection, item, token);
+        if (d && d->inspected) {
+            const struct inspection facts = open_facts(d->inspected, o);
+            o->resolved[i] = step_resolved(&facts, item, token);
+        }
     }
     o->seen.resolve = &s->resolve;
     o->seen.resolved = o->resolved;
@@ -308,5 +332,6 @@ void observation_done(struct observation *o)
     free(o->job_of);
     job_list_done(&o->jobs);
     strlist_done(&o->notices);
+    kept_rows_close(&o->opened);
     *o = (struct observation){ 0 };
 }

@@ -65,13 +65,13 @@ static void align_slots(struct plan_cache *cache, const char *newest, const char
     slot_check(cache, &cache->rollout);
 }
 
-static const char *journal_sha(const struct journal *journal, int32_t rank)
+static const char *journal_sha(const struct kept_table *journal, int32_t rank)
 {
     const char *sha = NULL;
 
     for (size_t i = 0; i < journal->count; i++) {
-        const struct journal_row *row = &journal->rows[i];
-        if (row->installed_rank == rank && row->step == 0 &&
+        const struct journal_row *row = journal->rows[i].row;
+        if (journal->rows[i].rank == rank && row->step == 0 &&
             (row->state == JOURNAL_DONE || row->state == JOURNAL_INFERRED)) {
             sha = row->file_sha256;
         }
@@ -100,11 +100,12 @@ static bool content_same(const struct plan_cache *cache, const struct commit_fil
         AUTO(strlist_done) struct strlist paths = { 0 };
         commit_files_paths(&cache->snapshot->plan, d, &paths);
         const struct path_files *set = commit_files_find(files, &paths);
-        for (size_t i = 0; inspected && set && i < inspected->inspection.history.count; i++) {
-            const struct history_row *row = &inspected->inspection.history.rows[i];
-            const char *sha = row->success && row->has_version && str_eq(row->type, "SQL")
-                                  ? journal_sha(&inspected->inspection.journal, row->rank)
-                                  : NULL;
+        for (size_t i = 0; inspected && set && i < inspected->rows.history.count; i++) {
+            const struct history_row *row = inspected->rows.history.rows[i].row;
+            const char *sha =
+                row->success && row->has_version && str_eq(row->type, "SQL")
+                    ? journal_sha(&inspected->rows.journal, inspected->rows.history.rows[i].rank)
+                    : NULL;
             if (sha && !file_same(&set->files, &row->version, sha)) {
                 return false;
             }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* plan_make for one database: what its newest facts lack of the wanted tree, made once and kept until
  * the facts, the tree, the spec or the retry token change. */
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -19,21 +20,12 @@ static char *assume_text(const struct plan_cache *cache, size_t index, struct kv
 
     for (size_t i = 0; i < cache->database_count; i++) {
         const struct database_cache *d = &cache->databases[i];
-        struct version newest = { .text = "" };
-        if (i == index || !d->inspected) {
+        if (i == index || !d->inspected || !version_set(&d->inspected->rows.newest)) {
             continue;
         }
-        const struct history *history = &d->inspected->inspection.history;
-        for (size_t r = 0; r < history->count; r++) {
-            const struct history_row *row = &history->rows[r];
-            if (row->success && row->has_version && version_compare(&row->version, &newest) > 0) {
-                newest = row->version;
-            }
-        }
-        if (version_set(&newest)) {
-            kvlist_set(out, d->name, newest.text);
-            buf_addf(&text, "%s=%s ", d->name, newest.text);
-        }
+        const char *newest = d->inspected->rows.newest.text;
+        kvlist_set(out, d->name, newest);
+        buf_addf(&text, "%s=%s ", d->name, newest);
     }
     return buf_take(&text);
 }
@@ -119,6 +111,50 @@ static struct err *make(const struct command_place *place, const struct mplan_da
     return check_scripts(&out->plan, &inspection->identity, &placeholders);
 }
 
+/* Rows of the arrays that a plan was made from, as they are kept; the marker of a baseline is none of them. */
+static const struct history_row *kept_history_row(const struct history_row *row,
+                                                  const struct inspection *from,
+                                                  const struct kept_rows *kept)
+{
+    const struct history_row *rows = from->history.rows;
+    const bool among = row && row >= rows && row < rows + from->history.count;
+    return among ? kept->history.rows[row - rows].row : row;
+}
+
+static const struct journal_row *kept_journal_row(const struct journal_row *row,
+                                                  const struct inspection *from,
+                                                  const struct kept_rows *kept)
+{
+    return row ? kept->journal.rows[row - from->journal.rows].row : NULL;
+}
+
+/* What is left of a plan until the next: of the databases of a fleet most have the same. Field by field, as
+ * equal plans are to be equal to the byte. */
+static void share(struct plan *plan, const struct inspection *from, const struct kept_rows *kept)
+{
+    struct plan_entry *entries = mem_array(plan->entry_count + 1, sizeof *entries);
+    struct action *actions = mem_array(plan->action_count + 1, sizeof *actions);
+    for (size_t i = 0; i < plan->entry_count; i++) {
+        entries[i].state = plan->entries[i].state;
+        entries[i].file = plan->entries[i].file;
+        entries[i].row = kept_history_row(plan->entries[i].row, from, kept);
+        entries[i].open = kept_journal_row(plan->entries[i].open, from, kept);
+    }
+    for (size_t i = 0; i < plan->action_count; i++) {
+        actions[i].kind = plan->actions[i].kind;
+        actions[i].file = plan->actions[i].file;
+        actions[i].checksum = plan->actions[i].checksum;
+    }
+    free(plan->entries);
+    free(plan->actions);
+    plan->entries = kept_bytes(entries, plan->entry_count * sizeof *entries);
+    plan->actions = kept_bytes(actions, plan->action_count * sizeof *actions);
+    free(entries);
+    free(actions);
+    strlist_done(&plan->problems);
+    plan->problems = (struct strlist){ 0 };
+}
+
 static bool still_good(const struct pending *j, const struct plan_cache *cache,
                        const struct database_cache *d, const struct commit_files *files,
                        const char *retry_token, const char *assume)
@@ -163,6 +199,9 @@ void pending_update(const struct controller *c, struct plan_cache *cache, size_t
         .database = entry->name,
         .standalone = c->config->absolute,
     };
-    d->pending.error =
-        make(&place, entry, &d->inspected->inspection, set, retry_token, &assume, &d->pending);
+    AUTO(kept_rows_close) struct inspection inspection = inspected_open(d->inspected);
+    d->pending.error = make(&place, entry, &inspection, set, retry_token, &assume, &d->pending);
+    if (d->pending.has_plan) {
+        share(&d->pending.plan, &inspection, &d->inspected->rows);
+    }
 }

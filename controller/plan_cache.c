@@ -83,6 +83,7 @@ struct inspected *inspected_new(struct inspection *inspection, int64_t began_mon
     inspected->serial = atomic_fetch_add(&serials, 1) + 1;
     inspected->inspection = *inspection;
     *inspection = (struct inspection){ 0 };
+    kept_rows_take(&inspected->inspection, &inspected->rows);
     inspected->began_mono_ms = began_mono_ms;
     inspected->ended_mono_ms = clock_mono_ms();
     return inspected;
@@ -100,13 +101,25 @@ void inspected_unref(struct inspected *inspected)
 {
     if (inspected && atomic_fetch_sub(&inspected->refs, 1) == 1) {
         inspection_done(&inspected->inspection);
+        kept_rows_done(&inspected->rows);
         free(inspected);
     }
+}
+
+struct inspection inspected_open(const struct inspected *inspected)
+{
+    struct inspection out = inspected->inspection;
+    kept_rows_open(&inspected->rows, &out);
+    return out;
 }
 
 void pending_clear(struct pending *pending)
 {
     if (pending->has_plan) {
+        kept_release(pending->plan.entries);
+        kept_release(pending->plan.actions);
+        pending->plan.entries = NULL;
+        pending->plan.actions = NULL;
         plan_done(&pending->plan);
     }
     err_free(pending->error);

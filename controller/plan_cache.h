@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "controller/kept.h"
 #include "controller/last_failure.h"
 #include "controller/polls.h"
 #include "controller/commit_files.h"
@@ -33,7 +34,8 @@ struct snapshot { /* one decoded state of the object; immutable, counted */
 struct inspected { /* one successful inspection; immutable, counted */
     atomic_int refs;
     uint64_t serial;
-    struct inspection inspection;
+    struct inspection inspection; /* without rows of history and journal */
+    struct kept_rows rows;        /* these */
     int64_t began_mono_ms, ended_mono_ms;
 };
 
@@ -42,7 +44,7 @@ struct pending {                         /* plan_make of one inspection against 
     char *assume;                        /* what was known of other databases; NULL: not asked */
     char retry_token[65];
     bool has_plan;
-    struct plan plan;
+    struct plan plan; /* without problems; entries and actions are kept_bytes() */
     struct err *error;
 };
 
@@ -209,4 +211,6 @@ struct inspected *inspected_new(struct inspection *inspection,
                                 int64_t began_mono_ms); /* takes it over */
 struct inspected *inspected_ref(struct inspected *inspected);
 void inspected_unref(struct inspected *inspected);
+/* The inspection with its rows; all borrowed but for their arrays: end with kept_rows_close(). */
+struct inspection inspected_open(const struct inspected *inspected);
 void pending_clear(struct pending *pending);

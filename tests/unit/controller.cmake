@@ -7,4 +7,5 @@ sluice_test(controller_owners_test SOURCES unit/controller_owners_test.c LINK sl
 sluice_test(controller_secret_cache_test SOURCES unit/controller_secret_cache_test.c LINK sluice_controller)
 sluice_test(controller_writes_test SOURCES unit/controller_writes_test.c LINK sluice_controller)
 sluice_test(controller_held_test SOURCES unit/controller_held_test.c LINK sluice_controller)
+sluice_test(controller_kept_test SOURCES unit/controller_kept_test.c LINK sluice_controller)
 sluice_test(controller_terminal_test SOURCES unit/controller_terminal_test.c LINK sluice_terminal)
