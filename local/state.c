@@ -236,6 +236,9 @@ struct err *state_load(struct state *s)
         failed = plan_read(file, &plan);
         if (!failed) {
             list_add(s, &plan);
+        } else if (!file_exists(file)) { /* a controller deletes plans while a command lists them */
+            err_free(failed);
+            failed = NULL;
         }
     }
     closedir(dir);

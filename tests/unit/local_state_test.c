@@ -248,6 +248,26 @@ Test(local, a_reader_sees_the_generation_that_the_controller_will_give)
     json_free(status);
 }
 
+/* A controller deletes plans while a command lists them: the command finds a name and no file. */
+Test(local, a_plan_that_goes_while_a_reader_lists_is_none)
+{
+    AUTO(folder_done) struct folder f = folder_new();
+    put(&f, "x.yaml", PLAN("a"));
+    struct platform owner = open_owner(&f);
+    owner.ops->close(owner.self);
+    AUTO(free_auto) char *gone = mem_printf("%s/.sluice/plans/default.gone.json", f.path);
+    cr_assert_eq(symlink("nowhere", gone), 0);
+    AUTO(close_platform) struct platform reader = { 0 };
+    expect_no_error(local_attach(f.path, &reader));
+    AUTO(json_free_auto) struct json *object = read_plan(&reader, "a");
+    cr_expect_eq(generation(object), 1);
+    put(&f, ".sluice/plans/default.broken.json", "{");
+    struct json *none = NULL;
+    struct err *failed = reader.ops->read_plan(reader.self, "default", "a", &none);
+    cr_assert_not_null(failed, "one that is there and cannot be read is told");
+    err_free(failed);
+}
+
 /* ---- changes ------------------------------------------------------------------------------------ */
 
 struct heard {
