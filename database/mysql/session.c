@@ -101,23 +101,31 @@ struct err *mydb_session_init(struct mydb *m)
 static const struct own {
     const char *name, *value;
     bool mariadb; // on MySQL a file may not set it, nor may we
+    bool run;     // a look keeps it
 } own[] = {
-    { "sql_mode", "'" OWN_MODE "'", false },
-    { "character_set_client", "utf8mb4", false },
-    { "character_set_results", "utf8mb4", false },
-    { "collation_connection", "utf8mb4_bin", false },
-    { "sql_select_limit", NO_LIMIT, false },
-    { "sql_big_selects", "1", false },
-    { "sql_quote_show_create", "1", false },
-    { "time_zone", "_latin1'+00:00'", false },
-    { "max_error_count", "64", true },
+    { "sql_mode", "'" OWN_MODE "'", false, false },
+    { "character_set_client", "utf8mb4", false, false },
+    { "character_set_results", "utf8mb4", false, false },
+    { "collation_connection", "utf8mb4_bin", false, false },
+    { "sql_select_limit", NO_LIMIT, false, false },
+    { "sql_big_selects", "1", false, false },
+    { "sql_quote_show_create", "1", false, false },
+    { "time_zone", "_latin1'+00:00'", false, false },
+    { "max_error_count", "64", true, false },
+    { "max_statement_time", "0", true,
+      true }, // the limit is the file's: what we do for it takes its time on a busy server
 };
+
+static bool is_ours(const struct mydb *m, const struct own *one)
+{
+    return (m->mariadb || !one->mariadb) && !(one->run && m->options.read_only);
+}
 
 static struct err *own_set(struct mydb *m)
 {
     AUTO(buf_done) struct buf sql = BUF(4096);
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
-        if (own[i].mariadb && !m->mariadb) {
+        if (!is_ours(m, &own[i])) {
             continue;
         }
         buf_addf(&sql, "%s@sluice_%s=@@%s, %s=%s", i ? ", " : "SET ", own[i].name, own[i].name,
@@ -130,7 +138,7 @@ static struct err *own_give_back(struct mydb *m)
 {
     AUTO(buf_done) struct buf sql = BUF(4096);
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
-        if (own[i].mariadb && !m->mariadb) {
+        if (!is_ours(m, &own[i])) {
             continue;
         }
         buf_addf(&sql, "%s%s=@sluice_%s", i ? ", " : "SET ", own[i].name, own[i].name);
@@ -138,14 +146,24 @@ static struct err *own_give_back(struct mydb *m)
     return mydb_exec(m, "give the file its settings back", buf_text(&sql));
 }
 
+// Where a file has set nothing the limit of its statements is all that there is to lift.
+static struct err *limit_statements(struct mydb *m, int64_t ms)
+{
+    if (!m->mariadb || m->options.read_only || m->session.statement_ms <= 0) {
+        return NULL;
+    }
+    return mydb_execf(m, "set the limit of statements",
+                      "SET max_statement_time=%" PRId64 ".%03" PRId64, ms / 1000, ms % 1000);
+}
+
 struct err *mydb_own_begin(struct mydb *m)
 {
-    return m->session.foreign ? own_set(m) : NULL;
+    return m->session.foreign ? own_set(m) : limit_statements(m, 0);
 }
 
 struct err *mydb_own_end(struct mydb *m)
 {
-    return m->session.foreign ? own_give_back(m) : NULL;
+    return m->session.foreign ? own_give_back(m) : limit_statements(m, m->session.statement_ms);
 }
 
 // Before a file has set anything our statements need no settings around them, but for the time zone.

@@ -236,6 +236,13 @@ printf -- "-- sluice: statement-timeout=300ms\nalter table big add column x int,
 run_expect "a statement limit stops DDL" 3 'V3__slow.sql:2:1: statement 1: 1969' migrate
 is "the failure is recorded" "$(steps 3)" '1 A failed'
 
+# The limit is the statements': what we do for them has none. A microsecond is over before anything is recorded.
+fresh
+printf 'create table a (v int);\nset max_statement_time=0.000001;\n' >sql/V1__a.sql
+echo 'create table b (v int);' >sql/V2__b.sql
+run_expect "a file whose last statement sets a limit of a microsecond" 0 '' migrate
+is "it is recorded, and the next one runs" "$(history)" $'1 1 1\n2 2 1'
+
 # ---- locks --------------------------------------------------------------------------------------
 
 hold() { # a session that reads table a and sleeps in its transaction
