@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What can happen to an attempt on a cluster: no node takes its pod, its names are taken, its files are
 # tampered with, its pod or its Job is deleted, its plan is deleted. The verdict is the database's, and
-# the next attempt finishes the work.
+# the next attempt finishes the work. What a failure quotes of a row is read by nobody who may only read events.
 # timeout: 600
 set -euo pipefail
 . "$SLUICE_SOURCE/tests/support/tap.sh"
@@ -125,6 +125,23 @@ wait_for "its pod is deleted by force: finished, too" 90 plan_has "$sha"
 is "every statement had its effect once" "$(db_sql pg orders 'select mark, count(*) from effect group by mark order by mark' | tr '\t\n' '| ')" \
     '2|1 3|1 4|1 5|1 6|1 7|1 8|1 '
 wait_for "no assignment is left" 15 no_maps
+
+# ---- values in what the server says -----------------------------------------------------------------
+
+notes() { # of the plan's events
+    kubectl get events.events.k8s.io -n "$NS" -o json | perl -CO -MJSON::PP -0777 -ne '
+        for (@{ decode_json($_)->{items} }) { print "$_->{note}\n" if ($_->{regarding}{kind} // "") eq "MigrationPlan" }'
+}
+told() { notes | grep -q "$1"; }
+others() { # what others than the Job's owner may read
+    kubectl get events,mplan,pods,jobs -n "$NS" -o json
+    kubectl logs -n "$NS" -l sluice.dev/part=runner --tail=-1 2>/dev/null || true
+    cat "$CONTROLLER_LOG"
+}
+migration "select 'CANARY-A'::int from effect;"
+wait_for "an event tells of a file that fails, without the value" 60 told 'V9__step.sql:1.*22P02 invalid input syntax for type integer: "…"'
+is "nor is it in anything that others read" "$(others | grep -c CANARY || true)" 0
+version=8 # the next one takes its place
 
 # ---- the plan is deleted --------------------------------------------------------------------------
 
