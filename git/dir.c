@@ -168,10 +168,10 @@ static struct err *read_folder(struct reading *reading, int folder_fd, const cha
 static char *full_path(const struct reading *reading, const char *script)
 {
     const size_t folder = strlen(reading->root), length = strlen(script);
-    char *path = mem_alloc(folder + length + 2);
+    char *path = mem_alloc(folder + 1 + length + 1);
     memcpy(path, reading->root, folder);
     path[folder] = '/';
-    memcpy(path + folder + 1, script, length);
+    memcpy(path + folder + 1, script, length + 1);
     return path;
 }
 
