@@ -147,7 +147,12 @@ wait_for "its Job ends first" 20 eval "[ -s $PLANS/.sluice/jobs/one-one-*-7/resu
 wait_for "then the plan is gone" 20 eval '"$SLUICE" describe plan/one; [ $? = 4 ]'
 is "the Job was not cut" "$(db_sql pg one 'select count(*) from last_one' | tr -d ' ')" 1
 mv "$SERVERS_DIR/one.yaml" "$PLANS/one.yaml"
+created=$(jobs_created)
 run_expect "the plan comes back as a new one and takes its database over" 0 '' wait_commit "$sha" 60 one
+is "without a Job" "$(jobs_created)" "$created"
+echo 'create table after_all (id int);' >"$sql/one/V7__after.sql"
+commit shop after
+run_expect "and migrates it" 0 '' wait_commit "$sha" 60 one
 
 # ---- HTTP -----------------------------------------------------------------------------------------------------
 
@@ -159,7 +164,7 @@ is "/readyz" "$(http_get "$health" /readyz | body)" ok
 is "no other path" "$(http_get "$health" /etc/passwd | http_code)" 404
 page=$(http_get "$metrics" /metrics)
 like "/metrics: conditions" "$page" 'sluice_plan_condition\{namespace="default",plan="two",type="Ready",status="True"\} 1'
-like "/metrics: attempts" "$page" 'sluice_migration_attempts_total\{namespace="default",plan="one",database="one",outcome="NothingToDo"\} 1'
+like "/metrics: attempts" "$page" 'sluice_migration_attempts_total\{namespace="default",plan="one",database="one",outcome="Done"\} 1'
 like "/metrics: controller-runtime's names" "$page" 'controller_runtime_reconcile_total\{controller="migrationplan",result="success"\}'
 is "/metrics: no commit, no path, no secret" "$(printf '%s' "$page" | grep -cE "$sha|$PLANS|postgresql://" || true)" 0
 like "/metrics: OpenMetrics when asked for" "$(http_get "$metrics" /metrics 'Accept: application/openmetrics-text')" '# EOF'
