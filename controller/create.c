@@ -152,6 +152,17 @@ static struct err *collect_credentials(const struct batch *b, const struct mplan
                : credentials_collect(&b->c->platform, &b->snapshot->plan, entry, out);
 }
 
+/* Counted from the decision, since which the status was written, perhaps slowly. */
+static int64_t stop_in_ms(const struct decision *decision, const struct new_job *job)
+{
+    const int64_t passed_ms = clock_mono_ms() - decision->status.mark_mono_ms;
+
+    if (job->stop_in_ms < 0) {
+        return -1;
+    }
+    return job->stop_in_ms > passed_ms ? job->stop_in_ms - passed_ms : 0;
+}
+
 static struct err *create(struct batch *b, size_t at, const struct creation *made)
 {
     const struct decision *decision = b->decision;
@@ -176,7 +187,7 @@ static struct err *create(struct batch *b, size_t at, const struct creation *mad
         .retry_token = made->retry_token,
         .attempt = job->attempt,
         .ownership = job->ownership,
-        .stop_in_ms = job->stop_in_ms,
+        .stop_in_ms = stop_in_ms(decision, job),
         .first_only = job->first_only,
     };
 

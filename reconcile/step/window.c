@@ -32,10 +32,11 @@ bool window_never_opens(const struct step *s)
     return !s->window.open && s->window.next_ms == 0;
 }
 
-/* Whatever happens, the Job that is made now has ended by then. */
+/* Whatever happens, the Job that is decided now has ended by then. It may be made a little later. */
 static bool is_over_before(const struct step *s, int64_t left_ms)
 {
-    return s->plan->start_timeout_ms + s->plan->execution.deadline_ms < left_ms;
+    return STEP_CREATE_BOUND_MS + s->plan->start_timeout_ms + s->plan->execution.deadline_ms <
+           left_ms;
 }
 
 void window_limit(const struct step *s, size_t index, struct new_job *job)
