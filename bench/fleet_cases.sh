@@ -251,7 +251,6 @@ case_rename() {
     kubectl delete mplan one -n $NS >/dev/null
     begin
     fleet_yaml two | kubectl create -f - >/dev/null
-    first_job "$databases databases, renamed"
     until_seen "every database is adopted" has two
     done_with "$databases databases, renamed" "$databases"
 }
